@@ -1,0 +1,52 @@
+# `make` lists the targets.
+VENV := .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format protos serve bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## Make .venv with everything that development needs
+
+# torch goes first and through pip, which honours the machine's own choice between its CPU and CUDA builds.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Audotics needs Python 3.11 or later: make PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (once; about a minute on a fast network)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
+	@$(UV) --group dev --editable '.[server,cpu,train,tensorflow]'
+	@touch $@
+
+demo: install ## Synthetic catalogue to recommendations, end to end; leaves ./demo/repository
+	@$(BIN)/audotics demo --output demo
+
+test: lint ## Lint, types, import law, generated code, and every test
+	@$(BIN)/pytest
+
+lint: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python protos/generate.py --check
+	@if command -v npx >/dev/null; then cd protos && npx --yes @bufbuild/buf@1.75.0 lint; else echo "npm is absent: buf lint left out"; fi
+
+format: install ## Format the code and sort imports
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+protos: install ## Generate clients/audotics/v1 from protos/
+	@$(BIN)/python protos/generate.py
+
+serve: install ## Serve ./demo/repository
+	@$(BIN)/audotics serve --repository demo/repository
+
+bench: install ## Every performance claim, printed as ratios of one run
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean: ## Remove the environment and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

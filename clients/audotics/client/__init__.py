@@ -1,0 +1,1 @@
+"""Typed clients: sync and asyncio faces over one shared core."""

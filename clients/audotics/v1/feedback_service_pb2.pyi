@@ -1,0 +1,87 @@
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class EventType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_TYPE_UNSPECIFIED: _ClassVar[EventType]
+    EVENT_TYPE_PLAY: _ClassVar[EventType]
+    EVENT_TYPE_COMPLETE: _ClassVar[EventType]
+    EVENT_TYPE_SKIP: _ClassVar[EventType]
+    EVENT_TYPE_LIKE: _ClassVar[EventType]
+    EVENT_TYPE_DISLIKE: _ClassVar[EventType]
+    EVENT_TYPE_SAVE: _ClassVar[EventType]
+    EVENT_TYPE_ADD_TO_PLAYLIST: _ClassVar[EventType]
+    EVENT_TYPE_FOLLOW_ARTIST: _ClassVar[EventType]
+    EVENT_TYPE_SHARE: _ClassVar[EventType]
+    EVENT_TYPE_RATING: _ClassVar[EventType]
+    EVENT_TYPE_IMPRESSION: _ClassVar[EventType]
+
+class FeedbackStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FEEDBACK_STATUS_UNSPECIFIED: _ClassVar[FeedbackStatus]
+    FEEDBACK_STATUS_ACCEPTED: _ClassVar[FeedbackStatus]
+    FEEDBACK_STATUS_DUPLICATE: _ClassVar[FeedbackStatus]
+    FEEDBACK_STATUS_REJECTED: _ClassVar[FeedbackStatus]
+EVENT_TYPE_UNSPECIFIED: EventType
+EVENT_TYPE_PLAY: EventType
+EVENT_TYPE_COMPLETE: EventType
+EVENT_TYPE_SKIP: EventType
+EVENT_TYPE_LIKE: EventType
+EVENT_TYPE_DISLIKE: EventType
+EVENT_TYPE_SAVE: EventType
+EVENT_TYPE_ADD_TO_PLAYLIST: EventType
+EVENT_TYPE_FOLLOW_ARTIST: EventType
+EVENT_TYPE_SHARE: EventType
+EVENT_TYPE_RATING: EventType
+EVENT_TYPE_IMPRESSION: EventType
+FEEDBACK_STATUS_UNSPECIFIED: FeedbackStatus
+FEEDBACK_STATUS_ACCEPTED: FeedbackStatus
+FEEDBACK_STATUS_DUPLICATE: FeedbackStatus
+FEEDBACK_STATUS_REJECTED: FeedbackStatus
+
+class FeedbackEvent(_message.Message):
+    __slots__ = ("event_id", "user_id", "track_id", "type", "occurred_at", "recommendation_id", "rating")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    TRACK_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
+    RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
+    RATING_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    user_id: str
+    track_id: str
+    type: EventType
+    occurred_at: _timestamp_pb2.Timestamp
+    recommendation_id: str
+    rating: float
+    def __init__(self, event_id: _Optional[str] = ..., user_id: _Optional[str] = ..., track_id: _Optional[str] = ..., type: _Optional[_Union[EventType, str]] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recommendation_id: _Optional[str] = ..., rating: _Optional[float] = ...) -> None: ...
+
+class RecordFeedbackRequest(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[FeedbackEvent]
+    def __init__(self, events: _Optional[_Iterable[_Union[FeedbackEvent, _Mapping]]] = ...) -> None: ...
+
+class RecordFeedbackResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[FeedbackResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[FeedbackResult, _Mapping]]] = ...) -> None: ...
+
+class FeedbackResult(_message.Message):
+    __slots__ = ("event_id", "status", "reason")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    status: FeedbackStatus
+    reason: str
+    def __init__(self, event_id: _Optional[str] = ..., status: _Optional[_Union[FeedbackStatus, str]] = ..., reason: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,155 @@
+"""The repository on disk: bundles are written by one atomic rename and read back only when every checksum holds."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from audotics.bundle.errors import BundleCorruptError, BundleError, BundleNotFoundError
+from audotics.bundle.manifest import MANIFEST_FILE, FileRecord, Manifest
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle: its folder and its manifest."""
+
+    path: Path
+    manifest: Manifest
+
+    def file(self, name: str) -> Path:
+        """Path of a file that the manifest lists. Raises BundleCorruptError when it does not."""
+        if name not in self.manifest.files:
+            raise BundleCorruptError(f"{self}: has no file {name!r}; export the model again")
+        return self.path / name
+
+    def __str__(self) -> str:
+        return f"{self.manifest.name}/{self.manifest.version}"
+
+
+class BundleStore:
+    """Reads and writes the folders `<root>/<model>/<version>/`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def models(self) -> list[str]:
+        """Names of the folders that can hold a model, sorted; empty when the repository does not exist."""
+        if not self.root.is_dir():
+            return []
+        return sorted(entry.name for entry in self.root.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name))
+
+    def versions(self, name: str) -> list[int]:
+        """Versions on disk, whole or not, lowest first. Folders whose name is not a positive integer do not count."""
+        folder = self._model_folder(name)
+        if not folder.is_dir():
+            return []
+        return sorted(int(entry.name) for entry in folder.iterdir() if entry.is_dir() and _VERSION.fullmatch(entry.name))
+
+    def open(self, name: str, version: int) -> Bundle:
+        """Verify every file against the manifest and return the bundle.
+
+        Raises BundleNotFoundError, or BundleCorruptError with the first file that does not hold.
+        """
+        path = self._model_folder(name) / str(version)
+        where = f"{name}/{version}"
+        if not path.is_dir():
+            known = ", ".join(str(v) for v in self.versions(name)) or "none"
+            raise BundleNotFoundError(f"{where}: no such version in {self.root}; versions of {name!r} on disk: {known}")
+        manifest_path = path / MANIFEST_FILE
+        if manifest_path.is_symlink() or not manifest_path.is_file():
+            raise BundleCorruptError(f"{where}: {MANIFEST_FILE} is missing, so the export did not finish; export again")
+        manifest = Manifest.from_json(manifest_path.read_text("utf-8", errors="replace"), where=where)
+        if (manifest.name, manifest.version) != (name, version):
+            raise BundleCorruptError(
+                f"{where}: its manifest is that of {manifest.name}/{manifest.version}; do not rename or copy bundles"
+            )
+        _verify(path, manifest, where)
+        return Bundle(path, manifest)
+
+    @contextmanager
+    def write(self, manifest: Manifest) -> Iterator[Path]:
+        """Give a folder to write the files of `manifest` into; publish it when the block ends without an error.
+
+        `manifest.version` must come from `next_version`. Files are checksummed, synced to disk, and appear by one
+        rename. After an error nothing is left behind. Raises BundleError when the version exists by then.
+        """
+        folder = self._model_folder(manifest.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = folder / f".staging-{manifest.version}-{os.getpid()}"
+        staging.mkdir()
+        try:
+            yield staging
+            files = {path.relative_to(staging).as_posix(): _record(path) for path in _files(staging)}
+            (staging / MANIFEST_FILE).write_text(replace(manifest, files=files).to_json(), "utf-8")
+            for path in [*_files(staging), *(p for p in staging.rglob("*") if p.is_dir()), staging]:
+                _sync(path)
+            target = folder / str(manifest.version)
+            if target.exists():
+                raise BundleError(f"{manifest.name}/{manifest.version} exists already; versions are never reused")
+            staging.rename(target)
+            (folder / ".last-version").write_text(f"{max(manifest.version, self._last_version(manifest.name))}\n")
+            _sync(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def next_version(self, name: str) -> int:
+        """The lowest version above every one that this model ever had."""
+        return 1 + self._last_version(name)
+
+    def _last_version(self, name: str) -> int:
+        counter = self._model_folder(name) / ".last-version"
+        recorded = counter.read_text().strip() if counter.is_file() else ""
+        return max([int(recorded) if recorded.isdigit() else 0, *self.versions(name)])
+
+    def _model_folder(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise BundleNotFoundError(
+                f"{name!r} is not a model name: lower-case letters, digits, '-' and '_', a letter first, up to 64"
+            )
+        return self.root / name
+
+
+def _verify(path: Path, manifest: Manifest, where: str) -> None:
+    present = {file.relative_to(path).as_posix() for file in _files(path)} - {MANIFEST_FILE}
+    for name in sorted(present - manifest.files.keys()):
+        raise BundleCorruptError(f"{where}: file {name!r} is not in its manifest; remove it or export again")
+    for name, expected in manifest.files.items():
+        file = path / name
+        if name not in present:
+            raise BundleCorruptError(f"{where}: file {name!r} is missing; export again")
+        if any(part.is_symlink() for part in (file, *file.parents) if part.is_relative_to(path) and part != path):
+            raise BundleCorruptError(f"{where}: file {name!r} is reached through a symbolic link; copy the file itself")
+        if file.stat().st_size != expected.size_bytes:
+            raise BundleCorruptError(
+                f"{where}: file {name!r} has {file.stat().st_size} bytes, the manifest says {expected.size_bytes}; "
+                "it was altered or half-written; export again"
+            )
+        if _record(file).sha256 != expected.sha256:
+            raise BundleCorruptError(f"{where}: checksum of {name!r} does not hold; it was altered; export again")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+
+def _record(path: Path) -> FileRecord:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return FileRecord(digest, path.stat().st_size)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Data sets: files, databases and generators go in, `Dataset` values come out."""

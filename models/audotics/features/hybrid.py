@@ -1,0 +1,104 @@
+"""Inputs of the hybrid: scores of the single models and the situation go in, the gating network's tensors come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.features.genres import genre_columns
+from audotics.features.moods import MOODS
+
+COMPONENTS: Final = ("collaborative", "ncf", "content", "context", "popularity")
+"""Columns of `components`, one score each."""
+
+CONTEXT_FEATURES: Final = ("history_length", "cold_listener", "has_context", "track_plays", "cold_track")
+"""Columns of `context`: what the weights depend on besides the scores."""
+
+NEIGHBOURS: Final = 5
+"""How many of a listener's tracks, those nearest to the candidate, make its content score."""
+
+
+@dataclass(frozen=True, slots=True)
+class HybridInputs:
+    """float32: components (n, 5), available (n, 5) with 1 where a score exists, context (n, 5)."""
+
+    components: NDArray[np.float32]
+    available: NDArray[np.float32]
+    context: NDArray[np.float32]
+
+    def feeds(self) -> dict[str, NDArray[Any]]:
+        """Keyed by the model's input names."""
+        return {"components": self.components, "available": self.available, "context": self.context}
+
+
+def content_scores(candidates: NDArray[np.float32], history: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean cosine of each candidate to its NEIGHBOURS nearest tracks of the history, float32 (n,).
+
+    `candidates` (n, d) and `history` (h, d) hold unit vectors; with an empty history the result is NaN.
+    """
+    if len(history) == 0:
+        return np.full(len(candidates), np.nan, np.float32)
+    similarities = candidates @ history.T
+    if len(history) > NEIGHBOURS:
+        similarities = np.partition(similarities, len(history) - NEIGHBOURS, axis=1)[:, -NEIGHBOURS:]
+    scores: NDArray[np.float32] = similarities.mean(axis=1, dtype=np.float32)
+    return scores
+
+
+def context_scores(
+    moods: NDArray[np.float32], genres: NDArray[np.bool_], *, mood: str | None, wanted_genres: Sequence[str]
+) -> NDArray[np.float32]:
+    """How well tracks suit what was asked for, float32 (n,): mood score plus 1 or -1 for a genre match or miss.
+
+    `moods` (n, 8) comes from `mood_scores`, `genres` (n, 10) from `genre_matrix`. With nothing asked for it is NaN.
+    """
+    if mood is None and not wanted_genres:
+        return np.full(len(moods), np.nan, np.float32)
+    scores = np.zeros(len(moods), np.float32)
+    if mood is not None:
+        scores += moods[:, MOODS.index(mood)]
+    if wanted_genres:
+        scores += np.where(genres[:, genre_columns(wanted_genres)].any(axis=1), 1.0, -1.0).astype(np.float32)
+    return scores
+
+
+def popularity_scores(plays: NDArray[np.float32]) -> NDArray[np.float32]:
+    """log(1 + plays), standardised over the catalogue, float32 (n,)."""
+    logs = np.log1p(plays.astype(np.float64))
+    spread = logs.std() if len(logs) else 0.0
+    return ((logs - logs.mean()) / spread if spread > 0 else np.zeros_like(logs)).astype(np.float32)
+
+
+def hybrid_inputs(
+    *,
+    collaborative: NDArray[np.float32] | None,
+    ncf: NDArray[np.float32] | None,
+    content: NDArray[np.float32] | None,
+    context: NDArray[np.float32] | None,
+    popularity: NDArray[np.float32],
+    cold_tracks: NDArray[np.bool_],
+    history_length: int,
+) -> HybridInputs:
+    """Assemble the gating network's inputs for the candidates of one listener.
+
+    Scores have shape (n,); None, or NaN in a place, says that the model has no opinion. `popularity` comes from
+    `popularity_scores`, `cold_tracks` says which candidates nobody has played.
+    """
+    n = len(popularity)
+    columns = (collaborative, ncf, content, context, popularity)
+    components = np.full((n, len(COMPONENTS)), np.nan, np.float32)
+    for index, column in enumerate(columns):
+        if column is not None:
+            components[:, index] = column
+    available = ~np.isnan(components)
+    situation = np.empty((n, len(CONTEXT_FEATURES)), np.float32)
+    situation[:, 0] = np.log1p(history_length) / 5.0
+    situation[:, 1] = history_length == 0
+    situation[:, 2] = available[:, 3]
+    situation[:, 3] = popularity
+    situation[:, 4] = cold_tracks
+    return HybridInputs(np.where(available, components, 0.0).astype(np.float32), available.astype(np.float32), situation)

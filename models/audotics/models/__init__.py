@@ -1,0 +1,1 @@
+"""Models of taste, one file each."""

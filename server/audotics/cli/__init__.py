@@ -1,0 +1,1 @@
+"""The `audotics` command, one file a command group."""

@@ -1,0 +1,217 @@
+"""Values that travel between the floors of the server. Protobuf stops at `transport/codec.py`; these go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """For whom a list is made: a stored user, or tracks that stand for a taste (`seed_tracks`, `session`)."""
+
+    kind: Literal["user", "seed_tracks", "session"]
+    user_id: str = ""
+    track_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The situation: a mood of `audotics.features.moods.MOODS` or none, genres of `audotics.features.genres.GENRES`."""
+
+    mood: str | None = None
+    genres: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRange:
+    """A closed range of an audio feature, `duration_ms` or `popularity`; None is open."""
+
+    feature: str
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFilter:
+    """Hard conditions. Empty tuples and None ask for nothing."""
+
+    genres: tuple[str, ...] = ()
+    excluded_genres: tuple[str, ...] = ()
+    artists: tuple[str, ...] = ()
+    excluded_artists: tuple[str, ...] = ()
+    min_release_year: int | None = None
+    max_release_year: int | None = None
+    explicit: bool | None = None
+    ranges: tuple[FeatureRange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """Non-negative weights on what the order of a list serves."""
+
+    relevance: float = 1.0
+    novelty: float = 0.0
+    popularity: float = 0.0
+    freshness: float = 0.0
+    artist_fairness: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendQuery:
+    """A validated `Recommend` request. `deadline` is on the clock of `time.monotonic()`, None for no limit."""
+
+    subject: Subject
+    limit: int
+    context: Context = field(default_factory=Context)
+    filter: TrackFilter = field(default_factory=TrackFilter)
+    excluded: tuple[str, ...] = ()
+    diversity: float | None = None
+    objectives: Objectives = field(default_factory=Objectives)
+    explain: bool = False
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RankQuery:
+    """A validated `RankTracks` request."""
+
+    subject: Subject
+    track_ids: tuple[str, ...]
+    context: Context = field(default_factory=Context)
+    explain: bool = False
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRecord:
+    """One track as a caller writes and reads it. Unknown text is "", unknown numbers are None."""
+
+    track_id: str
+    title: str = ""
+    artist: str = ""
+    album: str = ""
+    tags: tuple[str, ...] = ()
+    release_year: int | None = None
+    explicit: bool | None = None
+    duration_ms: int | None = None
+    popularity: float | None = None
+    audio: tuple[float | None, ...] = ()  # in the order of AUDIO_FEATURES, or empty when nothing is known
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarQuery:
+    """A validated `SimilarTracks` request; exactly one of the first three is set."""
+
+    limit: int
+    track_id: str | None = None
+    track: TrackRecord | None = None
+    vector: tuple[float, ...] | None = None
+    filter: TrackFilter = field(default_factory=TrackFilter)
+    excluded: tuple[str, ...] = ()
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A resolved subject, as rows of one catalogue snapshot.
+
+    `history` holds the rows that say what the listener likes, oldest first; `seen` every row that must not come back.
+    """
+
+    history: NDArray[np.int64]
+    seen: NDArray[np.int64]
+    known: bool = True
+
+
+class DegradationReason(StrEnum):
+    """Why a part was left out."""
+
+    UNKNOWN_USER = "unknown_user"
+    UNAVAILABLE = "unavailable"
+    FAILED = "failed"
+    DEADLINE = "deadline"
+    FEW_MATCHES = "few_matches"
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """A part that was left out of an answer."""
+
+    part: str
+    reason: DegradationReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """A model's part in a score: contribution = weight * value."""
+
+    model: str
+    weight: float
+    value: float
+
+    @property
+    def contribution(self) -> float:
+        return self.weight * self.value
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTrack:
+    """A track in a list. `confidence` is a calibrated probability."""
+
+    track_id: str
+    title: str
+    artist: str
+    score: float
+    confidence: float
+    contributions: tuple[Contribution, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The answer to `Recommend` and `RankTracks`."""
+
+    recommendation_id: str
+    tracks: tuple[RankedTrack, ...]
+    model_versions: tuple[tuple[str, int], ...]
+    index_version: str
+    degraded: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarTrack:
+    """A neighbour with its cosine similarity."""
+
+    track_id: str
+    title: str
+    artist: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """The answer to `SimilarTracks`."""
+
+    tracks: tuple[SimilarTrack, ...]
+    model_versions: tuple[tuple[str, int], ...]
+    index_version: str
+    degraded: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A validated feedback event. `type` is a name of `audotics.features.history`, `occurred_at` UTC seconds."""
+
+    event_id: str
+    user_id: str
+    track_id: str
+    type: str
+    occurred_at: float
+    recommendation_id: str = ""
+    rating: float | None = None
