@@ -59,19 +59,19 @@ class Interactions:
     ) -> Interactions:
         """Sort by user and time and join repeats of a pair: weights add up, the first time stays."""
         m = len(users)
-        weights = np.ones(m, np.float32) if weights is None else weights.astype(np.float32)
-        timestamps = np.arange(m, dtype=np.int64) if timestamps is None else timestamps.astype(np.int64)
-        order = np.lexsort((timestamps, users))
-        users, tracks, weights, timestamps = users[order], tracks[order], weights[order], timestamps[order]
+        amounts = np.ones(m, np.float32) if weights is None else weights.astype(np.float32)
+        times = np.arange(m, dtype=np.int64) if timestamps is None else timestamps.astype(np.int64)
+        order = np.lexsort((times, users))
+        users, tracks, amounts, times = users[order], tracks[order], amounts[order], times[order]
         if m:
             pair = users.astype(np.int64) * (int(tracks.max()) + 1) + tracks
             _, first, inverse = np.unique(pair, return_index=True, return_inverse=True)
             if len(first) < m:
-                sums = np.bincount(inverse, weights=weights).astype(np.float32)
+                sums = np.bincount(inverse, weights=amounts).astype(np.float32)
                 kept = np.argsort(first)
-                first, weights = first[kept], sums[kept]
-                users, tracks, timestamps = users[first], tracks[first], timestamps[first]
-        return cls(users.astype(np.int32), tracks.astype(np.int32), weights, timestamps)
+                first, amounts = first[kept], sums[kept]
+                users, tracks, times = users[first], tracks[first], times[first]
+        return cls(users.astype(np.int32), tracks.astype(np.int32), amounts, times)
 
     def __len__(self) -> int:
         return len(self.users)

@@ -21,7 +21,7 @@ AUDIO_FEATURES: Final = (
     "valence",
     "tempo",
 )
-"""Column order of every audio matrix. Units: key is a pitch class 0..11, loudness is in dB, tempo in BPM, the rest 0..1."""
+"""Column order of every audio matrix. Key is a pitch class 0..11, loudness in dB, tempo in BPM, the rest 0..1."""
 
 AUDIO_RANGES: Final[dict[str, tuple[float, float]]] = {
     "danceability": (0.0, 1.0),
@@ -57,7 +57,7 @@ class AudioScaler:
         return cls(mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32))
 
     def transform(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return float32 (n, 22): standardised values clipped to ±5 with 0 where unknown, then 1 or 0 for known or not."""
+        """Return float32 (n, 22): standardised values clipped to ±5, 0 where unknown, then 1 or 0 for known or not."""
         known = ~np.isnan(audio)
         scaled = np.clip((np.where(known, audio, self.mean) - self.mean) / self.std, -5.0, 5.0)
         return np.concatenate([scaled, known], axis=1).astype(np.float32)

@@ -28,9 +28,7 @@ def is_positive(event: str, rating: float | None) -> bool:
     return event in POSITIVE_EVENTS
 
 
-def pad_histories(
-    histories: Sequence[NDArray[np.integer]], *, max_length: int = MAX_HISTORY
-) -> NDArray[np.int64]:
+def pad_histories(histories: Sequence[NDArray[np.integer]], *, max_length: int = MAX_HISTORY) -> NDArray[np.int64]:
     """Return int64 (n, L): the last `max_length` rows of each history, oldest first, then PADDING.
 
     L is the longest kept history, at least 1, so that an empty history is a row of padding.

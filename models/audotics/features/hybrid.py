@@ -101,4 +101,6 @@ def hybrid_inputs(
     situation[:, 2] = available[:, 3]
     situation[:, 3] = popularity
     situation[:, 4] = cold_tracks
-    return HybridInputs(np.where(available, components, 0.0).astype(np.float32), available.astype(np.float32), situation)
+    return HybridInputs(
+        np.where(available, components, 0.0).astype(np.float32), available.astype(np.float32), situation
+    )

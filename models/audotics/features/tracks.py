@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,6 +169,10 @@ class TrackColumns:
                 for f in fields(self)
             }
         )
+
+    def with_plays(self, plays: NDArray[np.float32]) -> TrackColumns:
+        """The same tracks with interactions counted elsewhere."""
+        return replace(self, plays=plays)
 
     def fingerprint(self) -> str:
         """Hex SHA-256 of the ids in order: two catalogues with the same fingerprint share row numbers."""

@@ -1,0 +1,1 @@
+"""What several benchmarks need. Run the scripts beside this folder."""

@@ -1,0 +1,126 @@
+"""The asyncio client: calls of the shared core go in, awaitable results or typed exceptions come out."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Mapping
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import grpc
+import grpc.aio
+
+from audotics.client import calls
+from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_aio_channel
+from audotics.client.errors import UnavailableError
+from audotics.client.retry import DEFAULT_RETRIES, Attempts, RetryPolicy
+from audotics.client.status import error_of
+
+_P = ParamSpec("_P")
+_ResultT = TypeVar("_ResultT")
+
+
+def _awaitable(
+    build: Callable[_P, calls.Call[_ResultT]],
+) -> Callable[Concatenate[AsyncRecommenderClient, _P], Coroutine[Any, Any, _ResultT]]:
+    """Return the coroutine method that builds a call and executes it."""
+
+    @functools.wraps(build)
+    async def method(self: AsyncRecommenderClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _ResultT:
+        return await self.execute(build(*args, **kwargs))
+
+    method.__signature__ = calls.method_signature(build)  # type: ignore[attr-defined]
+    return method
+
+
+class AsyncRecommenderClient:
+    """A client for asyncio, with the methods and arguments of `RecommenderClient`.
+
+        async with AsyncRecommenderClient("localhost:50051") as client:
+            recommendation = await client.recommend("user-1", limit=10)
+
+    It may be made outside an event loop; its channel is made by the first call, and belongs to the loop of that call. A
+    cancelled task cancels its call on the server.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout_s: float = 5.0,
+        retries: RetryPolicy = DEFAULT_RETRIES,
+        keepalive: Keepalive = DEFAULT_KEEPALIVE,
+        tls: Tls | None = None,
+        metadata: Mapping[str, str] | None = None,
+        channel: grpc.aio.Channel | None = None,
+    ) -> None:
+        calls.check_timeout(timeout_s)
+        self._target = target
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._keepalive = keepalive
+        self._tls = tls
+        self._metadata = tuple((key.lower(), value) for key, value in (metadata or {}).items())
+        self._owns_channel = channel is None
+        self._channel = channel
+        self._closed = False
+
+    recommend = _awaitable(calls.recommend)
+    similar_tracks = _awaitable(calls.similar_tracks)
+    rank_tracks = _awaitable(calls.rank_tracks)
+    record_feedback = _awaitable(calls.record_feedback)
+    upsert_tracks = _awaitable(calls.upsert_tracks)
+    get_tracks = _awaitable(calls.get_tracks)
+    delete_tracks = _awaitable(calls.delete_tracks)
+    list_models = _awaitable(calls.list_models)
+    get_model = _awaitable(calls.get_model)
+    load_version = _awaitable(calls.load_version)
+    unload_version = _awaitable(calls.unload_version)
+
+    async def execute(self, call: calls.Call[_ResultT]) -> _ResultT:
+        """Make `call` and return its result; the other methods end here. Raises AudoticsError."""
+        attempts = Attempts(self._retries, timeout_s=self._timeout_s if call.timeout_s is None else call.timeout_s)
+        invoke = self._open().unary_unary(call.path)
+        while True:
+            try:
+                answer = await invoke(call.request, timeout=attempts.remaining_s(), metadata=self._metadata)
+            except grpc.RpcError as failure:
+                error = error_of(failure)
+                error.__cause__ = failure
+                pause_s = attempts.pause_s(error)
+            else:
+                return call.read(answer)
+            await asyncio.sleep(pause_s)
+
+    async def wait_until_ready(self, timeout_s: float | None = None) -> None:
+        """Return once a server is connected. Raises UnavailableError when none is within `timeout_s`."""
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        calls.check_timeout(limit_s)
+        try:
+            await asyncio.wait_for(self._open().channel_ready(), limit_s)
+        except TimeoutError:
+            raise UnavailableError(
+                f"no server at {self._target} within {limit_s:g} s", grpc.StatusCode.UNAVAILABLE
+            ) from None
+
+    async def close(self) -> None:
+        """End every call under way and hang up. A second close does nothing."""
+        if not self._closed and self._owns_channel and self._channel is not None:
+            await self._channel.close()
+        self._closed = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _open(self) -> grpc.aio.Channel:
+        if self._closed:
+            raise RuntimeError("this client is closed; make a new one")
+        if self._channel is None:
+            self._channel = open_aio_channel(self._target, keepalive=self._keepalive, tls=self._tls)
+        return self._channel

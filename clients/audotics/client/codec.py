@@ -1,0 +1,245 @@
+"""Between plain values and protobuf: arguments go in as dataclasses and come out as messages, answers the other way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from audotics.client import arguments, results
+from audotics.v1 import (
+    catalog_service_pb2,
+    feedback_service_pb2,
+    model_service_pb2,
+    recommender_service_pb2,
+    track_pb2,
+)
+
+_EnumT = TypeVar("_EnumT", bound=StrEnum)
+_AUDIO_FEATURES: Final = tuple(track_pb2.AudioFeatures.DESCRIPTOR.fields_by_name)
+_OPTIONAL_TRACK_FIELDS: Final = ("release_year", "explicit", "duration_ms", "popularity")
+
+
+def encode_filter(value: arguments.TrackFilter) -> recommender_service_pb2.TrackFilter:
+    message = recommender_service_pb2.TrackFilter(
+        genres=strings("filter.genres", value.genres),
+        excluded_genres=strings("filter.excluded_genres", value.excluded_genres),
+        artists=strings("filter.artists", value.artists),
+        excluded_artists=strings("filter.excluded_artists", value.excluded_artists),
+        min_release_year=value.min_release_year,
+        max_release_year=value.max_release_year,
+        feature_ranges=[
+            recommender_service_pb2.FeatureRange(feature=item.feature, min=item.min, max=item.max)
+            for item in value.feature_ranges
+        ],
+    )
+    if value.explicit is not None:
+        message.explicit = value.explicit
+    return message
+
+
+def encode_objectives(value: arguments.Objectives) -> recommender_service_pb2.Objectives:
+    return recommender_service_pb2.Objectives(
+        relevance=value.relevance,
+        novelty=value.novelty,
+        popularity=value.popularity,
+        freshness=value.freshness,
+        artist_fairness=value.artist_fairness,
+    )
+
+
+def encode_context(
+    mood: arguments.Mood | str | None, genres: Iterable[str]
+) -> recommender_service_pb2.RequestContext | None:
+    """Return None where neither is given. Raises ValueError for an unknown mood."""
+    names = strings("genres", genres)
+    if mood is None and not names:
+        return None
+    wanted = None if mood is None else f"MOOD_{_member('mood', mood, arguments.Mood).name}"
+    return recommender_service_pb2.RequestContext(mood=wanted, genres=names)
+
+
+def encode_track(value: arguments.Track) -> track_pb2.Track:
+    audio = {name: getattr(value.audio_features, name) for name in _AUDIO_FEATURES}
+    known = {name: number for name, number in audio.items() if number is not None}
+    message = track_pb2.Track(
+        track_id=value.track_id,
+        title=value.title,
+        artist=value.artist,
+        album=value.album,
+        tags=strings("tags", value.tags),
+        release_year=value.release_year,
+        duration_ms=value.duration_ms,
+        popularity=value.popularity,
+        audio_features=track_pb2.AudioFeatures(**known) if known else None,
+    )
+    if value.explicit is not None:
+        message.explicit = value.explicit
+    return message
+
+
+def decode_track(message: track_pb2.Track) -> arguments.Track:
+    audio = message.audio_features
+    return arguments.Track(
+        track_id=message.track_id,
+        title=message.title,
+        artist=message.artist,
+        album=message.album,
+        tags=tuple(message.tags),
+        audio_features=arguments.AudioFeatures(
+            **{name: getattr(audio, name) for name in _AUDIO_FEATURES if audio.HasField(name)}
+        ),
+        **{name: getattr(message, name) for name in _OPTIONAL_TRACK_FIELDS if message.HasField(name)},
+    )
+
+
+def encode_event(value: arguments.FeedbackEvent, *, event_id: str) -> feedback_service_pb2.FeedbackEvent:
+    """Raises ValueError for an unknown type and for a time without a zone."""
+    kind = _member("type", value.type, arguments.EventType)
+    return feedback_service_pb2.FeedbackEvent(
+        event_id=event_id,
+        user_id=value.user_id,
+        track_id=value.track_id,
+        type=f"EVENT_TYPE_{kind.name}",
+        occurred_at=None if value.occurred_at is None else _timestamp(value.occurred_at),
+        recommendation_id=value.recommendation_id,
+        rating=value.rating,
+    )
+
+
+def decode_recommendation(message: recommender_service_pb2.RecommendResponse) -> results.Recommendation:
+    return results.Recommendation(
+        recommendation_id=message.recommendation_id,
+        tracks=_ranked(message.tracks),
+        model_versions=_model_versions(message.model_versions),
+        index_version=message.index_version,
+        degraded=_degraded(message.degraded),
+    )
+
+
+def decode_ranking(message: recommender_service_pb2.RankTracksResponse) -> results.Ranking:
+    return results.Ranking(
+        recommendation_id=message.recommendation_id,
+        tracks=_ranked(message.tracks),
+        model_versions=_model_versions(message.model_versions),
+        degraded=_degraded(message.degraded),
+    )
+
+
+def decode_similar(message: recommender_service_pb2.SimilarTracksResponse) -> results.SimilarTracks:
+    return results.SimilarTracks(
+        tracks=tuple(results.SimilarTrack(t.track_id, t.title, t.artist, t.similarity) for t in message.tracks),
+        model_versions=_model_versions(message.model_versions),
+        index_version=message.index_version,
+        degraded=_degraded(message.degraded),
+    )
+
+
+def decode_feedback(message: feedback_service_pb2.RecordFeedbackResponse) -> tuple[results.FeedbackResult, ...]:
+    name_of = feedback_service_pb2.FeedbackStatus.Name
+    return tuple(
+        results.FeedbackResult(
+            event_id=result.event_id,
+            status=_received(result.status, name_of, "FEEDBACK_STATUS_", results.FeedbackStatus),
+            reason=result.reason,
+        )
+        for result in message.results
+    )
+
+
+def decode_tracks(message: catalog_service_pb2.GetTracksResponse) -> tuple[arguments.Track, ...]:
+    return tuple(decode_track(track) for track in message.tracks)
+
+
+def decode_model(message: model_service_pb2.Model) -> results.ModelInfo:
+    return results.ModelInfo(message.name, message.kind, tuple(_version(item) for item in message.versions))
+
+
+def strings(name: str, values: Iterable[str]) -> list[str]:
+    """Return `values` as a list. Raises TypeError for one bare string, whose characters would pass for ids."""
+    if isinstance(values, str | bytes):
+        raise TypeError(f"{name} takes several strings, such as [{values!r}], not {values!r} alone")
+    return list(values)
+
+
+def _ranked(
+    messages: Iterable[recommender_service_pb2.RecommendedTrack],
+) -> tuple[results.RecommendedTrack, ...]:
+    return tuple(
+        results.RecommendedTrack(
+            track_id=track.track_id,
+            title=track.title,
+            artist=track.artist,
+            score=track.score,
+            confidence=track.confidence,
+            contributions=tuple(
+                results.Contribution(part.model, part.weight, part.value, part.contribution)
+                for part in track.contributions
+            ),
+            reasons=tuple(track.reasons),
+        )
+        for track in messages
+    )
+
+
+def _model_versions(
+    messages: Iterable[recommender_service_pb2.ModelVersion],
+) -> tuple[results.ModelVersion, ...]:
+    return tuple(results.ModelVersion(item.model, item.version) for item in messages)
+
+
+def _degraded(messages: Iterable[recommender_service_pb2.Degradation]) -> tuple[results.Degradation, ...]:
+    name_of = recommender_service_pb2.DegradationReason.Name
+    return tuple(
+        results.Degradation(
+            part=item.part,
+            reason=_received(item.reason, name_of, "DEGRADATION_REASON_", results.DegradationReason),
+            detail=item.detail,
+        )
+        for item in messages
+    )
+
+
+def _version(message: model_service_pb2.VersionInfo) -> results.VersionInfo:
+    return results.VersionInfo(
+        version=message.version,
+        state=_received(message.state, model_service_pb2.VersionState.Name, "VERSION_STATE_", results.VersionState),
+        reason=message.reason,
+        created_at=message.created_at.ToDatetime(tzinfo=UTC) if message.HasField("created_at") else None,
+        framework=message.framework,
+        metrics=dict(message.metrics),
+        inputs=_tensors(message.inputs),
+        outputs=_tensors(message.outputs),
+        size_bytes=message.size_bytes,
+        parity_max_abs_diff=message.parity_max_abs_diff if message.HasField("parity_max_abs_diff") else None,
+    )
+
+
+def _tensors(messages: Iterable[model_service_pb2.TensorInfo]) -> tuple[results.TensorInfo, ...]:
+    return tuple(results.TensorInfo(item.name, item.dtype, tuple(item.shape)) for item in messages)
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    if moment.tzinfo is None:
+        raise ValueError(f"occurred_at needs a time zone: {moment.isoformat()} could be any of several moments")
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def _member(name: str, value: str, kind: type[_EnumT]) -> _EnumT:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueError(f"{name} must be one of {', '.join(kind)}, not {value!r}") from None
+
+
+def _received(number: int, name_of: Callable[[int], str], prefix: str, kind: type[_EnumT]) -> _EnumT:
+    """Return the member that `number` stands for, or UNKNOWN for one that was added after this client was made."""
+    try:
+        return kind(name_of(number).removeprefix(prefix).lower())
+    except ValueError:
+        return kind("unknown")

@@ -1,0 +1,187 @@
+"""Values that the clients return. They are plain, frozen, and hold no protobuf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class DegradationReason(StrEnum):
+    """Why a part was left out of an answer. `UNKNOWN` stands for a reason that only a newer client knows."""
+
+    UNKNOWN = "unknown"
+    UNKNOWN_USER = "unknown_user"
+    UNAVAILABLE = "unavailable"
+    FAILED = "failed"
+    DEADLINE = "deadline"
+    FEW_MATCHES = "few_matches"
+
+
+class FeedbackStatus(StrEnum):
+    """What became of an event. `UNKNOWN` stands for a status that only a newer client knows."""
+
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+class VersionState(StrEnum):
+    """Where a model version stands. `UNKNOWN` stands for a state that only a newer client knows."""
+
+    UNKNOWN = "unknown"
+    ON_DISK = "on_disk"
+    IN_SERVICE = "in_service"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """The part of one model in a track's score: contribution = weight * value."""
+
+    model: str
+    weight: float
+    value: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendedTrack:
+    """A track in a list.
+
+    `score` is comparable within one answer only; `confidence` is the calibrated probability, 0..1, that the listener
+    would choose the track. `contributions` and `reasons` are there when `explain` was asked for.
+    """
+
+    track_id: str
+    title: str
+    artist: str
+    score: float
+    confidence: float
+    contributions: tuple[Contribution, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A model version that took part in an answer."""
+
+    model: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """A part that was left out of an answer, and why."""
+
+    part: str
+    reason: DegradationReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The answer to `recommend`.
+
+    Send `recommendation_id` back with feedback. `degraded` is empty when nothing was left out.
+    """
+
+    recommendation_id: str
+    tracks: tuple[RecommendedTrack, ...]
+    model_versions: tuple[ModelVersion, ...]
+    index_version: str
+    degraded: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The answer to `rank_tracks`: every candidate, best first."""
+
+    recommendation_id: str
+    tracks: tuple[RecommendedTrack, ...]
+    model_versions: tuple[ModelVersion, ...]
+    degraded: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarTrack:
+    """A neighbour; `similarity` is the cosine of the content embeddings, -1..1."""
+
+    track_id: str
+    title: str
+    artist: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarTracks:
+    """The answer to `similar_tracks`, nearest first."""
+
+    tracks: tuple[SimilarTrack, ...]
+    model_versions: tuple[ModelVersion, ...]
+    index_version: str
+    degraded: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackResult:
+    """What became of one event. With `REJECTED`, `reason` names the field and what to send instead."""
+
+    event_id: str
+    status: FeedbackStatus
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertResult:
+    """The answer to `upsert_tracks`."""
+
+    created_count: int
+    updated_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """The answer to `delete_tracks`."""
+
+    deleted_count: int
+    unknown_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """A model's input or output. In `shape`, -1 stands for any size."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """One version of a model.
+
+    `metrics` were measured at export time (for example "ndcg@10"), and so was `parity_max_abs_diff`, the largest
+    difference between the trained and the exported model. With `REFUSED`, `reason` says why and what to do.
+    """
+
+    version: int
+    state: VersionState
+    reason: str = ""
+    created_at: datetime | None = None
+    framework: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    size_bytes: int = 0
+    parity_max_abs_diff: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model of the repository, its highest version first."""
+
+    name: str
+    kind: str
+    versions: tuple[VersionInfo, ...]

@@ -1,0 +1,118 @@
+"""Splits: interactions go in, a training part and the held-out pairs come out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.data.dataset import DataError, Dataset, Interactions, LoadReport
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A training part and held-out pairs: int32 (t,) rows of users and of the tracks they are tested on.
+
+    No pair is in both parts, and no row number differs from that of the whole.
+    """
+
+    train: Interactions
+    test_users: NDArray[np.int32]
+    test_tracks: NDArray[np.int32]
+
+
+def k_core(dataset: Dataset, k: int) -> Dataset:
+    """Drop users and tracks with fewer than `k` pairs until none is left, and renumber the rows of both.
+
+    Raises DataError when nothing remains.
+    """
+    interactions = dataset.interactions
+    kept = np.ones(len(interactions), np.bool_)
+    while True:
+        users = np.bincount(interactions.users[kept], minlength=dataset.n_users) >= k
+        tracks = np.bincount(interactions.tracks[kept], minlength=dataset.n_tracks) >= k
+        remaining = kept & users[interactions.users] & tracks[interactions.tracks]
+        if (remaining == kept).all():
+            break
+        kept = remaining
+    if not kept.any():
+        raise DataError(f"the {k}-core of {dataset.name} is empty; choose a smaller k")
+    users, tracks = np.zeros(dataset.n_users, np.bool_), np.zeros(dataset.n_tracks, np.bool_)
+    users[interactions.users[kept]] = True
+    tracks[interactions.tracks[kept]] = True
+    core = interactions.take(kept)
+    renumbered = Interactions(
+        (np.cumsum(users) - 1)[core.users].astype(np.int32),
+        (np.cumsum(tracks) - 1)[core.tracks].astype(np.int32),
+        core.weights,
+        core.timestamps,
+    )
+    report = LoadReport(dataset.report.source, Counter(dataset.report.read), Counter(dataset.report.dropped))
+    report.read.update({f"{k}-core users": int(users.sum()), f"{k}-core tracks": int(tracks.sum())})
+    report.read[f"{k}-core pairs"] = len(core)
+    report.dropped[f"pairs outside the {k}-core"] = len(interactions) - len(core)
+    catalogue = dataset.tracks.take(np.flatnonzero(tracks))
+    smaller = Dataset(dataset.name, catalogue, dataset.user_ids[users], renumbered, report)
+    return smaller.with_interactions(renumbered)
+
+
+def leave_one_out(
+    interactions: Interactions, n_users: int, *, seed: int, how: Literal["random", "last"] = "random"
+) -> Split:
+    """Hold out one pair of each user, drawn at random or the latest; `seed` matters to the draw only.
+
+    A user with fewer than two pairs keeps what there is and is not tested.
+    """
+    offsets = interactions.offsets(n_users)
+    counts = np.diff(offsets)
+    tested = np.flatnonzero(counts >= 2)
+    latest = counts[tested] - 1
+    chosen = np.random.default_rng(seed).integers(0, latest, endpoint=True) if how == "random" else latest
+    held_out = np.zeros(len(interactions), np.bool_)
+    held_out[offsets[:-1][tested] + chosen] = True
+    return _divide(interactions, held_out)
+
+
+def temporal(interactions: Interactions, *, test_fraction: float) -> Split:
+    """Hold out the latest pairs, at most `test_fraction` (0 < f < 1) of all, each later than all of the training part.
+
+    Timestamps must be comparable between users, so positions in a playlist are no use. A user may have several held-out
+    pairs, and none in training. Raises DataError when equal times leave nothing to hold out.
+    """
+    _check_fraction("test_fraction", test_fraction)
+    m = len(interactions)
+    n_train = m - int(m * test_fraction)
+    cut = np.partition(interactions.timestamps, n_train - 1)[n_train - 1] if m else 0
+    held_out = interactions.timestamps > cut
+    if not held_out.any():
+        raise DataError(
+            f"no interactions are later than the first {n_train} of {m}: "
+            "a temporal split needs times that differ; use leave_one_out, or a larger test_fraction"
+        )
+    return _divide(interactions, held_out)
+
+
+def cold_tracks(dataset: Dataset, *, fraction: float, seed: int) -> Split:
+    """Hold out all pairs of a random `fraction` (0 < f < 1) of the played tracks, at least one, as if they were new.
+
+    A user may have several held-out pairs, and none in training.
+    """
+    _check_fraction("fraction", fraction)
+    played = np.unique(dataset.interactions.tracks)
+    size = min(len(played), max(1, round(fraction * len(played))))
+    chosen = np.random.default_rng(seed).choice(played, size=size, replace=False)
+    cold = np.zeros(dataset.n_tracks, np.bool_)
+    cold[chosen] = True
+    return _divide(dataset.interactions, cold[dataset.interactions.tracks])
+
+
+def _divide(interactions: Interactions, held_out: NDArray[np.bool_]) -> Split:
+    return Split(interactions.take(~held_out), interactions.users[held_out], interactions.tracks[held_out])
+
+
+def _check_fraction(name: str, value: float) -> None:
+    if not 0.0 < value < 1.0:
+        raise ValueError(f"{name} must lie between 0 and 1, but is {value}")

@@ -1,0 +1,149 @@
+"""Collaborative factors: EASE (Steck 2019) as inner products of listener and track vectors, in closed form.
+
+EASE scores track j for the binary history x as x·B with B = I - P·diag(1/P_jj) and P = (G + λI)⁻¹, where G = XᵀX is the
+Gram matrix. With the eigendecomposition G = V·diag(s)·Vᵀ, P = (I - V·diag(g)·Vᵀ)/λ for g = s/(s + λ), so for a track
+outside the history
+
+    score_j = (x·V·diag(g)) · (V_j / (1 - Σ_k g_k V_jk²)^a)      with a = 1
+
+exactly. That is an inner product: an index can search it, a listener is folded in by adding rows, and keeping the `rank`
+largest eigenvalues makes it scale. Four numbers generalise it and are chosen on validation data: the rank, λ, the
+exponent a, and the exponent of the listeners' history lengths that scales X's rows. Tags and artists join as further
+rows of X (side information, as in Steck's "collective" form), which brings tracks with few listeners together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import svds
+
+from audotics.features.history import MAX_HISTORY
+from audotics.features.tracks import TrackColumns
+
+DENSE_TRACKS = 6_000
+"""Up to this many tracks the Gram matrix is decomposed whole; beyond, only its largest eigenvalues are computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollaborativeOptions:
+    """Hyper-parameters. `l2` is λ in units of the Gram matrix's mean diagonal."""
+
+    rank: int = 512
+    l2: float = 2.0
+    item_exponent: float = 0.5
+    user_exponent: float = 0.0
+    tag_weight: float = 0.0
+    artist_weight: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """Eigenvalues s (r,), largest first, and eigenvectors V (n, r) of the Gram matrix with its mean diagonal."""
+
+    values: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+    mean_diagonal: float
+
+
+@dataclass(frozen=True, slots=True)
+class CollaborativeModel:
+    """float32 (n, d) each: `history_vectors` are added up over a history, `track_vectors` are what scores.
+
+    Track vectors are centred, and a listener's vector is scaled so that scores have mean 0 and standard deviation 1
+    over the catalogue: σ² = uᵀ·C·u with C the covariance of the track vectors, of shape (d, d).
+    """
+
+    history_vectors: NDArray[np.float32]
+    track_vectors: NDArray[np.float32]
+    covariance: NDArray[np.float32]
+    options: CollaborativeOptions
+
+    def user_vectors(self, histories: Sequence[NDArray[np.integer]]) -> NDArray[np.float32]:
+        """Fold listeners in: float32 (b, d); an empty history gives the zero vector."""
+        matrix = _rows(histories, len(self.history_vectors))
+        raw = np.asarray(matrix @ self.history_vectors)
+        variance = np.einsum("bd,bd->b", raw @ self.covariance, raw)
+        return (raw / np.sqrt(np.maximum(variance, 1e-12))[:, None]).astype(np.float32)
+
+    def scores(self, histories: Sequence[NDArray[np.integer]]) -> NDArray[np.float32]:
+        """float32 (b, n): standardised scores of all tracks."""
+        return self.user_vectors(histories) @ self.track_vectors.T
+
+    def save(self, folder: Path) -> None:
+        arrays = {"history_vectors": self.history_vectors, "track_vectors": self.track_vectors}
+        np.savez(folder / "model.npz", covariance=self.covariance, **arrays)
+
+    @classmethod
+    def load(cls, folder: Path, options: dict[str, Any]) -> CollaborativeModel:
+        with np.load(folder / "model.npz", allow_pickle=False) as arrays:
+            return cls(
+                arrays["history_vectors"],
+                arrays["track_vectors"],
+                arrays["covariance"],
+                CollaborativeOptions(**options),
+            )
+
+
+def decompose(matrix: sparse.csr_matrix, tracks: TrackColumns, options: CollaborativeOptions) -> Spectrum:
+    """Decompose the Gram matrix of the binary (users, n) `matrix`, with the side information that `options` asks for."""
+    lengths = np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)
+    blocks = [sparse.diags(lengths**-options.user_exponent) @ matrix]
+    if options.tag_weight and len(tracks.tags.codes):
+        blocks.append(options.tag_weight * _membership(tracks.tags.row_indices(), tracks.tags.codes, len(tracks)))
+    if options.artist_weight:
+        codes = np.unique(tracks.artists.astype(str), return_inverse=True)[1]
+        known = np.flatnonzero(tracks.artists != "")
+        blocks.append(options.artist_weight * _membership(known, codes[known], len(tracks)))
+    stacked = sparse.vstack(blocks).tocsr().astype(np.float32)
+    mean_diagonal = float(stacked.power(2).sum()) / max(len(tracks), 1)
+    if len(tracks) <= DENSE_TRACKS:
+        values, vectors = np.linalg.eigh(np.asarray((stacked.T @ stacked).todense(), np.float64))
+    else:
+        rank = min(options.rank, min(stacked.shape) - 1)
+        _, singular, right = svds(stacked, k=rank, random_state=0, solver="arpack")
+        values, vectors = singular.astype(np.float64) ** 2, right.T.astype(np.float64)
+    order = np.argsort(values)[::-1]
+    return Spectrum(np.maximum(values[order], 0.0), vectors[:, order], mean_diagonal)
+
+
+def assemble(spectrum: Spectrum, options: CollaborativeOptions) -> CollaborativeModel:
+    """Turn a spectrum into vectors: the closed form of the module's head."""
+    values, vectors = spectrum.values[: options.rank], spectrum.vectors[:, : options.rank]
+    shrink = values / (values + options.l2 * spectrum.mean_diagonal)
+    diagonal = np.maximum(1.0 - vectors**2 @ shrink, 1e-3)
+    track_vectors = vectors / diagonal[:, None] ** options.item_exponent
+    track_vectors = track_vectors - track_vectors.mean(axis=0)
+    covariance = track_vectors.T @ track_vectors / len(track_vectors)
+    return CollaborativeModel(
+        (vectors * shrink).astype(np.float32),
+        track_vectors.astype(np.float32),
+        covariance.astype(np.float32),
+        replace(options, rank=len(values)),
+    )
+
+
+def options_to_json(options: CollaborativeOptions) -> dict[str, Any]:
+    return asdict(options)
+
+
+def _membership(rows: NDArray[np.integer], groups: NDArray[np.integer], n_tracks: int) -> sparse.csr_matrix:
+    """One row a group, scaled by size^-1/4, so that a tag on everything says less (better than 0 and -1/2 on Last.fm)."""
+    matrix = sparse.csr_matrix(
+        (np.ones(len(rows), np.float32), (groups, rows)), shape=(int(groups.max()) + 1, n_tracks)
+    )
+    sizes = np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)
+    return sparse.diags(sizes**-0.25) @ matrix
+
+
+def _rows(histories: Sequence[NDArray[np.integer]], n_tracks: int) -> sparse.csr_matrix:
+    kept = [history[-MAX_HISTORY:] for history in histories]
+    offsets = np.concatenate([[0], np.cumsum([len(history) for history in kept])]).astype(np.int64)
+    columns = np.concatenate(kept) if kept else np.zeros(0, np.int64)
+    return sparse.csr_matrix((np.ones(len(columns), np.float32), columns, offsets), shape=(len(kept), n_tracks))

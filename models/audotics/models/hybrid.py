@@ -1,0 +1,165 @@
+"""The hybrid: a gating network that weighs the other models' scores by what is known of listener, track and situation.
+
+    hidden  = relu(W1·[components / scale, available, context] + b1)
+    weights = softplus(W2·hidden + b2) / scale · available
+    score   = Σ weights · components
+    confidence = sigmoid(calibration · [score, history_length, 1])
+
+`scale` is the spread of each component over the training candidates. Weights are never negative, so a contribution has
+the sign of what its model said. The calibration is Platt's (1999), fitted apart on listeners that the weights have not
+seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from audotics.features.audio import AudioScaler
+from audotics.features.genres import genre_matrix
+from audotics.features.hybrid import (
+    COMPONENTS,
+    CONTEXT_FEATURES,
+    HybridInputs,
+    content_scores,
+    context_scores,
+    hybrid_inputs,
+    popularity_scores,
+)
+from audotics.features.moods import mood_scores
+from audotics.features.tracks import TrackColumns
+from audotics.models.collaborative import CollaborativeModel
+from audotics.models.ncf import Ncf
+
+
+@dataclass(frozen=True, slots=True)
+class HybridOptions:
+    """Hyper-parameters of training."""
+
+    hidden: int = 32
+    epochs: int = 60
+    batch_size: int = 64
+    learning_rate: float = 0.003
+    patience: int = 6
+    candidates: int = 160
+    listeners: int = 10_000
+
+
+class Gate(nn.Module):
+    """The gating network with its calibration."""
+
+    scale: Tensor
+    calibration: Tensor
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(2 * len(COMPONENTS) + len(CONTEXT_FEATURES), hidden)
+        self.second = nn.Linear(hidden, len(COMPONENTS))
+        self.register_buffer("scale", torch.ones(len(COMPONENTS)))
+        self.register_buffer("calibration", torch.tensor([1.0, 0.0, 0.0]))
+
+    def forward(self, components: Tensor, available: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights (…, 5), score (…) and confidence (…) of rows (…, 5)."""
+        inputs = torch.cat([components / self.scale, available, context], dim=-1)
+        raw = nn.functional.softplus(self.second(torch.relu(self.first(inputs))))
+        weights = raw / self.scale * available
+        score = (weights * components).sum(-1)
+        logit = self.calibration[0] * score + self.calibration[1] * context[..., 0] + self.calibration[2]
+        return weights, score, torch.sigmoid(logit)
+
+    def save(self, folder: Path) -> None:
+        torch.save(self.state_dict(), folder / "model.pt")
+
+    @classmethod
+    def load(cls, folder: Path) -> Gate:
+        state = torch.load(folder / "model.pt", weights_only=True)
+        gate = cls(state["first.weight"].shape[0])
+        gate.load_state_dict(state)
+        return gate.eval()
+
+    @torch.no_grad()
+    def rank(self, inputs: HybridInputs) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Weights (n, 5), scores (n,) and confidences (n,)."""
+        weights, score, confidence = self(
+            torch.from_numpy(inputs.components), torch.from_numpy(inputs.available), torch.from_numpy(inputs.context)
+        )
+        return weights.numpy(), score.numpy(), confidence.numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """The models that the hybrid weighs, over the same n tracks; None where there is none."""
+
+    collaborative: CollaborativeModel | None
+    ncf: Ncf | None
+    content_vectors: NDArray[np.float32] | None  # (n, d), unit length
+    moods: NDArray[np.float32]
+    genres: NDArray[np.bool_]
+    popularity: NDArray[np.float32]
+    cold: NDArray[np.bool_]
+
+    @classmethod
+    def build(
+        cls,
+        tracks: TrackColumns,
+        *,
+        collaborative: CollaborativeModel | None,
+        ncf: Ncf | None,
+        content_vectors: NDArray[np.float32] | None,
+    ) -> Ensemble:
+        """`tracks` are the models' tracks, with `plays` counted on the interactions that they were trained on."""
+        return cls(
+            collaborative,
+            ncf,
+            content_vectors,
+            mood_scores(tracks.audio, AudioScaler.fit(tracks.audio)),
+            genre_matrix(tracks.tags),
+            popularity_scores(tracks.plays),
+            tracks.plays == 0,
+        )
+
+    def inputs(self, histories: Sequence[NDArray[np.int32]]) -> list[HybridInputs]:
+        """The gate's inputs for all n tracks, one value a history."""
+        collaborative = self.collaborative.scores(histories) if self.collaborative else None
+        ncf = self.ncf.scores(histories) if self.ncf else None
+        return [
+            hybrid_inputs(
+                collaborative=collaborative[row] if collaborative is not None and len(history) else None,
+                ncf=ncf[row] if ncf is not None else None,
+                content=None
+                if self.content_vectors is None
+                else content_scores(self.content_vectors, self.content_vectors[history]),
+                context=None,
+                popularity=self.popularity,
+                cold_tracks=self.cold,
+                history_length=len(history),
+            )
+            for row, history in enumerate(histories)
+        ]
+
+    def with_context(self, inputs: HybridInputs, *, mood: str | None, genres: Sequence[str]) -> HybridInputs:
+        """The same inputs for a listener who asked for a mood or genres."""
+        context = context_scores(self.moods, self.genres, mood=mood, wanted_genres=genres)
+        known = {
+            name: np.where(inputs.available[:, column] > 0, inputs.components[:, column], np.nan).astype(np.float32)
+            for column, name in enumerate(COMPONENTS)
+        }
+        return hybrid_inputs(
+            collaborative=known["collaborative"],
+            ncf=known["ncf"],
+            content=known["content"],
+            context=context,
+            popularity=self.popularity,
+            cold_tracks=self.cold,
+            history_length=round(float(np.expm1(inputs.context[0, 0] * 5.0))),
+        )
+
+    def scores(self, gate: Gate, histories: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
+        """float32 (b, n): the hybrid's scores of all tracks."""
+        return np.stack([gate.rank(inputs)[1] for inputs in self.inputs(histories)])

@@ -1,0 +1,83 @@
+"""The table of commands: a name goes in, the command comes out, imported only when it is run."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+if TYPE_CHECKING:
+    from typer._click.core import Command, Context  # Typer has its own copy of click, and no public name for these
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is (`module:attribute`, a function or a Typer app) and its line in `audotics --help`."""
+
+    target: str
+    help: str
+
+
+COMMANDS: Final = MappingProxyType(
+    {
+        "demo": Entry("audotics.cli.demo:demo", "Go from a synthetic catalogue to recommendations, end to end."),
+        "train": Entry("audotics.cli.train:train", "Train models on listening data."),
+        "evaluate": Entry("audotics.cli.evaluate:evaluate", "Compare a trained run with baselines on the same split."),
+        "export": Entry("audotics.cli.export:export", "Export a trained run into a model repository."),
+        "serve": Entry("audotics.cli.serve:serve", "Serve a model repository over gRPC."),
+        "recommend": Entry("audotics.cli.recommend:recommend", "Ask a server for the best tracks for a listener."),
+        "similar": Entry("audotics.cli.similar:similar", "Ask a server for tracks like one track."),
+        "models": Entry("audotics.cli.models:app", "List, show, load and unload the models of a server."),
+    }
+)
+
+
+class LazyGroup(TyperGroup):
+    """A group that lists `COMMANDS` by name and help line, and imports only the one that is run."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, entry in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=entry.help))
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """Put the real command in place of the line that stands for it."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed if name is None else load(name), rest
+
+
+def load(name: str) -> Command:
+    """Import a command of the table."""
+    module, _, attribute = COMMANDS[name].target.partition(":")
+    target: typer.Typer | Callable[..., object] = getattr(importlib.import_module(module), attribute)
+    if isinstance(target, typer.Typer):
+        return get_command(target)
+    # In Typer's other mode, "[default: …]" in a help text would pass for a tag and vanish.
+    single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    single.command(name)(target)
+    return get_command(single)
+
+
+app = typer.Typer(name="audotics", cls=LazyGroup, no_args_is_help=True, pretty_exceptions_show_locals=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"audotics {version('audotics')}")
+        raise typer.Exit
+
+
+@app.callback()
+def audotics(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Train music-recommendation models, export them, serve them, and ask the server."""

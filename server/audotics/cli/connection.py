@@ -1,0 +1,51 @@
+"""How a command reaches a server: an address goes in, a client comes out; what a call raises ends as one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from audotics.cli.output import fail, print_line
+from audotics.client import (
+    AudoticsError,
+    DeadlineExceededError,
+    Degradation,
+    InvalidArgumentError,
+    RecommenderClient,
+    UnavailableError,
+)
+
+ServerOption = Annotated[
+    str, typer.Option("--server", envvar="AUDOTICS_SERVER", help="Address of the server, as host:port.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@contextmanager
+def connected(server: str) -> Iterator[RecommenderClient]:
+    """Yield a client of `server`. A call that fails ends the command with exit code 1 and says what to do."""
+    with RecommenderClient(server) as client:
+        try:
+            yield client
+        except UnavailableError as error:
+            fail(
+                f"cannot reach a server at {server}: start one with `audotics serve --repository REPO`, "
+                f"or name another with --server ({error})"
+            )
+        except DeadlineExceededError as error:
+            fail(f"no answer from {server} in time: {error}")
+        except InvalidArgumentError as error:
+            wrong = "; ".join(f"{violation.field}: {violation.description}" for violation in error.violations)
+            fail(wrong or str(error))
+        except AudoticsError as error:
+            fail(str(error))
+
+
+def print_degraded(degraded: Sequence[Degradation]) -> None:
+    """Print one line for each part that was left out of an answer."""
+    for item in degraded:
+        words = f"{item.part}: {item.reason.replace('_', ' ')}"
+        print_line(f"degraded: {words} ({item.detail})" if item.detail else f"degraded: {words}", style="yellow")

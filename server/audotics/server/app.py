@@ -1,0 +1,162 @@
+"""The composition root: settings go in, a running server comes out. Everything is wired here, by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import Final
+
+from audotics.bundle.store import BundleStore
+from audotics.server.batching.batcher import BatchLimits
+from audotics.server.pipeline.options import PipelineOptions
+from audotics.server.pipeline.recommender import Recommender
+from audotics.server.repository.registry import Registry
+from audotics.server.services.catalog import CatalogService
+from audotics.server.services.feedback import FeedbackService
+from audotics.server.services.listeners import Listeners
+from audotics.server.services.models import ModelService
+from audotics.server.services.rank import RankService
+from audotics.server.services.recommend import RecommendService
+from audotics.server.services.similar import SimilarService
+from audotics.server.services.uninterrupted import Uninterrupted
+from audotics.server.settings import Settings
+from audotics.server.storage.database import Database
+from audotics.server.storage.events import EventStore
+from audotics.server.storage.tracks import TrackStore
+from audotics.server.telemetry.logs import configure_logs
+from audotics.server.transport.address import check_address, format_address
+from audotics.server.transport.server import GrpcServer, ServerOptions
+from audotics.server.transport.servicers.catalog import CatalogServicer
+from audotics.server.transport.servicers.feedback import FeedbackServicer
+from audotics.server.transport.servicers.models import ModelServicer
+from audotics.server.transport.servicers.recommender import RecommenderServicer
+
+_LOG: Final = logging.getLogger(__name__)
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A running server: where it listens, and what it serves from. `models` are pairs of a name and a version."""
+
+    host: str
+    port: int
+    track_count: int
+    models: tuple[tuple[str, int], ...]
+    refused: tuple[str, ...]
+    """Models that are missing or could not be put in service, with the reason."""
+
+    @property
+    def address(self) -> str:
+        return format_address(self.host, self.port)
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[App]:
+    """Load the newest models and listen; at the end drain, and close what was opened.
+
+    Raises AddressError, StorageError, or NotReadyError when the repository has no catalogue.
+    """
+    check_address(settings.host, settings.port)
+    async with AsyncExitStack() as stack:
+
+        def threads(name: str, count: int = 1) -> ThreadPoolExecutor:
+            return stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix=f"audotics-{name}"))
+
+        database = stack.enter_context(closing(Database.open(settings.effective_database_url)))
+        # Threads of their own: a model being loaded or an event being synced must not hold up what serves requests.
+        serving = threads("serving", settings.threads)
+        loading, writing, reading = threads("loading"), threads("writing"), threads("reading")
+        registry = await stack.enter_async_context(Registry(BundleStore(settings.repository), executor=loading))
+        recommender = await stack.enter_async_context(
+            Recommender(executor=serving, options=_pipeline_options(settings))
+        )
+        uninterrupted = await stack.enter_async_context(Uninterrupted())
+        events = EventStore(database)
+        listeners = Listeners(events=events, executor=reading, cache_size=settings.user_cache_size)
+        catalog = CatalogService(
+            registry=registry, tracks=TrackStore(database), executor=writing, uninterrupted=uninterrupted
+        )
+        server = GrpcServer(
+            _server_options(settings),
+            recommender=RecommenderServicer(
+                recommend=RecommendService(registry=registry, listeners=listeners, recommender=recommender),
+                rank=RankService(registry=registry, listeners=listeners, recommender=recommender),
+                similar=SimilarService(registry=registry, recommender=recommender),
+            ),
+            feedback=FeedbackServicer(
+                feedback=FeedbackService(
+                    registry=registry,
+                    events=events,
+                    listeners=listeners,
+                    executor=writing,
+                    uninterrupted=uninterrupted,
+                )
+            ),
+            catalog=CatalogServicer(catalog=catalog),
+            models=ModelServicer(models=ModelService(registry=registry, uninterrupted=uninterrupted)),
+        )
+        await registry.start()
+        await catalog.restore()
+        snapshot = registry.snapshot
+        await stack.enter_async_context(server)
+        yield App(
+            host=settings.host,
+            port=server.port,
+            track_count=snapshot.catalog.live_count,
+            models=snapshot.model_versions,
+            refused=tuple(f"{part.part}: {part.detail}" for part in snapshot.degraded),
+        )
+
+
+async def serve(settings: Settings, *, on_ready: Callable[[App], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once."""
+    configure_logs(log_format=settings.log_format, level=settings.log_level)
+    async with open_app(settings) as app:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def stop(signal_name: str) -> None:
+            for number in _STOP_SIGNALS:
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_DFL)
+            _LOG.info("%s: draining, up to %g s; a second signal stops at once", signal_name, settings.drain_s)
+            stopped.set()
+
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, stop, number.name)
+        # The catalogue stays; without this every full collection would walk through it while requests wait.
+        gc.collect()
+        gc.freeze()
+        on_ready(app)
+        await stopped.wait()
+    _LOG.info("stopped")
+
+
+def _pipeline_options(settings: Settings) -> PipelineOptions:
+    return PipelineOptions(
+        batching=BatchLimits(
+            batch_rows=settings.batch_rows,
+            queue_rows=settings.queue_rows,
+            # Half of the threads: retrieval runs on the same ones, and must not wait for scoring.
+            concurrency=max(1, settings.threads // 2),
+            window_s=settings.batch_window_ms / 1000,
+        )
+    )
+
+
+def _server_options(settings: Settings) -> ServerOptions:
+    return ServerOptions(
+        host=settings.host,
+        port=settings.port,
+        drain_s=settings.drain_s,
+        max_connection_age_s=settings.max_connection_age_s,
+        max_concurrent_requests=settings.max_concurrent_requests,
+        max_message_bytes=settings.max_message_mib * 1024 * 1024,
+    )

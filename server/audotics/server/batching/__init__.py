@@ -1,0 +1,1 @@
+"""Batching across requests: jobs of rows go in one by one, each caller gets its own results back."""

@@ -1,0 +1,29 @@
+"""How wide the pipeline looks and what it does unasked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from audotics.server.batching.batcher import BatchLimits
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """Defaults answer `Recommend` for 20 tracks of 100,000 from some 250 candidates."""
+
+    collaborative_candidates: int = 120
+    content_interests: int = 3
+    candidates_per_interest: int = 30
+    context_candidates: int = 200
+    minimum_candidates: int = 100
+    """Below this many, the list of candidates is filled up with popular tracks."""
+    selective_share: float = 0.25
+    """A filter that fewer than this share of the catalogue pass is answered from all its matches, not by retrieval."""
+    exact_rows: int = 2000
+    """Most matches of a selective filter that are scored."""
+    default_diversity: float = 0.2
+    artist_cap: int = 3
+    """Most tracks of one artist in a list, unless it would be too short."""
+    deadline_reserve_s: float = 0.005
+    """Time kept for the end of a request: models that are not done by then are left out."""
+    batching: BatchLimits = field(default_factory=BatchLimits)

@@ -1,0 +1,217 @@
+"""The pipeline: a snapshot, a listener and a query go in; candidates, filter, scoring and re-ranking make the answer.
+
+A request that is alone runs from end to end in one hop to the executor. When others are under way, its rows are scored
+together with theirs in the row batcher, which takes a second one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.server.batching.batcher import RowBatcher
+from audotics.server.errors import DeadlineError
+from audotics.server.pipeline.answer import present
+from audotics.server.pipeline.candidates import ContextOrders, find_candidates
+from audotics.server.pipeline.filters import NO_FILTER, FilterMasks
+from audotics.server.pipeline.options import PipelineOptions
+from audotics.server.pipeline.relevance import Relevance
+from audotics.server.pipeline.reranking import select, utility
+from audotics.server.pipeline.scoring import NeuralScoring, ScoredRows, ScoringJob, needs_models
+from audotics.server.pipeline.similarity import find_similar
+from audotics.server.pipeline.slate import Slate
+from audotics.server.pipeline.taste import Taste
+from audotics.server.repository.snapshot import Snapshot
+from audotics.server.types import (
+    Context,
+    Degradation,
+    DegradationReason,
+    Listener,
+    RankQuery,
+    Recommendation,
+    RecommendQuery,
+    Similarity,
+    SimilarQuery,
+)
+
+_LARGE_SLATE: Final = 1000
+"""From so many rows on, finishing a list takes long enough to be kept off the event loop."""
+
+
+class Recommender:
+    """Answers `Recommend`, `RankTracks` and `SimilarTracks` on a snapshot. Use it as an async context manager."""
+
+    def __init__(self, *, executor: Executor, options: PipelineOptions | None = None) -> None:
+        self._executor = executor
+        self._options = PipelineOptions() if options is None else options
+        self._masks = FilterMasks()
+        self._orders = ContextOrders()
+        self._scoring = NeuralScoring()
+        self._batcher: RowBatcher[ScoringJob, ScoredRows] = RowBatcher(
+            self._scoring, executor=executor, limits=self._options.batching
+        )
+        self._under_way = 0
+
+    async def __aenter__(self) -> Self:
+        await self._batcher.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._batcher.__aexit__(kind, error, trace)
+
+    async def recommend(
+        self, snapshot: Snapshot, listener: Listener, query: RecommendQuery, *, degraded: Sequence[Degradation] = ()
+    ) -> Recommendation:
+        """The best tracks for a listener, none of them seen, excluded or failing the filter.
+
+        `degraded` is what the caller left out already. Raises DeadlineError, OverloadedError, or InvalidRequestError.
+        """
+        search = partial(self._search, snapshot, listener, query)
+        return await self._answer(snapshot, query.deadline, search, partial(self._list, snapshot, query, degraded))
+
+    async def rank(
+        self,
+        snapshot: Snapshot,
+        listener: Listener,
+        rows: NDArray[np.int64],
+        query: RankQuery,
+        *,
+        degraded: Sequence[Degradation] = (),
+    ) -> Recommendation:
+        """All of the given catalogue `rows`, seen or not, the most relevant first. Raises as `recommend` does."""
+        given = partial(_given, snapshot, listener, rows, query.context)
+        return await self._answer(snapshot, query.deadline, given, partial(_ranking, snapshot, query, degraded))
+
+    async def similar(self, snapshot: Snapshot, query: SimilarQuery) -> Similarity:
+        """The tracks that sound most like a track, features or a vector, the nearest first.
+
+        Raises NotFoundError for an unknown track, InvalidRequestError for a vector that does not fit, DeadlineError.
+        """
+        _check_deadline(query.deadline)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, find_similar, snapshot, query, self._masks)
+
+    async def _answer(
+        self,
+        snapshot: Snapshot,
+        deadline: float | None,
+        search: Callable[[], Slate],
+        finish: Callable[[Slate, ScoredRows], Recommendation],
+    ) -> Recommendation:
+        _check_deadline(deadline)
+        loop = asyncio.get_running_loop()
+        latest = None if deadline is None else deadline - self._options.deadline_reserve_s
+        self._under_way += 1
+        try:
+            if self._under_way == 1:
+                return await loop.run_in_executor(
+                    self._executor, self._answer_alone, snapshot, deadline, latest, search, finish
+                )
+            slate = await loop.run_in_executor(self._executor, search)
+            scored = ScoredRows.without_models(slate.signals)
+            if needs_models(snapshot, slate):
+                try:
+                    scored = await self._batcher.submit(ScoringJob.of(snapshot, slate), deadline=latest)
+                except DeadlineError:
+                    scored = scored.too_late()
+            _check_deadline(deadline)
+            if len(slate.rows) < _LARGE_SLATE:
+                return finish(slate, scored)
+            return await loop.run_in_executor(self._executor, finish, slate, scored)
+        finally:
+            self._under_way -= 1
+
+    def _answer_alone(
+        self,
+        snapshot: Snapshot,
+        deadline: float | None,
+        latest: float | None,
+        search: Callable[[], Slate],
+        finish: Callable[[Slate, ScoredRows], Recommendation],
+    ) -> Recommendation:
+        slate = search()
+        scored = ScoredRows.without_models(slate.signals)
+        if needs_models(snapshot, slate):
+            if latest is None or time.monotonic() < latest:
+                (scored,) = self._scoring.run([ScoringJob.of(snapshot, slate)])
+            else:
+                scored = scored.too_late()
+        _check_deadline(deadline)
+        return finish(slate, scored)
+
+    def _search(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> Slate:
+        catalog = snapshot.catalog
+        passing = self._masks.mask(catalog, query.filter)
+        allowed = passing.copy()
+        allowed[listener.history] = False
+        allowed[listener.seen] = False
+        excluded = catalog.all_rows_of(query.excluded)
+        allowed[excluded[excluded >= 0]] = False
+        passing_share = 1.0
+        if query.filter != NO_FILTER:
+            passing_share = np.count_nonzero(passing) / max(catalog.live_count, 1)
+        taste = Taste.read(snapshot, listener.history)
+        rows = find_candidates(
+            snapshot,
+            taste,
+            query.context,
+            allowed=allowed,
+            passing_share=passing_share,
+            limit=query.limit,
+            n_seen=len(listener.seen),
+            options=self._options,
+            orders=self._orders,
+        )
+        return Slate.measure(snapshot, taste, query.context, rows=rows)
+
+    def _list(
+        self,
+        snapshot: Snapshot,
+        query: RecommendQuery,
+        degraded: Sequence[Degradation],
+        slate: Slate,
+        scored: ScoredRows,
+    ) -> Recommendation:
+        catalog, options = snapshot.catalog, self._options
+        relevance = Relevance.of(scored)
+        places = select(
+            utility(relevance.score, slate.rows, signals=catalog.signals, objectives=query.objectives),
+            embeddings=slate.embeddings,
+            artists=catalog.artist_codes.take(slate.rows),
+            limit=query.limit,
+            diversity=options.default_diversity if query.diversity is None else query.diversity,
+            artist_cap=options.artist_cap,
+        )
+        left_out = [*degraded, *slate.taste.degraded, *scored.degraded]
+        if len(places) < query.limit:
+            detail = f"{len(places)} of {query.limit}: no more tracks pass the filter and the exclusions"
+            left_out.append(Degradation("candidates", DegradationReason.FEW_MATCHES, detail))
+        return present(snapshot, slate, relevance, places, query, degraded=left_out)
+
+
+def _given(snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], context: Context) -> Slate:
+    return Slate.measure(snapshot, Taste.read(snapshot, listener.history), context, rows=rows)
+
+
+def _ranking(
+    snapshot: Snapshot, query: RankQuery, degraded: Sequence[Degradation], slate: Slate, scored: ScoredRows
+) -> Recommendation:
+    relevance = Relevance.of(scored)
+    places = np.argsort(-relevance.score, kind="stable")
+    left_out = (*degraded, *slate.taste.degraded, *scored.degraded)
+    return present(snapshot, slate, relevance, places, query, degraded=left_out)
+
+
+def _check_deadline(deadline: float | None) -> None:
+    if deadline is not None and time.monotonic() >= deadline:
+        raise DeadlineError("the deadline passed before the list was made")

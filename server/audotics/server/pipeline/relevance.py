@@ -1,0 +1,57 @@
+"""One relevance a row: components and the hybrid's opinion, if any, go in, scores and their make-up come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.features.hybrid import COMPONENTS
+from audotics.server.pipeline.scoring import ScoredRows
+from audotics.server.types import Contribution
+
+FALLBACK_WEIGHTS: Final = np.asarray([0.35, 0.25, 0.15, 0.2, 0.05], np.float32)
+"""Weights of COMPONENTS without the hybrid; in each row they are shared out over those there are. Hand-set."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relevance:
+    """n rows scored: score (n,) is the sum of weights * components (n, 5) over what is available (n, 5)."""
+
+    score: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    components: NDArray[np.float32]
+    available: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, scored: ScoredRows) -> Relevance:
+        """The hybrid's weights, score and confidence; without them the fall-back's."""
+        if scored.weights is None or scored.score is None or scored.confidence is None:
+            return cls.fallback(scored.inputs.components, scored.inputs.available > 0)
+        return cls(
+            scored.score, scored.confidence, scored.weights, scored.inputs.components, scored.inputs.available > 0
+        )
+
+    @classmethod
+    def fallback(cls, components: NDArray[np.float32], available: NDArray[np.bool_]) -> Relevance:
+        """Fixed weights on components (n, 5) standardised over these rows. No model vouches for it: confidence is 0."""
+        count = np.maximum(available.sum(axis=0), 1)
+        centred = np.where(available, components - np.where(available, components, 0.0).sum(axis=0) / count, 0.0)
+        spread = np.sqrt((centred**2).sum(axis=0) / count)
+        values = (centred / np.where(spread > 1e-6, spread, 1.0)).astype(np.float32)
+        weights = np.where(available, FALLBACK_WEIGHTS, np.float32(0.0))
+        weights = weights / np.maximum(weights.sum(axis=1, keepdims=True), np.float32(1e-6))
+        score = (weights * values).sum(axis=1, dtype=np.float32)
+        return cls(score, np.zeros(len(score), np.float32), weights, values, available)
+
+    def contributions(self, position: int) -> tuple[Contribution, ...]:
+        """What each model added to one score; they sum up to it."""
+        weights, values = self.weights[position].tolist(), self.components[position].tolist()
+        return tuple(
+            Contribution(name, weights[column], values[column])
+            for column, name in enumerate(COMPONENTS)
+            if self.available[position, column]
+        )

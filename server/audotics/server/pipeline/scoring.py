@@ -1,0 +1,144 @@
+"""The neural models over rows of many requests: scoring jobs go in, weighted components come out.
+
+`NeuralScoring` is the workload of the row batcher: NCF and hybrid run once each for all jobs of a batch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.features.hybrid import HybridInputs
+from audotics.server.pipeline.signals import RowSignals
+from audotics.server.pipeline.slate import Slate
+from audotics.server.repository.parts import HybridPart, NcfPart
+from audotics.server.repository.snapshot import Snapshot
+from audotics.server.runtime.onnx import InferenceError
+from audotics.server.types import Degradation, DegradationReason
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoringJob:
+    """Rows of one request. `history` (h,) and `tracks` (n,) are rows of the NCF model, empty without one."""
+
+    ncf: NcfPart | None
+    hybrid: HybridPart | None
+    history: NDArray[np.int64]
+    tracks: NDArray[np.int64]
+    signals: RowSignals
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, slate: Slate) -> ScoringJob:
+        """The job that the snapshot's models have to do for a slate."""
+        ncf = snapshot.ncf
+        if ncf is None:
+            nothing = np.empty(0, np.int64)
+            return cls(None, snapshot.hybrid, nothing, nothing, slate.signals)
+        heard = ncf.rows.to_model(slate.taste.history)
+        return cls(ncf, snapshot.hybrid, heard[heard >= 0], ncf.rows.to_model(slate.rows), slate.signals)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredRows:
+    """The components of n rows, and what the hybrid made of them; its three are None when it took no part."""
+
+    inputs: HybridInputs
+    weights: NDArray[np.float32] | None  # (n, 5)
+    score: NDArray[np.float32] | None  # (n,)
+    confidence: NDArray[np.float32] | None  # (n,)
+    degraded: tuple[Degradation, ...] = ()  # models that should have taken part
+
+    @classmethod
+    def without_models(cls, signals: RowSignals) -> ScoredRows:
+        """What is known of rows when the neural models take no part."""
+        return cls(signals.inputs(None), None, None, None)
+
+    def too_late(self) -> ScoredRows:
+        """The same rows, with the deadline as the reason why the models took no part."""
+        detail = "the deadline left no time for it"
+        return replace(
+            self, degraded=tuple(Degradation(part, DegradationReason.DEADLINE, detail) for part in ("ncf", "hybrid"))
+        )
+
+
+class NeuralScoring:
+    """Runs scoring jobs. A model that fails on a job that runs alone is left out of it and named in `degraded`."""
+
+    def rows(self, job: ScoringJob) -> int:
+        return len(job.signals)
+
+    def key(self, job: ScoringJob) -> Hashable:
+        """Jobs of one batch share the models; parts are equal only when they are the same object."""
+        return job.ncf, job.hybrid
+
+    def split(self, job: ScoringJob, limit_rows: int) -> list[ScoringJob]:
+        starts = range(0, len(job.signals), limit_rows)
+        return [
+            replace(
+                job, tracks=job.tracks[start : start + limit_rows], signals=job.signals.part(start, start + limit_rows)
+            )
+            for start in starts
+        ]
+
+    def join(self, results: Sequence[ScoredRows]) -> ScoredRows:
+        """When the hybrid left out a piece, it counts as left out of all: its scores compare with no others."""
+        inputs = _stack([result.inputs for result in results])
+        degraded = tuple(dict.fromkeys(entry for result in results for entry in result.degraded))
+        weights = [result.weights for result in results if result.weights is not None]
+        score = [result.score for result in results if result.score is not None]
+        confidence = [result.confidence for result in results if result.confidence is not None]
+        if len(score) < len(results):
+            return ScoredRows(inputs, None, None, None, degraded)
+        return ScoredRows(inputs, np.concatenate(weights), np.concatenate(score), np.concatenate(confidence), degraded)
+
+    def run(self, jobs: Sequence[ScoringJob]) -> list[ScoredRows]:
+        """Blocking. Raises InferenceError only for several jobs, so that the batcher tries each alone."""
+        degraded: tuple[Degradation, ...] = ()
+        logits: Sequence[NDArray[np.float32] | None] = [None] * len(jobs)
+        ncf, hybrid = jobs[0].ncf, jobs[0].hybrid
+        if ncf is not None and any(len(job.history) for job in jobs):
+            try:
+                logits = ncf.logits([job.history for job in jobs], [job.tracks for job in jobs])
+            except InferenceError as error:
+                if len(jobs) > 1:
+                    raise
+                degraded = (_failure("ncf", error),)
+        inputs = [job.signals.inputs(column) for job, column in zip(jobs, logits, strict=True)]
+        if hybrid is None:
+            return [ScoredRows(each, None, None, None, degraded) for each in inputs]
+        try:
+            weights, score, confidence = hybrid.weigh(inputs[0] if len(inputs) == 1 else _stack(inputs))
+        except InferenceError as error:
+            if len(jobs) > 1:
+                raise
+            return [ScoredRows(inputs[0], None, None, None, (*degraded, _failure("hybrid", error)))]
+        ends = np.cumsum([len(job.signals) for job in jobs])
+        return [
+            ScoredRows(each, weights[start:end], score[start:end], confidence[start:end], degraded)
+            for each, start, end in zip(inputs, [0, *ends[:-1]], ends, strict=True)
+        ]
+
+
+def needs_models(snapshot: Snapshot, slate: Slate) -> bool:
+    """Whether there are rows to score and models to score them."""
+    return len(slate.rows) > 0 and (snapshot.ncf is not None or snapshot.hybrid is not None)
+
+
+def _failure(part: str, error: InferenceError) -> Degradation:
+    _LOG.warning("left out of a list: %s", error, exc_info=error)
+    return Degradation(part, DegradationReason.FAILED, str(error))
+
+
+def _stack(inputs: Sequence[HybridInputs]) -> HybridInputs:
+    return HybridInputs(
+        np.concatenate([each.components for each in inputs]),
+        np.concatenate([each.available for each in inputs]),
+        np.concatenate([each.context for each in inputs]),
+    )

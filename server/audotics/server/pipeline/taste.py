@@ -1,0 +1,63 @@
+"""What a listener likes, in the terms of each model: history rows go in, vectors come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.features.history import MAX_HISTORY
+from audotics.server.repository.snapshot import Snapshot
+from audotics.server.runtime.onnx import InferenceError
+from audotics.server.types import Degradation, DegradationReason
+
+_RECENT = 50
+_SAME_INTEREST = 0.9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taste:
+    """A listener as the models see them. `history` int64 (h,) holds the latest MAX_HISTORY rows, oldest first."""
+
+    history: NDArray[np.int64]
+    history_length: int
+    user_vector: NDArray[np.float32] | None
+    """float32 (d,), None when the collaborative model does not know the listener's tracks."""
+    sounds: NDArray[np.float32] | None
+    """Content embeddings float32 (h, d) of `history`, None without a content model."""
+    degraded: tuple[Degradation, ...]
+
+    @classmethod
+    def read(cls, snapshot: Snapshot, history: NDArray[np.int64]) -> Taste:
+        """Encode all of a listener's history, oldest first. A model that fails is left out and named in `degraded`."""
+        recent = history[-MAX_HISTORY:]
+        user_vector = None
+        degraded: tuple[Degradation, ...] = ()
+        if snapshot.collaborative is not None:
+            try:
+                user_vector = snapshot.collaborative.user_vector(recent)
+            except InferenceError as error:
+                degraded = (Degradation("collaborative", DegradationReason.FAILED, str(error)),)
+        sounds = None if snapshot.content is None else snapshot.content.vectors(recent)
+        return cls(recent, len(history), user_vector, sounds, degraded)
+
+    def interests(self, limit: int) -> NDArray[np.float32]:
+        """Up to `limit` unit vectors (q, d) that cover what the listener hears.
+
+        The first is the mean of recent tracks, the others are tracks chosen farthest-first from those before.
+        """
+        if self.sounds is None or not len(self.sounds):
+            return np.empty((0, 0), np.float32)
+        recent = self.sounds[-_RECENT:]
+        mean = recent.mean(axis=0)
+        norm = float(np.linalg.norm(mean))
+        chosen = [mean / norm if norm > 1e-6 else recent[-1]]
+        closest = recent @ chosen[0]
+        while len(chosen) < limit:
+            farthest = int(closest.argmin())
+            if closest[farthest] > _SAME_INTEREST:
+                break
+            chosen.append(recent[farthest])
+            closest = np.maximum(closest, recent @ recent[farthest])
+        return np.stack(chosen)

@@ -1,0 +1,173 @@
+"""The catalogue in service: a bundle's columns and callers' changes go in, immutable columns and look-ups come out.
+
+A track keeps its row for as long as the catalogue lives: an update replaces the row's columns, a new track is appended,
+and a deleted one stays in its row, marked as deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.bundle.catalog import Histories
+from audotics.features.audio import AudioScaler
+from audotics.features.genres import genre_matrix
+from audotics.features.moods import mood_scores
+from audotics.features.tracks import TrackColumns
+from audotics.server.repository.records import columns_of, record_of
+from audotics.server.repository.signals import Signals
+from audotics.server.types import TrackRecord
+
+UNKNOWN_ARTIST = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalog:
+    """n tracks as columns, and what is derived from them. Make one with `build`."""
+
+    version: int
+    generation: int
+    """Differs between any two catalogues of a process, so that it can stand for one in a cache key."""
+    fingerprint: str
+    """`TrackColumns.fingerprint()` of the tracks in the bundle."""
+    base_size: int
+    """Number of tracks in the bundle; theirs are the first rows."""
+    columns: TrackColumns
+    deleted: NDArray[np.bool_]
+    changed: NDArray[np.bool_]
+    """Rows whose columns are not those of the bundle: updated or appended since."""
+    moods: NDArray[np.float32]
+    """(n, 8), by `mood_scores` with the statistics of the bundle's tracks."""
+    genres: NDArray[np.bool_]
+    """(n, 10), by `genre_matrix`."""
+    artist_codes: NDArray[np.int32]
+    """(n,): tracks of one artist share a number; UNKNOWN_ARTIST where there is no name."""
+    signals: Signals
+    _scaler: AudioScaler
+    _histories: Histories
+    _user_numbers: Mapping[str, int]
+    _row_of: Mapping[str, int]
+    _artist_numbers: Mapping[str, int]
+
+    @classmethod
+    def build(cls, tracks: TrackColumns, histories: Histories, *, version: int, generation: int) -> Catalog:
+        """Derive everything from the columns of a bundle."""
+        scaler = AudioScaler.fit(tracks.audio)
+        artist_codes, artist_numbers = _artist_codes(tracks.artists, {})
+        return cls(
+            version=version,
+            generation=generation,
+            fingerprint=tracks.fingerprint(),
+            base_size=len(tracks),
+            columns=tracks,
+            deleted=np.zeros(len(tracks), np.bool_),
+            changed=np.zeros(len(tracks), np.bool_),
+            moods=mood_scores(tracks.audio, scaler),
+            genres=genre_matrix(tracks.tags),
+            artist_codes=artist_codes,
+            signals=Signals.measure(tracks, artist_codes),
+            _scaler=scaler,
+            _histories=histories,
+            _user_numbers={user_id: number for number, user_id in enumerate(histories.user_ids)},
+            _row_of={track_id: row for row, track_id in enumerate(tracks.ids)},
+            _artist_numbers=artist_numbers,
+        )
+
+    def __len__(self) -> int:
+        """Rows, those of deleted tracks included."""
+        return len(self.columns)
+
+    @property
+    def live_count(self) -> int:
+        """Tracks that are not deleted."""
+        return len(self) - int(np.count_nonzero(self.deleted))
+
+    def row_of(self, track_id: str) -> int:
+        """The track's row, -1 when there is none or it is deleted."""
+        row = self._row_of.get(track_id, -1)
+        return -1 if row >= 0 and self.deleted[row] else row
+
+    def rows_of(self, track_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Rows of the tracks, int64 (n,); -1 for a track that is unknown or deleted."""
+        rows = self.all_rows_of(track_ids)
+        rows[self.deleted[rows] & (rows >= 0)] = -1
+        return rows
+
+    def all_rows_of(self, track_ids: Sequence[str] | NDArray[np.object_]) -> NDArray[np.int64]:
+        """As `rows_of`, but a deleted track still has its row: a model may know it."""
+        lookup = self._row_of.get
+        return np.fromiter((lookup(track_id, -1) for track_id in track_ids), np.int64, len(track_ids))
+
+    def history_rows(self, user_id: str) -> NDArray[np.int64] | None:
+        """What a listener of the training data heard, oldest first; None for anybody else."""
+        number = self._user_numbers.get(user_id)
+        if number is None:
+            return None
+        start, end = self._histories.offsets[number : number + 2]
+        return self._histories.rows[start:end].astype(np.int64)
+
+    def artist_codes_of(self, artists: Iterable[str]) -> NDArray[np.int32]:
+        """Numbers of the artists that the catalogue has; others are left out."""
+        known = (self._artist_numbers.get(artist) for artist in artists)
+        return np.asarray([code for code in known if code is not None], np.int32)
+
+    def record(self, row: int) -> TrackRecord:
+        """The track as a caller reads it."""
+        return record_of(self.columns, row)
+
+    def changes(self) -> tuple[list[TrackRecord], list[str]]:
+        """Upserts and deletes that lead from the bundle to this catalogue."""
+        upserts = [self.record(int(row)) for row in np.flatnonzero(self.changed & ~self.deleted)]
+        return upserts, list(self.columns.ids[self.deleted])
+
+    def with_changes(
+        self, *, upserts: Sequence[TrackRecord] = (), deletes: Sequence[str] = (), generation: int | None = None
+    ) -> Catalog:
+        """The catalogue after `deletes` and then `upserts`. The last record of a track counts; unknown deletes do not.
+
+        `generation` names the new catalogue, by default with the number after this one's.
+        """
+        records = list({record.track_id: record for record in upserts}.values())
+        n = len(self)
+        rows = self.all_rows_of([record.track_id for record in records])
+        updates = rows >= 0
+        n_new = len(records) - int(np.count_nonzero(updates))
+        rows[~updates] = np.arange(n, n + n_new)
+        order = np.arange(n + n_new)
+        order[rows] = n + np.arange(len(records))
+
+        fresh = columns_of(records)
+        fresh.plays[updates] = self.columns.plays[rows[updates]]
+        columns = self.columns.concat(fresh).take(order)
+        removed = self.all_rows_of(deletes)
+        deleted = np.concatenate([self.deleted, np.zeros(n_new, np.bool_)])
+        deleted[removed[removed >= 0]] = True
+        deleted[rows] = False
+        changed = np.concatenate([self.changed, np.ones(n_new, np.bool_)])
+        changed[rows] = True
+        fresh_codes, artist_numbers = _artist_codes(fresh.artists, self._artist_numbers)
+        artist_codes = np.concatenate([self.artist_codes, fresh_codes])[order]
+        return replace(
+            self,
+            generation=self.generation + 1 if generation is None else generation,
+            columns=columns,
+            deleted=deleted,
+            changed=changed,
+            moods=np.concatenate([self.moods, mood_scores(fresh.audio, self._scaler)])[order],
+            genres=np.concatenate([self.genres, genre_matrix(fresh.tags)])[order],
+            artist_codes=artist_codes,
+            signals=Signals.measure(columns, artist_codes),
+            _row_of={**self._row_of, **{fresh.ids[i]: int(rows[i]) for i in np.flatnonzero(~updates)}},
+            _artist_numbers=artist_numbers,
+        )
+
+
+def _artist_codes(
+    artists: NDArray[np.object_], known: Mapping[str, int]
+) -> tuple[NDArray[np.int32], Mapping[str, int]]:
+    numbers = dict(known)
+    codes = (numbers.setdefault(artist, len(numbers)) if artist else UNKNOWN_ARTIST for artist in artists)
+    return np.fromiter(codes, np.int32, len(artists)), numbers

@@ -1,0 +1,157 @@
+"""From bundle to service: a verified bundle goes in, a warmed-up model comes out and is linked to a catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from audotics.bundle.catalog import HISTORIES_FILE, IDS_FILE, TRACKS_FILE, read_histories, read_ids, read_tracks
+from audotics.bundle.store import Bundle
+from audotics.features.audio import AUDIO_FEATURES
+from audotics.features.content import ContentEncoder
+from audotics.features.hybrid import COMPONENTS
+from audotics.server.errors import RefusedModelError
+from audotics.server.repository.catalog import Catalog
+from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart
+from audotics.server.repository.rows import RowMap
+from audotics.server.retrieval.vectors import INDEX_FILE, VECTORS_FILE, VectorIndex
+from audotics.server.runtime.onnx import InferenceError, OnnxModel
+
+CATALOG: Final = "catalog"
+MODEL_KINDS: Final = ("collaborative", "content", "ncf", "hybrid")
+
+Part = CollaborativePart | ContentPart | NcfPart | HybridPart
+
+_MODEL_FILE: Final = "model.onnx"
+_WARMUP_FILE: Final = "warmup.npz"
+_FILES: Final[dict[str, tuple[str, ...]]] = {
+    "collaborative": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE, INDEX_FILE, VECTORS_FILE),
+    "content": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE, INDEX_FILE, VECTORS_FILE),
+    "ncf": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE),
+    "hybrid": (_MODEL_FILE, _WARMUP_FILE),
+}
+_INPUTS: Final[dict[str, dict[str, str]]] = {
+    "collaborative": {"history": "int64"},
+    "content": {"audio": "float32", "tags": "float32", "artist": "int64"},
+    "ncf": {"history": "int64", "user_index": "int64", "track": "int64"},
+    "hybrid": {"components": "float32", "available": "float32", "context": "float32"},
+}
+_OUTPUTS: Final[dict[str, tuple[str, ...]]] = {
+    "collaborative": ("user_vector",),
+    "content": ("embedding",),
+    "ncf": ("logit",),
+    "hybrid": ("weights", "score", "confidence"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A model that ran its recorded inputs. It refers to its own rows until `link` ties it to a catalogue."""
+
+    bundle: Bundle
+    model: OnnxModel
+    index: VectorIndex | None
+
+    @property
+    def version(self) -> int:
+        return self.bundle.manifest.version
+
+
+def load_catalog(bundle: Bundle, *, generation: int) -> Catalog:
+    """Read a catalogue bundle. Raises RefusedModelError, or BundleCorruptError when the bundle lacks a file."""
+    for name in (TRACKS_FILE, HISTORIES_FILE):
+        bundle.file(name)
+    try:
+        tracks, histories = read_tracks(bundle.path), read_histories(bundle.path)
+    except (OSError, ValueError, KeyError) as error:
+        raise RefusedModelError(f"{bundle}: its tables cannot be read; export the catalogue again") from error
+    if not len(tracks):
+        raise RefusedModelError(f"{bundle}: the catalogue has no tracks; export one that was trained on data")
+    if len(histories.rows) and not 0 <= histories.rows.min() <= histories.rows.max() < len(tracks):
+        raise RefusedModelError(f"{bundle}: {HISTORIES_FILE} names rows that {TRACKS_FILE} lacks; export again")
+    return Catalog.build(tracks, histories, version=bundle.manifest.version, generation=generation)
+
+
+def load_model(bundle: Bundle, *, threads: int) -> LoadedModel:
+    """Load a bundle's model and its index, check what goes in and out, and run it on its recorded inputs.
+
+    Raises RefusedModelError that says what does not fit, or BundleCorruptError when the bundle lacks a file.
+    """
+    kind = bundle.manifest.kind
+    index = None
+    for name in _FILES[kind]:
+        bundle.file(name)
+    if INDEX_FILE in _FILES[kind]:
+        index = VectorIndex.open(bundle.path)
+    model = OnnxModel(bundle.path / _MODEL_FILE, threads=threads)
+    inputs = {spec.name: spec.dtype for spec in model.inputs}
+    if inputs != _INPUTS[kind]:
+        raise RefusedModelError(f"{bundle}: its inputs are {inputs}, a {kind} model has {_INPUTS[kind]}")
+    missing = set(_OUTPUTS[kind]) - {spec.name for spec in model.outputs}
+    if missing:
+        raise RefusedModelError(f"{bundle}: it has no output {', '.join(sorted(missing))}; export it again")
+    _warm_up(bundle, model, width=len(COMPONENTS) if index is None else index.dimension)
+    return LoadedModel(bundle, model, index)
+
+
+def link(loaded: LoadedModel, catalog: Catalog) -> Part:
+    """Tie a model to a catalogue. Raises RefusedModelError when its row numbers do not fit its files."""
+    bundle, model, index = loaded.bundle, loaded.model, loaded.index
+    kind, version = bundle.manifest.kind, bundle.manifest.version
+    if kind == "hybrid":
+        return HybridPart(version, model)
+    rows = _row_map(bundle, catalog)
+    if index is None:
+        return NcfPart(version, model, rows).with_catalog(catalog)
+    if index.size != rows.size:
+        raise RefusedModelError(
+            f"{bundle}: {IDS_FILE} names {rows.size} tracks, {INDEX_FILE} has {index.size}; export again"
+        )
+    if kind == "collaborative":
+        return CollaborativePart(version, model, index, rows).with_catalog(catalog)
+    part = ContentPart(version, model, index, rows, _content_encoder(bundle, model))
+    return part.with_catalog(catalog, part.lacking(catalog))
+
+
+def _row_map(bundle: Bundle, catalog: Catalog) -> RowMap:
+    try:
+        ids = read_ids(bundle.path)
+    except (OSError, ValueError, KeyError) as error:
+        raise RefusedModelError(f"{bundle}: {IDS_FILE!r} cannot be read; export the model again") from error
+    if bundle.manifest.catalog_fingerprint != catalog.fingerprint:
+        return RowMap.link(ids, catalog)
+    if len(ids) != catalog.base_size:
+        raise RefusedModelError(
+            f"{bundle}: {IDS_FILE} names {len(ids)} tracks, but its catalogue has {catalog.base_size}"
+        )
+    return RowMap(len(ids))
+
+
+def _content_encoder(bundle: Bundle, model: OnnxModel) -> ContentEncoder:
+    try:
+        encoder = ContentEncoder.from_json(bundle.manifest.preprocessing["content_encoder"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RefusedModelError(f"{bundle}: its manifest has no usable 'content_encoder'; export it again") from error
+    width = {spec.name: spec.shape[-1] for spec in model.inputs}
+    if width["audio"] not in (-1, 2 * len(AUDIO_FEATURES)) or width["tags"] not in (-1, len(encoder.tag_vocabulary)):
+        raise RefusedModelError(f"{bundle}: its inputs do not fit its 'content_encoder'; export it again")
+    return encoder
+
+
+def _warm_up(bundle: Bundle, model: OnnxModel, *, width: int) -> None:
+    """Run the recorded inputs, so that the first caller does not pay for it and a broken model never serves one."""
+    outputs = _OUTPUTS[bundle.manifest.kind]
+    try:
+        with np.load(bundle.path / _WARMUP_FILE, allow_pickle=False) as recorded:
+            results = model.run(dict(recorded), outputs)
+    except (OSError, ValueError, InferenceError) as error:
+        raise RefusedModelError(f"{bundle}: it fails on the inputs in {_WARMUP_FILE!r}; export it again") from error
+    for name, result in zip(outputs, results, strict=True):
+        if not np.isfinite(result).all():
+            raise RefusedModelError(f"{bundle}: output {name!r} is not finite on recorded inputs; export it again")
+        if result.ndim == 2 and result.shape[1] != width:
+            raise RefusedModelError(
+                f"{bundle}: output {name!r} has {result.shape[1]} columns, not {width}; export again"
+            )

@@ -1,0 +1,145 @@
+"""Models in service, each in terms of the catalogue's rows: histories and tracks go in, vectors and scores come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.features.content import ContentEncoder
+from audotics.features.history import pad_histories
+from audotics.features.hybrid import HybridInputs
+from audotics.features.tracks import TrackColumns
+from audotics.server.repository.catalog import Catalog
+from audotics.server.repository.rows import UNKNOWN, RowMap
+from audotics.server.retrieval.vectors import VectorIndex
+from audotics.server.runtime.onnx import OnnxModel
+
+_EMBED_ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CollaborativePart:
+    """Factors of listeners and tracks."""
+
+    version: int
+    model: OnnxModel
+    index: VectorIndex
+    rows: RowMap
+
+    def user_vector(self, history: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """float32 (d,) for the listener of the catalogue rows `history`; None when the model knows none of them."""
+        heard = self.rows.to_model(history)
+        heard = heard[heard >= 0]
+        if not len(heard):
+            return None
+        vector: NDArray[np.float32] = self.model.run({"history": pad_histories([heard])}, ["user_vector"])[0][0]
+        return vector
+
+    def nearest(self, user_vector: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+        """Catalogue rows of the k tracks with the highest scores, best first; fewer where the model has fewer."""
+        rows = self.rows.to_catalog(self.index.search(user_vector[None], k)[1][0])
+        return rows[rows >= 0]
+
+    def scores(self, user_vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 (n,) for catalogue `rows` (n,), NaN for a track that the model does not know."""
+        model_rows = self.rows.to_model(rows)
+        scores = self.index.vectors(np.maximum(model_rows, 0)) @ user_vector
+        scores[model_rows < 0] = np.nan
+        return scores
+
+    def with_catalog(self, catalog: Catalog) -> CollaborativePart:
+        """The part after changes to the catalogue that it is linked to."""
+        rows = self.rows.grown(len(catalog))
+        return replace(self, rows=rows, index=self.index.with_deleted(rows.hidden(catalog.deleted)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContentPart:
+    """Embeddings of how tracks sound, unit vectors."""
+
+    version: int
+    model: OnnxModel
+    index: VectorIndex
+    rows: RowMap
+    encoder: ContentEncoder
+
+    def embed(self, tracks: TrackColumns) -> NDArray[np.float32]:
+        """Embeddings float32 (n, d) of any tracks, known or not. Raises InferenceError."""
+        chunks = [np.empty((0, self.index.dimension), np.float32)]
+        for start in range(0, len(tracks), _EMBED_ROWS):
+            rows = np.arange(start, min(start + _EMBED_ROWS, len(tracks)))
+            chunks.append(self.model.run(self.encoder.encode(tracks.take(rows)).feeds(), ["embedding"])[0])
+        return np.concatenate(chunks)
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Embeddings (n, d) of catalogue `rows` (n,). The part has one for every track of its catalogue."""
+        return self.index.vectors(self.rows.to_model(rows))
+
+    def nearest(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Cosines and catalogue rows (q, k) of the k tracks nearest to each query, best first, UNKNOWN at the end."""
+        scores, rows = self.index.search(queries, k)
+        return scores, self.rows.to_catalog(rows)
+
+    def lacking(self, catalog: Catalog) -> NDArray[np.int64]:
+        """Rows of `catalog` whose embedding is missing or older than the row's columns, ascending."""
+        unknown = self.rows.grown(len(catalog)).to_model(np.arange(len(catalog))) == UNKNOWN
+        return np.flatnonzero(unknown | catalog.changed)
+
+    def with_catalog(self, catalog: Catalog, changed: NDArray[np.int64]) -> ContentPart:
+        """The part after changes to the catalogue that it is linked to; `changed` are the rows to embed, ascending.
+
+        Raises InferenceError.
+        """
+        rows, index = self.rows.grown(len(catalog)), self.index
+        if len(changed):
+            rows = rows.with_rows(changed)
+            index = index.with_vectors(rows.to_model(changed), self.embed(catalog.columns.take(changed)))
+        return replace(self, rows=rows, index=index.with_deleted(rows.hidden(catalog.deleted)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NcfPart:
+    """Neural collaborative filtering: one logit for a listener and a track."""
+
+    version: int
+    model: OnnxModel
+    rows: RowMap
+
+    def logits(
+        self, histories: Sequence[NDArray[np.int64]], tracks: Sequence[NDArray[np.int64]]
+    ) -> list[NDArray[np.float32]]:
+        """For each listener, by a history in the model's rows, the logits of their tracks, in the model's rows too.
+
+        NaN where the track is UNKNOWN, and everywhere for a listener without history.
+        """
+        lengths = [len(rows) for rows in tracks]
+        every = np.concatenate(tracks)
+        feeds = {
+            "history": pad_histories(histories),
+            "user_index": np.repeat(np.arange(len(histories)), lengths),
+            "track": np.maximum(every, 0),
+        }
+        logits = self.model.run(feeds, ["logit"])[0]
+        heard = np.repeat([len(history) > 0 for history in histories], lengths)
+        logits = np.where(heard & (every != UNKNOWN), logits, np.float32(np.nan))
+        return np.split(logits, np.cumsum(lengths)[:-1])
+
+    def with_catalog(self, catalog: Catalog) -> NcfPart:
+        """The part after changes to the catalogue that it is linked to."""
+        return replace(self, rows=self.rows.grown(len(catalog)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HybridPart:
+    """The gating network: how much each component counts for a listener and a track."""
+
+    version: int
+    model: OnnxModel
+
+    def weigh(self, inputs: HybridInputs) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Weights (n, 5), scores (n,) and confidences (n,) of n rows. Raises InferenceError."""
+        weights, score, confidence = self.model.run(inputs.feeds(), ["weights", "score", "confidence"])
+        return weights, score, confidence

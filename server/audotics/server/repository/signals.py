@@ -1,0 +1,53 @@
+"""What the catalogue alone says about its tracks: columns go in, standardised signals and an order come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.features.hybrid import popularity_scores
+from audotics.features.tracks import UNKNOWN_YEAR, TrackColumns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signals:
+    """One value a track, float32 (n,) about zero mean and unit spread, where nothing else is said."""
+
+    popularity: NDArray[np.float32]
+    """By `popularity_scores`."""
+    freshness: NDArray[np.float32]
+    """Release year, higher for newer; 0 where unknown."""
+    exposure: NDArray[np.float32]
+    """log(1 + plays) of all the artist's tracks; those without an artist count alone."""
+    popular_order: NDArray[np.int32]
+    """All rows, the most played first; among equals the one that is more popular elsewhere."""
+    cold: NDArray[np.bool_]
+    """Nobody has played the track."""
+
+    @classmethod
+    def measure(cls, columns: TrackColumns, artist_codes: NDArray[np.int32]) -> Signals:
+        """`artist_codes` is int32 (n,), -1 where the artist is unknown."""
+        plays = columns.plays
+        known = artist_codes >= 0
+        of_artist = np.bincount(artist_codes[known], weights=plays[known])
+        exposure = plays.astype(np.float64)
+        exposure[known] = of_artist[artist_codes[known]]
+        elsewhere = np.nan_to_num(columns.popularity, nan=-1.0)
+        return cls(
+            popularity=popularity_scores(plays),
+            freshness=_standardised(columns.release_years.astype(np.float64), columns.release_years != UNKNOWN_YEAR),
+            exposure=_standardised(np.log1p(exposure), np.ones(len(plays), np.bool_)),
+            popular_order=np.lexsort((-elsewhere, -plays)).astype(np.int32),
+            cold=plays == 0,
+        )
+
+
+def _standardised(values: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    result = np.zeros(len(values), np.float32)
+    if known.any():
+        chosen = values[known]
+        spread = chosen.std()
+        result[known] = (chosen - chosen.mean()) / (spread if spread > 0 else 1.0)
+    return result

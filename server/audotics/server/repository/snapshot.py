@@ -1,0 +1,46 @@
+"""One consistent state of everything that is served: a request takes it once and sees no change until it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from audotics.server.repository.catalog import Catalog
+from audotics.server.repository.loading import MODEL_KINDS, Part
+from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart
+from audotics.server.types import Degradation, DegradationReason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """The catalogue and the models in service. A model that is None stands in `degraded` with the reason."""
+
+    catalog: Catalog
+    collaborative: CollaborativePart | None
+    content: ContentPart | None
+    ncf: NcfPart | None
+    hybrid: HybridPart | None
+    model_versions: tuple[tuple[str, int], ...]
+    index_version: str
+    degraded: tuple[Degradation, ...]
+
+    @classmethod
+    def assemble(cls, catalog: Catalog, parts: Mapping[str, Part], *, absent: Mapping[str, str]) -> Snapshot:
+        """`parts` by kind; `absent` says why a kind is missing."""
+        collaborative, content = parts.get("collaborative"), parts.get("content")
+        ncf, hybrid = parts.get("ncf"), parts.get("hybrid")
+        indexes = [f"{kind}/{parts[kind].version}" for kind in ("collaborative", "content") if kind in parts]
+        return cls(
+            catalog=catalog,
+            collaborative=collaborative if isinstance(collaborative, CollaborativePart) else None,
+            content=content if isinstance(content, ContentPart) else None,
+            ncf=ncf if isinstance(ncf, NcfPart) else None,
+            hybrid=hybrid if isinstance(hybrid, HybridPart) else None,
+            model_versions=tuple((kind, parts[kind].version) for kind in sorted(parts)),
+            index_version="+".join([f"catalog/{catalog.version}", *indexes, f"changes/{catalog.generation}"]),
+            degraded=tuple(
+                Degradation(kind, DegradationReason.UNAVAILABLE, absent.get(kind, "not in the repository"))
+                for kind in MODEL_KINDS
+                if kind not in parts
+            ),
+        )

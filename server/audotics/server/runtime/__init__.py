@@ -1,0 +1,1 @@
+"""Loaded models: tensors go in, tensors come out, on explicit threads."""

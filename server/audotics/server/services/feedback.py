@@ -1,0 +1,130 @@
+"""Feedback: events as sent go in, and each is accepted once it is on disk, a duplicate, or rejected with the reason."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Literal
+
+from audotics.features.history import SEEN_EVENTS
+from audotics.server.repository.registry import Registry
+from audotics.server.services.listeners import Listeners
+from audotics.server.services.uninterrupted import Uninterrupted
+from audotics.server.storage.events import EventStore
+from audotics.server.types import Event
+
+EVENT_TYPES: Final = SEEN_EVENTS | {"follow_artist", "impression"}
+
+_MAX_ID_LENGTH: Final = 256
+_MAX_RATING: Final = 5.0
+_MAX_AHEAD_S: Final = 24 * 3600.0
+"""Clocks of phones are wrong; a day covers that and every time zone mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedEvent:
+    """An event as it was sent. `type` is "" when it names none, `occurred_at` (UTC seconds) None when unset."""
+
+    event_id: str
+    user_id: str
+    track_id: str
+    type: str
+    occurred_at: float | None = None
+    recommendation_id: str = ""
+    rating: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackResult:
+    """What became of one event. `reason` says why it was rejected."""
+
+    event_id: str
+    status: Literal["accepted", "duplicate", "rejected"]
+    reason: str = ""
+
+
+class FeedbackService:
+    """Checks events, stores them durably, and tells the listeners in memory."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        events: EventStore,
+        listeners: Listeners,
+        executor: Executor,
+        uninterrupted: Uninterrupted,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._registry = registry
+        self._events = events
+        self._listeners = listeners
+        self._executor = executor
+        self._uninterrupted = uninterrupted
+        self._now = now
+
+    async def record(self, submitted: Sequence[SubmittedEvent]) -> list[FeedbackResult]:
+        """One result an event, in order. What is accepted or a duplicate is on disk. Raises StorageError."""
+        now = self._now()
+        catalog = self._registry.snapshot.catalog
+        served = catalog.rows_of([event.track_id for event in submitted]) >= 0
+        reasons = [
+            _objection(event, served=bool(known), now=now) for event, known in zip(submitted, served, strict=True)
+        ]
+        events = [
+            Event(
+                event_id=event.event_id,
+                user_id=event.user_id,
+                track_id=event.track_id,
+                type=event.type,
+                occurred_at=now if event.occurred_at is None else event.occurred_at,
+                recommendation_id=event.recommendation_id,
+                rating=event.rating,
+            )
+            for event, reason in zip(submitted, reasons, strict=True)
+            if not reason
+        ]
+        outcomes = iter(await self._uninterrupted.run(self._store(events, received_at=now)))
+        return [
+            FeedbackResult(event.event_id, "rejected", reason)
+            if reason
+            else FeedbackResult(event.event_id, next(outcomes))
+            for event, reason in zip(submitted, reasons, strict=True)
+        ]
+
+    async def _store(self, events: Sequence[Event], *, received_at: float) -> list[Literal["accepted", "duplicate"]]:
+        append = partial(self._events.append, events, received_at=received_at)
+        outcomes = await asyncio.get_running_loop().run_in_executor(self._executor, append)
+        self._listeners.record(
+            [event for event, outcome in zip(events, outcomes, strict=True) if outcome == "accepted"]
+        )
+        return outcomes
+
+
+def _objection(event: SubmittedEvent, *, served: bool, now: float) -> str:
+    """Why the event cannot be taken: the field, what is wrong, what to send instead. Empty when it can."""
+    for name, value in (("event_id", event.event_id), ("user_id", event.user_id), ("track_id", event.track_id)):
+        if not 1 <= len(value) <= _MAX_ID_LENGTH:
+            return f"{name}: has {len(value)} characters; send 1 to {_MAX_ID_LENGTH}"
+    if len(event.recommendation_id) > _MAX_ID_LENGTH:
+        return f"recommendation_id: has {len(event.recommendation_id)} characters; send up to {_MAX_ID_LENGTH}"
+    if event.type not in EVENT_TYPES:
+        return f"type: names no event; send one of {', '.join(sorted(EVENT_TYPES))}"
+    if event.type == "rating":
+        if event.rating is None or not 0.0 <= event.rating <= _MAX_RATING:
+            return f"rating: is {event.rating}; a rating event needs one from 0 to {_MAX_RATING:g}"
+    elif event.rating is not None:
+        return f"rating: goes with type rating only, not with {event.type}; leave it unset"
+    if event.occurred_at is not None:
+        if not math.isfinite(event.occurred_at) or event.occurred_at < 0:
+            return "occurred_at: is not a time since 1970; send seconds since the epoch, or leave it unset for now"
+        if event.occurred_at > now + _MAX_AHEAD_S:
+            return "occurred_at: is more than a day in the future; correct the clock, or leave it unset for now"
+    if not served:
+        return f"track_id: {event.track_id!r} is not in the catalogue; add it with UpsertTracks first"
+    return ""

@@ -1,0 +1,132 @@
+"""The gRPC server: servicers go in, a listening port comes out, and leaving drains it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from audotics.server.transport.address import AddressError, format_address
+from audotics.server.transport.interceptors import RequestInterceptor
+from audotics.server.transport.servicers.catalog import CatalogServicer
+from audotics.server.transport.servicers.feedback import FeedbackServicer
+from audotics.server.transport.servicers.models import ModelServicer
+from audotics.server.transport.servicers.recommender import RecommenderServicer
+from audotics.v1 import (
+    catalog_service_pb2,
+    catalog_service_pb2_grpc,
+    feedback_service_pb2,
+    feedback_service_pb2_grpc,
+    model_service_pb2,
+    model_service_pb2_grpc,
+    recommender_service_pb2,
+    recommender_service_pb2_grpc,
+)
+
+SERVICES: Final = tuple(
+    service.full_name
+    for module in (recommender_service_pb2, feedback_service_pb2, catalog_service_pb2, model_service_pb2)
+    for service in module.DESCRIPTOR.services_by_name.values()
+)
+"""Full names of the services of the wire contract that are served."""
+
+_MIN_PING_INTERVAL_MS: Final = 10_000
+_KEEPALIVE_MS: Final = 60_000
+_KEEPALIVE_TIMEOUT_MS: Final = 20_000
+_LAST_ANSWERS_S: Final = 0.5
+"""Time for answers that have left their handlers to reach the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How to listen, and what to allow. `drain_s` is how long requests under way may take when the server stops."""
+
+    host: str
+    port: int
+    drain_s: float
+    max_connection_age_s: float
+    max_concurrent_requests: int
+    max_message_bytes: int
+
+
+class GrpcServer:
+    """Serves while its context is open. `port` is the bound one."""
+
+    def __init__(
+        self,
+        options: ServerOptions,
+        *,
+        recommender: RecommenderServicer,
+        feedback: FeedbackServicer,
+        catalog: CatalogServicer,
+        models: ModelServicer,
+    ) -> None:
+        self._options = options
+        self._recommender = recommender
+        self._feedback = feedback
+        self._catalog = catalog
+        self._models = models
+        self._health = health.aio.HealthServicer()
+        self._interceptor = RequestInterceptor()
+        self._server: grpc.aio.Server | None = None
+        self.port = options.port
+
+    async def __aenter__(self) -> Self:
+        """Bind, start, and report health. Raises AddressError."""
+        server = grpc.aio.server(
+            interceptors=[self._interceptor],
+            options=_channel_arguments(self._options),
+            maximum_concurrent_rpcs=self._options.max_concurrent_requests,
+        )
+        recommender_service_pb2_grpc.add_RecommenderServiceServicer_to_server(self._recommender, server)  # type: ignore[no-untyped-call]
+        feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(self._feedback, server)  # type: ignore[no-untyped-call]
+        catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(self._catalog, server)  # type: ignore[no-untyped-call]
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(self._models, server)  # type: ignore[no-untyped-call]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        address = format_address(self._options.host, self._options.port)
+        try:
+            self.port = server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise AddressError(f"cannot listen on {address}; choose another --host or --port") from error
+        await server.start()
+        for service in ("", *SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        self._server = server
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Report NOT_SERVING, take no new calls, and let those under way finish within `drain_s`."""
+        if self._server is None:
+            return
+        await self._health.enter_graceful_shutdown()
+        draining = asyncio.ensure_future(self._server.stop(self._options.drain_s))
+        idle = asyncio.ensure_future(self._interceptor.wait_idle())
+        await asyncio.wait((draining, idle), return_when=asyncio.FIRST_COMPLETED)
+        # What is left are streams that never end by themselves: health watchers and reflection.
+        idle.cancel()
+        await self._server.stop(min(_LAST_ANSWERS_S, self._options.drain_s))
+        await draining
+
+
+def _channel_arguments(options: ServerOptions) -> Sequence[tuple[str, int]]:
+    return (
+        # Off, so that a second server on the same port fails instead of taking half of the calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", options.max_message_bytes),
+        ("grpc.max_send_message_length", options.max_message_bytes),
+        ("grpc.max_connection_age_ms", int(options.max_connection_age_s * 1000)),
+        ("grpc.max_connection_age_grace_ms", int(options.drain_s * 1000)),
+        ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _MIN_PING_INTERVAL_MS),
+    )

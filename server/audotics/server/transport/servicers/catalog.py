@@ -1,0 +1,44 @@
+"""`audotics.v1.CatalogService`: tracks go in and out of the catalogue."""
+
+from __future__ import annotations
+
+import grpc
+
+from audotics.server.services.catalog import CatalogService
+from audotics.server.transport.codec.catalog import (
+    decode_track_ids,
+    decode_upsert,
+    encode_delete,
+    encode_tracks,
+    encode_upsert,
+)
+from audotics.v1 import catalog_service_pb2 as pb
+from audotics.v1 import catalog_service_pb2_grpc as pb_grpc
+
+
+class CatalogServicer(pb_grpc.CatalogServiceServicer):
+    """Errors are those of the service; the interceptor gives them their status."""
+
+    def __init__(self, *, catalog: CatalogService) -> None:
+        self._catalog = catalog
+
+    async def UpsertTracks(  # noqa: N802
+        self, request: pb.UpsertTracksRequest, context: grpc.aio.ServicerContext
+    ) -> pb.UpsertTracksResponse:
+        records = decode_upsert(request)
+        count = await self._catalog.upsert(records)
+        return encode_upsert(count)
+
+    async def GetTracks(  # noqa: N802
+        self, request: pb.GetTracksRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetTracksResponse:
+        track_ids = decode_track_ids(request)
+        records = self._catalog.get(track_ids)
+        return encode_tracks(records)
+
+    async def DeleteTracks(  # noqa: N802
+        self, request: pb.DeleteTracksRequest, context: grpc.aio.ServicerContext
+    ) -> pb.DeleteTracksResponse:
+        track_ids = decode_track_ids(request)
+        count = await self._catalog.delete(track_ids)
+        return encode_delete(count)

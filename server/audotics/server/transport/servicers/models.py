@@ -1,0 +1,42 @@
+"""`audotics.v1.ModelService`: model versions go in and out of service."""
+
+from __future__ import annotations
+
+import grpc
+
+from audotics.server.services.models import ModelService
+from audotics.server.transport.codec.models import decode_name, decode_version, encode_model, encode_models
+from audotics.v1 import model_service_pb2 as pb
+from audotics.v1 import model_service_pb2_grpc as pb_grpc
+
+
+class ModelServicer(pb_grpc.ModelServiceServicer):
+    """Errors are those of the service; the interceptor gives them their status."""
+
+    def __init__(self, *, models: ModelService) -> None:
+        self._models = models
+
+    async def ListModels(  # noqa: N802
+        self, request: pb.ListModelsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListModelsResponse:
+        return encode_models(self._models.models())
+
+    async def GetModel(  # noqa: N802
+        self, request: pb.GetModelRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetModelResponse:
+        name = decode_name(request)
+        return pb.GetModelResponse(model=encode_model(self._models.model(name)))
+
+    async def LoadVersion(  # noqa: N802
+        self, request: pb.LoadVersionRequest, context: grpc.aio.ServicerContext
+    ) -> pb.LoadVersionResponse:
+        name, version = decode_version(request)
+        status = await self._models.load(name, version)
+        return pb.LoadVersionResponse(model=encode_model(status))
+
+    async def UnloadVersion(  # noqa: N802
+        self, request: pb.UnloadVersionRequest, context: grpc.aio.ServicerContext
+    ) -> pb.UnloadVersionResponse:
+        name, version = decode_version(request)
+        status = await self._models.unload(name, version)
+        return pb.UnloadVersionResponse(model=encode_model(status))

@@ -1,0 +1,45 @@
+"""`audotics serve` before it serves: what is wrong is one line, and exit code 1."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from audotics.cli.commands import app
+
+
+@pytest.fixture(autouse=True)
+def process_logging() -> Iterator[None]:
+    """The process's own logging comes back after the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_an_empty_repository_names_the_commands_that_make_one(tmp_path: Path) -> None:
+    arguments = ["--repository", str(tmp_path / "empty"), "--port", "0", "--state-dir", str(tmp_path / "state")]
+    result = CliRunner().invoke(app, ["serve", *arguments])
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: the repository has no catalogue")
+    assert "audotics export RUN --repository" in line
+    assert "audotics demo" in line
+
+
+def test_a_wrong_setting_is_named() -> None:
+    result = CliRunner().invoke(app, ["serve", "--port", "70000"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: --port: Input should be less than or equal to 65535, got 70000")
+
+
+def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}"
+    result = CliRunner().invoke(app, ["serve", "--port", "0", "--database-url", url])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: cannot open the database {tmp_path}: ")

@@ -1,0 +1,128 @@
+"""The names and signatures that callers may rely on."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from audotics import client as face
+from audotics.client import AsyncRecommenderClient, RecommenderClient
+
+METHODS = [
+    "recommend",
+    "similar_tracks",
+    "rank_tracks",
+    "record_feedback",
+    "upsert_tracks",
+    "get_tracks",
+    "delete_tracks",
+    "list_models",
+    "get_model",
+    "load_version",
+    "unload_version",
+    "wait_until_ready",
+    "close",
+]
+
+
+def test_exported_names():
+    assert sorted(face.__all__) == [
+        "AsyncRecommenderClient",
+        "AudioFeatures",
+        "AudoticsError",
+        "CallCancelledError",
+        "Contribution",
+        "DeadlineExceededError",
+        "Degradation",
+        "DegradationReason",
+        "DeleteResult",
+        "ErrorDetails",
+        "EventType",
+        "FailedPreconditionError",
+        "FeatureRange",
+        "FeedbackEvent",
+        "FeedbackResult",
+        "FeedbackStatus",
+        "FieldViolation",
+        "InternalError",
+        "InvalidArgumentError",
+        "Keepalive",
+        "ModelInfo",
+        "ModelVersion",
+        "Mood",
+        "NO_RETRIES",
+        "NotFoundError",
+        "Objectives",
+        "PermissionDeniedError",
+        "QuotaViolation",
+        "Ranking",
+        "Recommendation",
+        "RecommendedTrack",
+        "RecommenderClient",
+        "Resource",
+        "ResourceExhaustedError",
+        "RetryPolicy",
+        "SimilarTrack",
+        "SimilarTracks",
+        "TensorInfo",
+        "Tls",
+        "Track",
+        "TrackFilter",
+        "UnauthenticatedError",
+        "UnavailableError",
+        "UnimplementedError",
+        "UnknownError",
+        "UpsertResult",
+        "VersionInfo",
+        "VersionState",
+    ]
+    assert all(hasattr(face, name) for name in face.__all__)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_both_clients_have_the_same_methods(method):
+    blocking, awaitable = getattr(RecommenderClient, method), getattr(AsyncRecommenderClient, method)
+
+    assert list(inspect.signature(blocking).parameters.values()) == list(
+        inspect.signature(awaitable).parameters.values()
+    )
+    assert inspect.getdoc(blocking) == inspect.getdoc(awaitable)
+    assert inspect.iscoroutinefunction(awaitable)
+    assert not inspect.iscoroutinefunction(blocking)
+
+
+def test_help_shows_the_arguments_of_a_bound_method():
+    with RecommenderClient("localhost:1") as client:
+        parameters = inspect.signature(client.recommend).parameters
+
+    assert next(iter(parameters)) == "user_id"
+    assert parameters["limit"].default == 20
+    assert parameters["limit"].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_values_are_frozen():
+    values = [getattr(face, name) for name in face.__all__ if dataclasses.is_dataclass(getattr(face, name))]
+
+    assert len(values) > 20
+    assert all(value.__dataclass_params__.frozen for value in values)
+    assert all(hasattr(value, "__slots__") for value in values)
+
+
+def test_every_exception_is_in_the_tree():
+    errors = [getattr(face, name) for name in face.__all__ if name.endswith("Error")]
+
+    assert len(errors) == 13
+    assert all(issubclass(error, face.AudoticsError) for error in errors)
+
+
+def test_importing_the_client_imports_no_other_part_and_no_numpy():
+    script = "import sys, audotics.client; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
+
+    parts = {".".join(name.split(".")[:2]) for name in loaded if name.startswith("audotics.")}
+    assert parts == {"audotics.client", "audotics.v1"}
+    assert "numpy" not in loaded

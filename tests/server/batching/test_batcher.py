@@ -1,0 +1,275 @@
+"""The row batcher under random arrivals, cancellations, failures and sizes, and its limits one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audotics.server.batching.batcher import BatchLimits, RowBatcher
+from audotics.server.errors import DeadlineError, OverloadedError
+
+POISON = -1
+WAIT_S = 20.0
+
+
+class PoisonError(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class Job:
+    values: tuple[int, ...]
+    group: str = "a"
+
+
+@dataclass
+class Doubling:
+    """Doubles values; fails on a batch with a poisoned one. `gate` holds a run until it is set."""
+
+    gate: threading.Event = field(default_factory=threading.Event)
+    started: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    batches: list[list[Job]] = field(default_factory=list)
+
+    def rows(self, job: Job) -> int:
+        return len(job.values)
+
+    def key(self, job: Job) -> str:
+        return job.group
+
+    def split(self, job: Job, limit_rows: int) -> list[Job]:
+        values = job.values
+        return [Job(values[i : i + limit_rows], job.group) for i in range(0, len(values), limit_rows)]
+
+    def join(self, results: Sequence[list[int]]) -> list[int]:
+        return [value for result in results for value in result]
+
+    def run(self, jobs: Sequence[Job]) -> list[list[int]]:
+        self.batches.append(list(jobs))
+        self.started.release()
+        assert self.gate.wait(WAIT_S)
+        if any(POISON in job.values for job in jobs):
+            raise PoisonError
+        return [[2 * value for value in job.values] for job in jobs]
+
+    async def wait_for_start(self) -> None:
+        assert await asyncio.to_thread(self.started.acquire, timeout=WAIT_S)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    job: Job
+    pause: int
+    """Turns of the event loop before the job is submitted."""
+    patience: int | None
+    """Turns after which its caller leaves; None for a caller who stays."""
+
+
+def arrivals() -> st.SearchStrategy[list[Arrival]]:
+    values = st.lists(st.one_of(st.integers(0, 1000), st.just(POISON)), min_size=1, max_size=12).map(tuple)
+    jobs = st.builds(Job, values, st.sampled_from("ab"))
+    return st.lists(st.builds(Arrival, jobs, st.integers(0, 5), st.none() | st.integers(0, 5)), max_size=25)
+
+
+@given(arrivals(), st.integers(1, 16), st.integers(1, 3), st.sampled_from([0.0, 0.0005]))
+@settings(max_examples=150, deadline=None)
+def test_every_caller_gets_exactly_its_own_rows(
+    arrivals: list[Arrival], batch_rows: int, concurrency: int, window_s: float
+) -> None:
+    workload = Doubling()
+    workload.gate.set()
+    limits = BatchLimits(batch_rows=batch_rows, queue_rows=10_000, concurrency=concurrency, window_s=window_s)
+
+    async def call(batcher: RowBatcher[Job, list[int]], arrival: Arrival) -> list[int]:
+        for _ in range(arrival.pause):
+            await asyncio.sleep(0)
+        return await batcher.submit(arrival.job)
+
+    async def leave(task: asyncio.Task[list[int]], patience: int) -> None:
+        for _ in range(patience):
+            await asyncio.sleep(0)
+        task.cancel()
+
+    async def scenario(executor: ThreadPoolExecutor) -> list[list[int] | BaseException]:
+        async with RowBatcher(workload, executor=executor, limits=limits) as batcher, asyncio.TaskGroup() as leaving:
+            tasks = [asyncio.create_task(call(batcher, arrival)) for arrival in arrivals]
+            for task, arrival in zip(tasks, arrivals, strict=True):
+                if arrival.patience is not None:
+                    leaving.create_task(leave(task, arrival.patience))
+            return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), WAIT_S)
+
+    with ThreadPoolExecutor(3) as executor:
+        outcomes = asyncio.run(scenario(executor))
+    for arrival, outcome in zip(arrivals, outcomes, strict=True):
+        if isinstance(outcome, asyncio.CancelledError):
+            assert arrival.patience is not None
+        elif POISON in arrival.job.values:
+            assert isinstance(outcome, PoisonError)
+        else:
+            assert outcome == [2 * value for value in arrival.job.values]
+    for batch in workload.batches:
+        assert len({job.group for job in batch}) == 1
+        assert sum(len(job.values) for job in batch) <= batch_rows
+
+
+@pytest.fixture
+def executor():
+    with ThreadPoolExecutor(4) as executor:
+        yield executor
+
+
+@pytest.fixture
+def workload() -> Doubling:
+    return Doubling()
+
+
+def limits(**changes: float) -> BatchLimits:
+    return BatchLimits(**{"batch_rows": 4, "queue_rows": 8, "concurrency": 1, "window_s": 3600.0, **changes})
+
+
+async def test_a_lone_job_does_not_wait_for_the_window(executor, workload):
+    workload.gate.set()
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        assert await asyncio.wait_for(batcher.submit(Job((1, 2))), WAIT_S) == [2, 4]
+
+
+async def test_jobs_that_arrive_during_a_batch_run_together_after_it(executor, workload):
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        first = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        later = [asyncio.create_task(batcher.submit(Job((value,)))) for value in (2, 3, 4)]
+        await asyncio.sleep(0)
+        workload.gate.set()
+        assert await asyncio.gather(first, *later) == [[2], [4], [6], [8]]
+    assert [len(batch) for batch in workload.batches] == [1, 3]
+
+
+async def test_the_window_lets_gathered_jobs_run_beside_a_long_batch(executor, workload):
+    async with RowBatcher(workload, executor=executor, limits=limits(concurrency=2, window_s=0.001)) as batcher:
+        first = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        second = asyncio.create_task(batcher.submit(Job((2,))))
+        await workload.wait_for_start()  # although the first still runs
+        assert not first.done()
+        workload.gate.set()
+        assert await asyncio.gather(first, second) == [[2], [4]]
+
+
+async def test_a_full_batch_does_not_wait_for_the_window(executor, workload):
+    async with RowBatcher(workload, executor=executor, limits=limits(concurrency=2)) as batcher:
+        first = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        second = asyncio.create_task(batcher.submit(Job((1, 2, 3, 4))))
+        await workload.wait_for_start()
+        workload.gate.set()
+        await asyncio.gather(first, second)
+
+
+async def test_an_oversized_job_is_cut_and_joined_in_order(executor, workload):
+    workload.gate.set()
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        assert await batcher.submit(Job(tuple(range(21)))) == [2 * value for value in range(21)]
+    assert max(len(job.values) for batch in workload.batches for job in batch) == 4
+
+
+async def test_an_oversized_job_with_a_bad_piece_fails_as_a_whole(executor, workload):
+    workload.gate.set()
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        with pytest.raises(PoisonError):
+            await batcher.submit(Job((*range(10), POISON, *range(10))))
+        assert await batcher.submit(Job((5,))) == [10]
+
+
+async def test_a_full_queue_refuses_and_says_when_to_come_back(executor, workload):
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        running = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        waiting = asyncio.create_task(batcher.submit(Job((1, 2, 3))))
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError) as refusal:
+            await batcher.submit(Job((1, 2, 3, 4, 5, 6)))
+        assert refusal.value.retry_after_s > 0
+        workload.gate.set()
+        assert await running == [2]
+        assert await waiting == [2, 4, 6]
+
+
+async def test_a_caller_who_leaves_frees_the_queue_and_its_job_never_runs(executor, workload):
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        running = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        leaving = asyncio.create_task(batcher.submit(Job((7,) * 4)))
+        neighbour = asyncio.create_task(batcher.submit(Job((8,) * 4)))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        replacement = asyncio.create_task(batcher.submit(Job((9,) * 4)))
+        await asyncio.sleep(0)
+        workload.gate.set()
+        assert await asyncio.gather(running, neighbour, replacement) == [[2], [16] * 4, [18] * 4]
+    assert 7 not in {value for batch in workload.batches for job in batch for value in job.values}
+
+
+async def test_a_deadline_is_answered_while_the_batch_before_still_runs(executor, workload):
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        running = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        with pytest.raises(DeadlineError):
+            await asyncio.wait_for(batcher.submit(Job((7,)), deadline=time.monotonic() + 0.01), WAIT_S)
+        assert not running.done()
+        workload.gate.set()
+        assert await running == [2]
+    assert workload.batches == [[Job((1,))]]
+
+
+async def test_a_passed_deadline_never_runs(executor, workload):
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        with pytest.raises(DeadlineError):
+            await batcher.submit(Job((7,)), deadline=time.monotonic() - 1)
+    assert workload.batches == []
+
+
+async def test_leaving_waits_for_jobs_under_way_and_takes_no_more(executor, workload):
+    batcher = RowBatcher(workload, executor=executor, limits=limits())
+    async with batcher:
+        running = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        waiting = asyncio.create_task(batcher.submit(Job((2,))))
+        await asyncio.sleep(0)
+        workload.gate.set()
+    assert running.done()
+    assert waiting.done()
+    assert await waiting == [4]
+    with pytest.raises(RuntimeError, match="async with"):
+        await batcher.submit(Job((3,)))
+
+
+async def test_a_workload_that_returns_too_few_results_fails_its_callers(executor):
+    class Forgetful(Doubling):
+        def run(self, jobs: Sequence[Job]) -> list[list[int]]:
+            return []
+
+    async with RowBatcher(Forgetful(), executor=executor, limits=limits()) as batcher:
+        with pytest.raises(ValueError, match="zip"):
+            await batcher.submit(Job((1,)))
+
+
+async def test_an_executor_that_is_shut_down_fails_the_job(workload):
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        with pytest.raises(RuntimeError):
+            await batcher.submit(Job((1,)))
+
+
+@pytest.mark.parametrize("wrong", [{"batch_rows": 0}, {"queue_rows": 0}, {"concurrency": 0}, {"window_s": -1.0}])
+def test_impossible_limits_are_refused(wrong):
+    with pytest.raises(ValueError, match="at least"):
+        limits(**wrong)

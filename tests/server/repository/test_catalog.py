@@ -1,0 +1,126 @@
+"""The catalogue in service: look-ups, changes that keep rows, and what is derived from the columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audotics.bundle.catalog import Histories
+from audotics.features.audio import AUDIO_FEATURES
+from audotics.features.genres import GENRES
+from audotics.features.moods import MOODS
+from audotics.features.tracks import TagSets, TrackColumns
+from audotics.server.repository.catalog import UNKNOWN_ARTIST, Catalog
+from audotics.server.types import TrackRecord
+
+FULL = TrackRecord(
+    track_id="new",
+    title="New Song",
+    artist="Somebody",
+    album="First",
+    tags=("jazz", "late night"),
+    release_year=2020,
+    explicit=False,
+    duration_ms=180_000,
+    popularity=0.5,
+    audio=tuple(0.5 if index % 2 else None for index in range(len(AUDIO_FEATURES))),
+)
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    tracks = TrackColumns.build(
+        ["a", "b", "c", "d"],
+        titles=["A", "B", "C", "D"],
+        artists=["One", "Two", "One", ""],
+        tags=TagSets.from_lists([["rock"], ["Jazz", "live"], [], ["hip hop"]]),
+        audio=np.linspace(0, 1, 44).reshape(4, 11),
+        release_years=np.asarray([1990, 2000, 0, 2010]),
+        plays=np.asarray([5.0, 9.0, 0.0, 5.0]),
+        popularity=np.asarray([0.1, np.nan, 0.3, 0.9]),
+    )
+    histories = Histories(np.asarray(["u", "v"], object), np.asarray([0, 3, 3]), np.asarray([2, 0, 1], np.int32))
+    return Catalog.build(tracks, histories, version=3, generation=7)
+
+
+def test_rows_are_found_by_id(catalog):
+    assert catalog.row_of("c") == 2
+    assert catalog.row_of("nope") == -1
+    assert catalog.rows_of(["d", "nope", "a"]).tolist() == [3, -1, 0]
+    assert catalog.rows_of([]).tolist() == []
+
+
+def test_training_histories_are_found_by_user(catalog):
+    assert catalog.history_rows("u").tolist() == [2, 0, 1]
+    assert catalog.history_rows("v").tolist() == []
+    assert catalog.history_rows("w") is None
+
+
+def test_derived_columns_follow_from_the_tracks(catalog):
+    assert catalog.artist_codes.tolist() == [0, 1, 0, UNKNOWN_ARTIST]
+    assert catalog.genres[1, GENRES.index("jazz")]
+    assert catalog.genres[3, GENRES.index("hip-hop")]
+    assert catalog.moods.shape == (4, len(MOODS))
+    assert catalog.signals.popular_order.tolist() == [1, 3, 0, 2]  # d before a: as many plays, more popular elsewhere
+    assert catalog.signals.cold.tolist() == [False, False, True, False]
+    assert catalog.signals.freshness[2] == 0.0
+    assert np.argmax(catalog.signals.freshness) == 3
+    assert catalog.signals.exposure[0] == catalog.signals.exposure[2] == catalog.signals.exposure[3]
+
+
+def test_a_record_reads_as_it_was_written(catalog):
+    changed = catalog.with_changes(upserts=[FULL])
+    assert changed.record(changed.row_of("new")) == FULL
+    bare = TrackRecord("bare")
+    changed = catalog.with_changes(upserts=[bare])
+    assert changed.record(changed.row_of("bare")) == bare
+
+
+def test_a_new_track_is_appended_and_an_update_keeps_its_row_and_plays(catalog):
+    update = TrackRecord("b", title="B again", artist="Three", tags=("classical",))
+    changed = catalog.with_changes(upserts=[FULL, update])
+    assert changed.columns.ids.tolist() == ["a", "b", "c", "d", "new"]
+    assert changed.record(1) == update
+    assert changed.columns.plays.tolist() == [5.0, 9.0, 0.0, 5.0, 0.0]
+    assert changed.genres[1, GENRES.index("classical")]
+    assert not changed.genres[1, GENRES.index("jazz")]
+    assert changed.artist_codes.tolist() == [0, 3, 0, UNKNOWN_ARTIST, 2]
+    assert changed.artist_codes_of(["Three", "Nobody"]).tolist() == [3]
+    assert changed.generation == catalog.generation + 1
+    for untouched in (0, 2, 3):
+        assert changed.record(untouched) == catalog.record(untouched)
+        np.testing.assert_array_equal(changed.moods[untouched], catalog.moods[untouched])
+    assert catalog.record(1).title == "B"
+    assert len(catalog) == 4
+
+
+def test_the_last_of_two_records_of_a_track_counts(catalog):
+    changed = catalog.with_changes(upserts=[TrackRecord("x", title="first"), TrackRecord("x", title="last")])
+    assert len(changed) == 5
+    assert changed.record(4).title == "last"
+
+
+def test_a_deleted_track_keeps_its_row_and_can_come_back(catalog):
+    gone = catalog.with_changes(deletes=["b", "nope"])
+    assert gone.row_of("b") == -1
+    assert gone.rows_of(["a", "b"]).tolist() == [0, -1]
+    assert gone.all_rows_of(["a", "b"]).tolist() == [0, 1]
+    assert gone.live_count == 3
+    assert gone.history_rows("u").tolist() == [2, 0, 1]
+    back = gone.with_changes(upserts=[TrackRecord("b", title="back")])
+    assert back.row_of("b") == 1
+    assert back.record(1).title == "back"
+    assert back.live_count == 4
+
+
+def test_changes_lead_from_the_bundle_to_the_catalogue(catalog):
+    changed = catalog.with_changes(upserts=[FULL, TrackRecord("b", title="B again")], deletes=["c"])
+    changed = changed.with_changes(upserts=[TrackRecord("brief")]).with_changes(deletes=["brief"])
+    upserts, deletes = changed.changes()
+    again = catalog.with_changes(upserts=upserts, deletes=deletes)
+    assert again.columns.ids.tolist() == ["a", "b", "c", "d", "new"]
+    ids = ["a", "b", "c", "d", "new", "brief"]
+    for track_id in ids:
+        row, other = again.row_of(track_id), changed.row_of(track_id)
+        assert (row < 0) == (other < 0)
+        assert row < 0 or again.record(row) == changed.record(other)

@@ -1,0 +1,61 @@
+"""A loaded ONNX model: what it says of itself, what it computes, and how it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audotics.bundle.manifest import TensorSpec
+from audotics.server.errors import RefusedModelError
+from audotics.server.runtime.onnx import InferenceError, OnnxModel
+from audotics.server.runtime.threads import limit_blas_threads
+
+
+@pytest.fixture
+def ncf(repository):
+    return OnnxModel(repository.store.open("ncf", 1).file("model.onnx"))
+
+
+def feeds(track: list[int]) -> dict[str, np.ndarray]:
+    return {
+        "history": np.asarray([[0, 4, -1]], np.int64),
+        "user_index": np.zeros(len(track), np.int64),
+        "track": np.asarray(track, np.int64),
+    }
+
+
+def test_inputs_and_outputs_are_those_of_the_file(ncf):
+    assert ncf.inputs == (
+        TensorSpec("history", "int64", (-1, -1)),
+        TensorSpec("user_index", "int64", (-1,)),
+        TensorSpec("track", "int64", (-1,)),
+    )
+    assert ncf.outputs == (TensorSpec("logit", "float32", (-1,)),)
+
+
+def test_a_run_returns_the_named_outputs(ncf):
+    (logits,) = ncf.run(feeds([8, 1]), ["logit"])
+    assert logits.dtype == np.float32
+    assert logits[0] > logits[1]  # tracks 0, 4 and 8 are of one taste, 1 is of another
+
+
+@pytest.mark.parametrize("wrong", [feeds([100_000]), {}, {**feeds([1]), "track": np.asarray([1.0])}])
+def test_bad_inputs_are_an_inference_error_without_internals(ncf, wrong):
+    with pytest.raises(InferenceError) as failure:
+        ncf.run(wrong, ["logit"])
+    assert str(failure.value).startswith("ncf/1: the model failed on its inputs")
+
+
+def test_a_file_that_is_no_model_is_refused_by_name(tmp_path):
+    path = tmp_path / "ncf" / "3" / "model.onnx"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not a model")
+    with pytest.raises(RefusedModelError, match=r"^ncf/3: .*model\.onnx.*export it again") as refusal:
+        OnnxModel(path)
+    assert str(tmp_path) not in str(refusal.value)
+
+
+def test_blas_threads_are_limited_unless_the_user_said_otherwise():
+    environment = {"OMP_NUM_THREADS": "8"}
+    limit_blas_threads(environment)
+    assert environment == {"OMP_NUM_THREADS": "8", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

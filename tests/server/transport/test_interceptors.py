@@ -1,0 +1,160 @@
+"""Around every call: expected errors are explained, others are hidden, and the log has one line."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from audotics.server.errors import AudoticsError, NotFoundError
+from audotics.server.telemetry.logs import configure_logs
+from audotics.server.transport.interceptors import RequestInterceptor
+from audotics.v1 import model_service_pb2 as pb
+from audotics.v1 import model_service_pb2_grpc as pb_grpc
+
+METHOD = "/audotics.v1.ModelService/GetModel"
+Answer = Callable[[grpc.aio.ServicerContext], Awaitable[pb.GetModelResponse]]
+
+
+class Scripted(pb_grpc.ModelServiceServicer):
+    """Answers `GetModel` as the test says."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def GetModel(  # noqa: N802
+        self, request: pb.GetModelRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetModelResponse:
+        return await self._answer(context)
+
+
+@asynccontextmanager
+async def serving(answer: Answer) -> AsyncIterator[pb_grpc.ModelServiceStub]:
+    server = grpc.aio.server(interceptors=[RequestInterceptor()])
+    pb_grpc.add_ModelServiceServicer_to_server(Scripted(answer), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield pb_grpc.ModelServiceStub(channel)
+    await server.stop(None)
+
+
+def failing(error: Exception) -> Answer:
+    async def answer(context: grpc.aio.ServicerContext) -> pb.GetModelResponse:
+        raise error
+
+    return answer
+
+
+class Logs(io.StringIO):
+    """A log that can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written = asyncio.Event()
+
+    def write(self, text: str) -> int:
+        self._written.set()
+        return super().write(text)
+
+    async def lines(self, count: int) -> list[dict[str, object]]:
+        while self.getvalue().count("\n") < count:
+            self._written.clear()
+            await self._written.wait()
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
+
+@pytest.fixture
+def logs() -> Iterator[Logs]:
+    """What is logged, as JSON lines; the process's own logging comes back after the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = Logs()
+    configure_logs(log_format="json", level="info", stream=stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+async def test_an_expected_error_shows_its_message_and_details(logs: Logs) -> None:
+    async with serving(failing(NotFoundError("model", ["m"]))) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetModel(pb.GetModelRequest())
+        status = rpc_status.from_call(caught.value)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        assert caught.value.details() == "model not found: 'm'"
+        assert {detail.TypeName() for detail in status.details} == {
+            error_details_pb2.ErrorInfo.DESCRIPTOR.full_name,
+            error_details_pb2.ResourceInfo.DESCRIPTOR.full_name,
+        }
+        (line,) = await logs.lines(1)
+        assert (line["method"], line["code"], line["level"]) == (METHOD, "NOT_FOUND", "info")
+
+
+@pytest.mark.parametrize("error", [ValueError("/secret/path"), AudoticsError("/secret/path")])
+async def test_an_unexpected_error_keeps_its_text_for_the_log(error: Exception, logs: Logs) -> None:
+    async with serving(failing(error)) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetModel(pb.GetModelRequest())
+        assert caught.value.code() is grpc.StatusCode.INTERNAL
+        assert "secret" not in f"{caught.value.details()}{caught.value.trailing_metadata()}"
+        failure, request = await logs.lines(2)
+        assert f"internal error {failure['error_id']}" == caught.value.details()
+        assert "/secret/path" in str(failure["exception"])
+        assert request["code"] == "INTERNAL"
+
+
+async def test_one_line_a_request(logs: Logs) -> None:
+    async def answer(context: grpc.aio.ServicerContext) -> pb.GetModelResponse:
+        return pb.GetModelResponse()
+
+    async with serving(answer) as stub:
+        for _ in range(3):
+            await stub.GetModel(pb.GetModelRequest())
+        written = await logs.lines(3)
+        assert [(line["method"], line["code"]) for line in written] == [(METHOD, "OK")] * 3
+        assert all(isinstance(line["duration_ms"], float) for line in written)
+
+
+async def test_a_caller_who_leaves_stops_the_work(logs: Logs) -> None:
+    started, stopped = asyncio.Event(), asyncio.Event()
+
+    async def answer(context: grpc.aio.ServicerContext) -> pb.GetModelResponse:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+        return pb.GetModelResponse()
+
+    async with serving(answer) as stub:
+        call = stub.GetModel(pb.GetModelRequest())
+        waiting = asyncio.ensure_future(call)
+        await started.wait()
+        call.cancel()
+        await stopped.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        (line,) = await logs.lines(1)
+        assert line["code"] == "CANCELLED"
+
+
+async def test_a_handler_that_aborts_is_logged_with_its_code(logs: Logs) -> None:
+    async def answer(context: grpc.aio.ServicerContext) -> pb.GetModelResponse:
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, "no")
+        return pb.GetModelResponse()
+
+    async with serving(answer) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.GetModel(pb.GetModelRequest())
+        assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        (line,) = await logs.lines(1)
+        assert line["code"] == "PERMISSION_DENIED"

@@ -1,0 +1,97 @@
+"""The port itself: health, reflection, what cannot be bound, and how a server ends."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from audotics.server.errors import NotReadyError
+from audotics.server.transport.address import AddressError
+from audotics.v1 import model_service_pb2
+
+Start = Callable[..., AbstractAsyncContextManager[Any]]
+SERVICES = [
+    "",
+    "audotics.v1.RecommenderService",
+    "audotics.v1.FeedbackService",
+    "audotics.v1.CatalogService",
+    "audotics.v1.ModelService",
+]
+
+
+async def test_every_service_reports_its_health(server: Any) -> None:
+    stub = health_pb2_grpc.HealthStub(server.channel)
+    for service in SERVICES:
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Check(health_pb2.HealthCheckRequest(service="nope"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_reflection_lists_every_service(server: Any) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(server.channel)
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    async for answer in stub.ServerReflectionInfo(iter([request])):
+        names = {service.name for service in answer.list_services_response.service}
+    assert names >= {*SERVICES[1:], "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+
+
+async def test_watchers_learn_that_the_server_drains(start: Start, repository: Any) -> None:
+    running = start(repository.path, drain_s=3600.0)
+    address = (await running.__aenter__()).app.address
+    async with grpc.aio.insecure_channel(address) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        # A watcher never leaves; the server must not wait an hour for it.
+        await running.__aexit__(None, None, None)
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_a_port_in_use_is_one_clear_error(start: Start, repository: Any, server: Any) -> None:
+    with pytest.raises(AddressError, match=rf"127\.0\.0\.1:{server.app.port} is in use; .* choose another --port"):
+        async with start(repository.path, port=server.app.port):
+            pass
+
+
+async def test_an_address_of_another_machine_is_one_clear_error(start: Start, repository: Any) -> None:
+    with pytest.raises(AddressError, match=r"cannot listen on 192\.0\.2\.1:0: .*; choose another --host or --port"):
+        async with start(repository.path, host="192.0.2.1"):
+            pass
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+async def test_listens_on_ipv6(start: Start, repository: Any) -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    async with start(repository.path, host="::1") as running:
+        assert running.app.address == f"[::1]:{running.app.port}"
+        answer = await running.models.ListModels(model_service_pb2.ListModelsRequest())
+        assert answer.models
+
+
+async def test_an_empty_repository_says_which_command_makes_one(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError, match="audotics export RUN --repository"):
+        async with start(tmp_path / "empty"):
+            pass
+
+
+async def test_what_is_refused_or_missing_is_reported_and_the_rest_serves(
+    start: Start, make_repository: Callable[..., Any], tmp_path: Path
+) -> None:
+    files = make_repository(tmp_path / "partial", kinds=("catalog", "collaborative", "ncf"))
+    (files.path / "ncf" / "1" / "ids.arrow").unlink()
+    async with start(files.path) as running:
+        assert running.app.models == (("collaborative", 1),)
+        assert sorted(reason.partition(":")[0] for reason in running.app.refused) == ["content", "hybrid", "ncf"]
