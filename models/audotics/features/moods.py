@@ -34,7 +34,7 @@ def mood_weight_matrix() -> NDArray[np.float32]:
 
 
 def mood_scores(audio: NDArray[np.float32], scaler: AudioScaler) -> NDArray[np.float32]:
-    """Return float32 (n, 8) in the order of MOODS: about zero mean and unit spread, exactly 0 for a track without audio.
+    """Return float32 (n, 8) in the order of MOODS: about mean 0 and spread 1, exactly 0 for a track without audio.
 
     `audio` is (n, 11) with NaN where unknown; an unknown feature adds nothing.
     """

@@ -6,16 +6,16 @@ outside the history
 
     score_j = (x·V·diag(g)) · (V_j / (1 - Σ_k g_k V_jk²)^a)      with a = 1
 
-exactly. That is an inner product: an index can search it, a listener is folded in by adding rows, and keeping the `rank`
-largest eigenvalues makes it scale. Four numbers generalise it and are chosen on validation data: the rank, λ, the
-exponent a, and the exponent of the listeners' history lengths that scales X's rows. Tags and artists join as further
-rows of X (side information, as in Steck's "collective" form), which brings tracks with few listeners together.
+exactly. That is an inner product: an index can search it, a listener is folded in by adding rows, and keeping only the
+`rank` largest eigenvalues makes it scale. Four numbers generalise it and are chosen on validation data: the rank, λ,
+the exponent a, and the exponent of the listeners' history lengths that scales X's rows. Tags and artists join as
+further rows of X (side information, as in Steck's "collective" form), which brings tracks with few listeners together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,12 @@ class CollaborativeModel:
         return self.user_vectors(histories) @ self.track_vectors.T
 
     def save(self, folder: Path) -> None:
-        arrays = {"history_vectors": self.history_vectors, "track_vectors": self.track_vectors}
-        np.savez(folder / "model.npz", covariance=self.covariance, **arrays)
+        np.savez(
+            folder / "model.npz",
+            history_vectors=self.history_vectors,
+            track_vectors=self.track_vectors,
+            covariance=self.covariance,
+        )
 
     @classmethod
     def load(cls, folder: Path, options: dict[str, Any]) -> CollaborativeModel:
@@ -92,7 +96,7 @@ class CollaborativeModel:
 
 
 def decompose(matrix: sparse.csr_matrix, tracks: TrackColumns, options: CollaborativeOptions) -> Spectrum:
-    """Decompose the Gram matrix of the binary (users, n) `matrix`, with the side information that `options` asks for."""
+    """Decompose the Gram matrix of the binary (users, n) `matrix` with the side information of `options`."""
     lengths = np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)
     blocks = [sparse.diags(lengths**-options.user_exponent) @ matrix]
     if options.tag_weight and len(tracks.tags.codes):
@@ -129,12 +133,8 @@ def assemble(spectrum: Spectrum, options: CollaborativeOptions) -> Collaborative
     )
 
 
-def options_to_json(options: CollaborativeOptions) -> dict[str, Any]:
-    return asdict(options)
-
-
 def _membership(rows: NDArray[np.integer], groups: NDArray[np.integer], n_tracks: int) -> sparse.csr_matrix:
-    """One row a group, scaled by size^-1/4, so that a tag on everything says less (better than 0 and -1/2 on Last.fm)."""
+    """One row a group, scaled by size^-1/4, so that a tag on everything says less."""
     matrix = sparse.csr_matrix(
         (np.ones(len(rows), np.float32), (groups, rows)), shape=(int(groups.max()) + 1, n_tracks)
     )

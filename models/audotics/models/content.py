@@ -1,8 +1,8 @@
 """Content embedding: what a track is (audio features, tags, artist) goes in, a unit vector comes out.
 
-Three branches, joined and projected; trained so that tracks heard by the same listeners point the same way. The loss is
-the cosine softmax over a batch of co-listened pairs (InfoNCE, van den Oord et al. 2018): each anchor has to find its own
-partner among those of the batch. A track that nobody has heard is embedded like any other.
+Three branches, joined and projected; trained so that tracks heard by the same listeners point the same way. The loss
+is the cosine softmax over a batch of co-listened pairs (InfoNCE, van den Oord et al. 2018): each anchor has to find its
+own partner among those of the batch. A track that nobody has heard is embedded like any other.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The paper gives each listener an embedding of its own, which a listener unseen in training does not have. Here the
 listener's vector is the sum of the embeddings of the tracks heard, divided by the square root of their number (as in
-SVD++, Koren 2008), once for the GMF branch and once for the MLP branch. So anybody with a history is folded in by adding.
+SVD++, Koren 2008), once for the GMF branch and once for the MLP branch. So anybody with a history can be folded in.
 
     logit = gmf_listener · gmf_track + mlp([mlp_listener, mlp_track]) + bias_track
 

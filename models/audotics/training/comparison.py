@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def compare(run: Run, *, progress: Progress) -> Comparison:
     rows = {}
     with progress.stage("evaluate", len(scorers) * len(split.test.targets)) as stage:
         for name, build in scorers.items():
-            rows[name] = split.test.evaluate(build(), on_batch=lambda done, name=name: stage.advance(done, name))
+            rows[name] = split.test.evaluate(build(), on_batch=partial(stage.advance, note=name))
             if name in run.kinds:
                 run.record(name, {"metrics": rows[name]})
     protocol = {

@@ -81,7 +81,7 @@ def train_content(
     return model.network, Fit(record.best_epoch, tuple(record.losses), tuple(record.scores))
 
 
-class _Pairs(keras.utils.PyDataset):  # type: ignore[misc]
+class _Pairs(keras.utils.PyDataset):
     """Batches of co-listened pairs (b, 2), drawn anew each epoch; the label of a row is its own place."""
 
     def __init__(
@@ -116,7 +116,7 @@ class _Pairs(keras.utils.PyDataset):  # type: ignore[misc]
         self.pairs = np.stack([self.rows[starts + first], self.rows[starts + second]], axis=1)
 
 
-class _Record(keras.callbacks.Callback):  # type: ignore[misc]
+class _Record(keras.callbacks.Callback):
     """Keeps losses and weights of every epoch on disk, shows them, and stops `patience` epochs past the best."""
 
     def __init__(self, folder: Path, options: ContentOptions, *, fresh: bool) -> None:

@@ -1,9 +1,10 @@
-"""Training of the hybrid's gate: held-out tracks of listeners and the other models' scores go in, a calibrated gate comes out."""
+"""Training of the hybrid's gate: held-out tracks and the other models' scores go in, a calibrated gate comes out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from audotics.training.loop import Fit, Schedule, fit
 from audotics.training.progress import Progress
 
 CONTEXT_SHARE = 0.3
-"""Share of the listeners that stand a second time among the examples, with a context that suits their held-out track."""
+"""Share of the listeners that stand among the examples twice, again with a context that suits their held-out track."""
 
 STOPPING_SHARE = 0.2
 """Share of the listeners kept for early stopping and calibration."""
@@ -75,9 +76,7 @@ def train_hybrid(
 
     def batches(rng: np.random.Generator) -> list[Callable[[], Tensor]]:
         rows = torch.from_numpy(rng.permutation(len(training)))
-        return [
-            lambda chunk=chunk: _listwise_loss(gate, training.take(chunk)) for chunk in rows.split(options.batch_size)
-        ]
+        return [partial(_listwise_loss, gate, training, chunk) for chunk in rows.split(options.batch_size)]
 
     @torch.no_grad()
     def validate() -> float:
@@ -146,10 +145,10 @@ def calibrate(gate: Gate, examples: Examples) -> None:
         optimizer.zero_grad()
         logits = parameters[0] * score + parameters[1] * length + parameters[2]
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)
     gate.calibration = parameters.detach().clone()
 
 
@@ -162,8 +161,8 @@ def calibration_error(gate: Gate, examples: Examples) -> float:
     return expected_calibration_error(confidence.numpy().ravel().astype(np.float64), labels.ravel())
 
 
-def _listwise_loss(gate: Gate, examples: Examples) -> Tensor:
-    score, _ = examples.run(gate)
+def _listwise_loss(gate: Gate, examples: Examples, rows: Tensor) -> Tensor:
+    score, _ = examples.take(rows).run(gate)
     return nn.functional.cross_entropy(score, torch.zeros(len(score), dtype=torch.long))
 
 

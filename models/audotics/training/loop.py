@@ -115,7 +115,7 @@ def _run_epoch(
     for loss_of in steps:
         optimizer.zero_grad(set_to_none=True)
         loss = loss_of()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         total += float(loss.detach())
     return total / max(len(steps), 1)

@@ -39,14 +39,7 @@ def train_ncf(
     def batches(rng: np.random.Generator) -> list[Callable[[], Tensor]]:
         order = rng.permutation(len(users))
         return [
-            _Batch(
-                model,
-                padded,
-                users[rows],
-                tracks[rows],
-                np.unique(rng.integers(0, n_tracks, options.negatives)),
-                options,
-            )
+            _Batch(model, padded, users[rows], tracks[rows], _negatives(rng, n_tracks, options), options)
             for rows in np.array_split(order, max(1, len(order) // options.batch_size))
         ]
 
@@ -65,6 +58,11 @@ def train_ncf(
         progress=progress,
         title=title,
     )
+
+
+def _negatives(rng: np.random.Generator, n_tracks: int, options: NcfOptions) -> NDArray[np.int64]:
+    """About `options.negatives` tracks, uniform, distinct and sorted."""
+    return np.unique(rng.integers(0, n_tracks, options.negatives))
 
 
 class _Batch:

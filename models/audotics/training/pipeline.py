@@ -78,7 +78,7 @@ def train(
 
 
 def load_ensemble(run: Run, split: Split, *, selection: bool) -> Ensemble:
-    """The trained models that the hybrid weighs; with `selection`, as they were before they saw the validation tracks."""
+    """The trained models that the hybrid weighs; with `selection`, those that have not seen the validation tracks."""
     kinds, seen = run.kinds, split.fitting if selection else split.training
 
     def folder(kind: str) -> Path:
