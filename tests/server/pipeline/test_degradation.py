@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -73,11 +74,25 @@ async def test_a_model_that_fails_is_left_out_of_that_list(repository, open_stag
         assert {track.track_id for track in answer.tracks} <= repository.ids_of_taste(1)
 
 
+async def test_requests_at_once_each_lose_only_the_model_that_failed(repository, open_stage, sign_again):
+    accept_four_rows_only(repository.path / "hybrid" / "1", {"components", "available", "context"})
+    sign_again(repository.path / "hybrid" / "1")
+    async with open_stage(repository.path) as stage:
+        users = [f"u{number:02d}" for number in range(8)]
+        for user, answer in zip(users, await asyncio.gather(*(map(stage.recommend, users))), strict=True):
+            assert reasons(answer) == {"hybrid": DegradationReason.FAILED}
+            taste = int(repository.taste[repository.history(user)[0]])
+            assert {track.track_id for track in answer.tracks} <= repository.ids_of_taste(taste)
+
+
 async def test_a_deadline_that_is_near_leaves_the_neural_models_out(repository, open_stage):
     async with open_stage(repository.path, deadline_reserve_s=3600.0) as stage:
-        answer = await stage.recommend("u01", 10, deadline=time.monotonic() + 60.0)
-        assert reasons(answer) == {"ncf": DegradationReason.DEADLINE, "hybrid": DegradationReason.DEADLINE}
-        assert {track.track_id for track in answer.tracks} <= repository.ids_of_taste(1)
+        deadline = time.monotonic() + 60.0
+        alone = await stage.recommend("u01", 10, deadline=deadline)
+        together = await asyncio.gather(*(stage.recommend("u01", 10, deadline=deadline) for _ in range(3)))
+        for answer in (alone, *together):
+            assert reasons(answer) == {"ncf": DegradationReason.DEADLINE, "hybrid": DegradationReason.DEADLINE}
+            assert {track.track_id for track in answer.tracks} <= repository.ids_of_taste(1)
 
 
 async def test_a_deadline_that_has_passed_is_an_error(stage):

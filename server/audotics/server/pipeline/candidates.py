@@ -49,18 +49,17 @@ def find_candidates(
     `allowed` is bool (n,), `passing_share` the part of the catalogue that passes the filter, and `n_seen` the number of
     tracks that are not allowed because the listener knows them.
     """
-    if passing_share < options.selective_share:
+    if passing_share <= options.selective_share:
         return _best_matches(snapshot, taste, np.flatnonzero(allowed), limit=max(limit, options.exact_rows))
-    # What a listener has heard is what a search finds first, so look that much further.
-    further = min(n_seen, _MOST_SEEN)
+    known = min(n_seen, _MOST_SEEN)
     widen = max(1.0, 2.0 * limit / options.collaborative_candidates) / passing_share
     sources: list[NDArray[np.int64]] = []
     if snapshot.collaborative is not None and taste.user_vector is not None:
-        k = int(widen * options.collaborative_candidates) + further
+        k = _depth(widen * options.collaborative_candidates, known)
         sources.append(snapshot.collaborative.nearest(taste.user_vector, k))
     interests = taste.interests(options.content_interests)
     if snapshot.content is not None and len(interests):
-        k = int(widen * options.candidates_per_interest) + further // len(interests)
+        k = _depth(widen * options.candidates_per_interest, known // len(interests))
         sources.append(snapshot.content.nearest(interests, k)[1].ravel())
     if context.mood is not None or context.genres:
         k = int(widen * options.context_candidates)
@@ -72,6 +71,11 @@ def find_candidates(
         popular = _first_allowed(snapshot.catalog.signals.popular_order, allowed, wanted)
         rows = _distinct(np.concatenate([rows, popular]))
     return rows
+
+
+def _depth(wanted: float, known: int) -> int:
+    """How many tracks to search for: what a listener knows is found first, and may be half of it at most."""
+    return max(int(wanted), int(wanted / 2) + known)
 
 
 def _best_matches(snapshot: Snapshot, taste: Taste, matches: NDArray[np.int64], *, limit: int) -> NDArray[np.int64]:

@@ -118,12 +118,7 @@ class Recommender:
                     self._executor, self._answer_alone, snapshot, deadline, latest, search, finish
                 )
             slate = await loop.run_in_executor(self._executor, search)
-            scored = ScoredRows.without_models(slate.signals)
-            if needs_models(snapshot, slate):
-                try:
-                    scored = await self._batcher.submit(ScoringJob.of(snapshot, slate), deadline=latest)
-                except DeadlineError:
-                    scored = scored.too_late()
+            scored = await self._score(snapshot, slate, latest=latest)
             _check_deadline(deadline)
             if len(slate.rows) < _LARGE_SLATE:
                 return finish(slate, scored)
@@ -140,14 +135,22 @@ class Recommender:
         finish: Callable[[Slate, ScoredRows], Recommendation],
     ) -> Recommendation:
         slate = search()
-        scored = ScoredRows.without_models(slate.signals)
-        if needs_models(snapshot, slate):
-            if latest is None or time.monotonic() < latest:
-                (scored,) = self._scoring.run([ScoringJob.of(snapshot, slate)])
-            else:
-                scored = scored.too_late()
+        if not needs_models(snapshot, slate):
+            scored = ScoredRows.without_models(slate)
+        elif latest is None or time.monotonic() < latest:
+            (scored,) = self._scoring.run([ScoringJob.of(snapshot, slate)])
+        else:
+            scored = ScoredRows.too_late(snapshot, slate)
         _check_deadline(deadline)
         return finish(slate, scored)
+
+    async def _score(self, snapshot: Snapshot, slate: Slate, *, latest: float | None) -> ScoredRows:
+        if not needs_models(snapshot, slate):
+            return ScoredRows.without_models(slate)
+        try:
+            return await self._batcher.submit(ScoringJob.of(snapshot, slate), deadline=latest)
+        except DeadlineError:
+            return ScoredRows.too_late(snapshot, slate)
 
     def _search(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> Slate:
         catalog = snapshot.catalog

@@ -56,16 +56,16 @@ class ScoredRows:
     degraded: tuple[Degradation, ...] = ()  # models that should have taken part
 
     @classmethod
-    def without_models(cls, signals: RowSignals) -> ScoredRows:
-        """What is known of rows when the neural models take no part."""
-        return cls(signals.inputs(None), None, None, None)
+    def without_models(cls, slate: Slate, degraded: tuple[Degradation, ...] = ()) -> ScoredRows:
+        """What is known of a slate when the neural models take no part; `degraded` says why they should have."""
+        return cls(slate.signals.inputs(None), None, None, None, degraded)
 
-    def too_late(self) -> ScoredRows:
-        """The same rows, with the deadline as the reason why the models took no part."""
+    @classmethod
+    def too_late(cls, snapshot: Snapshot, slate: Slate) -> ScoredRows:
+        """As `without_models`, because the deadline leaves no time for those that the snapshot has."""
+        there = [name for name, part in (("ncf", snapshot.ncf), ("hybrid", snapshot.hybrid)) if part is not None]
         detail = "the deadline left no time for it"
-        return replace(
-            self, degraded=tuple(Degradation(part, DegradationReason.DEADLINE, detail) for part in ("ncf", "hybrid"))
-        )
+        return cls.without_models(slate, tuple(Degradation(name, DegradationReason.DEADLINE, detail) for name in there))
 
 
 class NeuralScoring:
