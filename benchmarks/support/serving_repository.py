@@ -70,8 +70,8 @@ class _Graph:
         onnx.save(model, str(folder / "model.onnx"))
 
 
-def write_repository(folder: Path, *, n_tracks: int, n_users: int, seed: int = 0) -> list[str]:
-    """Write the five bundles; return the ids of the listeners."""
+def write_repository(folder: Path, *, n_tracks: int, n_users: int, seed: int = 0) -> dict[str, list[str]]:
+    """Write the five bundles; return the track ids of each listener's history, by user id."""
     dataset = synthetic(n_tracks=n_tracks, n_users=n_users, seed=seed)
     random = np.random.default_rng(seed)
     tracks = dataset.tracks
@@ -96,7 +96,8 @@ def write_repository(folder: Path, *, n_tracks: int, n_users: int, seed: int = 0
     )
     _publish(folder, "ncf", tracks, lambda path: _write_ncf(path, factors, tracks, random))
     _publish(folder, "hybrid", tracks, lambda path: _write_hybrid(path, random))
-    return list(dataset.user_ids)
+    heard = (list(tracks.ids[rows]) for rows in dataset.interactions.histories(n_users))
+    return dict(zip(dataset.user_ids, heard, strict=True))
 
 
 def _publish(
@@ -195,13 +196,18 @@ def _write_ncf(path: Path, factors: NDArray[np.float32], tracks: TrackColumns, r
     graph = _Graph(random)
     graph.constant("first_axis", [1])
     graph.constant("table", _padded(factors))
+    graph.weights("first_of_track", len(tracks), _TOWER[0])
     user = graph.sum_of_history("table", "user")
     of_row = graph.add("Gather", [user, "user_index"], "user_of_row", axis=0)
     item = graph.add("Gather", ["table", "track"], "item", axis=0)
     linear = graph.add("ReduceSum", [graph.add("Mul", [of_row, item], "gmf"), "first_axis"], "linear", keepdims=1)
-    hidden = graph.add("Concat", [of_row, item], "hidden0", axis=1)
-    width = 2 * DIMENSION
-    for layer, size in enumerate(_TOWER, 1):
+    first = graph.add("MatMul", [user, graph.weights("first_of_user", DIMENSION, _TOWER[0])], "first")
+    both = [
+        graph.add("Gather", [first, "user_index"], "first_of_row", axis=0),
+        graph.add("Gather", ["first_of_track", "track"], "first_of_item", axis=0),
+    ]
+    hidden, width = graph.add("Relu", [graph.add("Add", both, "product0")], "hidden0"), _TOWER[0]
+    for layer, size in enumerate(_TOWER[1:], 1):
         product = graph.add("MatMul", [hidden, graph.weights(f"weights{layer}", width, size)], f"product{layer}")
         hidden, width = graph.add("Relu", [product], f"hidden{layer}"), size
     tower = graph.add("MatMul", [hidden, graph.weights("output", width, 1)], "tower")

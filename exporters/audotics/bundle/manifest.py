@@ -12,6 +12,10 @@ from audotics.bundle.errors import BundleCorruptError
 FORMAT_VERSION: Final = 1
 MANIFEST_FILE: Final = "bundle.json"
 
+_TEXTS: Final = ("name", "kind", "framework", "created_at", "catalog_fingerprint")
+_NUMBERS: Final = ("parts", "metrics", "parity")
+_MAPPINGS: Final = (*_NUMBERS, "training_data", "preprocessing", "tools", "files")
+
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
@@ -68,12 +72,27 @@ class Manifest:
                     f"{where}: bundle format {value.get('format_version')!r} is not {FORMAT_VERSION}; "
                     "export the model again with this release"
                 )
+            _check_types(value)
             value["inputs"] = tuple(_tensor(item) for item in value["inputs"])
             value["outputs"] = tuple(_tensor(item) for item in value["outputs"])
             value["files"] = {_inside(name): FileRecord(**record) for name, record in value["files"].items()}
             return cls(**value)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise BundleCorruptError(f"{where}: {MANIFEST_FILE} is not a manifest ({error}); export again") from error
+
+
+def _check_types(value: dict[str, Any]) -> None:
+    for name in _TEXTS:
+        if not isinstance(value[name], str):
+            raise TypeError(f"{name!r} is not text")
+    if type(value["version"]) is not int:
+        raise TypeError("'version' is not an integer")
+    for name in _MAPPINGS:
+        if not isinstance(value[name], dict):
+            raise TypeError(f"{name!r} is not an object")
+    for name in _NUMBERS:
+        if not all(type(number) in (int, float) for number in value[name].values()):
+            raise TypeError(f"{name!r} has a value that is not a number")
 
 
 def _tensor(value: dict[str, Any]) -> TensorSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -10,12 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
 from audotics.bundle.errors import BundleCorruptError, BundleError, BundleNotFoundError
 from audotics.bundle.manifest import MANIFEST_FILE, FileRecord, Manifest
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
+_COUNTER = ".last-version"
+"""Outlives the versions themselves, so that a deleted one's number is not given again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,9 @@ class BundleStore:
         folder = self._model_folder(name)
         if not folder.is_dir():
             return []
-        return sorted(int(entry.name) for entry in folder.iterdir() if entry.is_dir() and _VERSION.fullmatch(entry.name))
+        return sorted(
+            int(entry.name) for entry in folder.iterdir() if entry.is_dir() and _VERSION.fullmatch(entry.name)
+        )
 
     def open(self, name: str, version: int) -> Bundle:
         """Verify every file against the manifest and return the bundle.
@@ -80,11 +86,12 @@ class BundleStore:
         """Give a folder to write the files of `manifest` into; publish it when the block ends without an error.
 
         `manifest.version` must come from `next_version`. Files are checksummed, synced to disk, and appear by one
-        rename. After an error nothing is left behind. Raises BundleError when the version exists by then.
+        rename. After an error nothing is left behind. Raises BundleError when the version, or a higher one, exists
+        by then.
         """
         folder = self._model_folder(manifest.name)
         folder.mkdir(parents=True, exist_ok=True)
-        staging = folder / f".staging-{manifest.version}-{os.getpid()}"
+        staging = folder / f".staging-{manifest.version}-{uuid4().hex}"
         staging.mkdir()
         try:
             yield staging
@@ -92,12 +99,15 @@ class BundleStore:
             (staging / MANIFEST_FILE).write_text(replace(manifest, files=files).to_json(), "utf-8")
             for path in [*_files(staging), *(p for p in staging.rglob("*") if p.is_dir()), staging]:
                 _sync(path)
-            target = folder / str(manifest.version)
-            if target.exists():
-                raise BundleError(f"{manifest.name}/{manifest.version} exists already; versions are never reused")
-            staging.rename(target)
-            (folder / ".last-version").write_text(f"{max(manifest.version, self._last_version(manifest.name))}\n")
-            _sync(folder)
+            with _locked(folder):
+                if manifest.version < self.next_version(manifest.name):
+                    raise BundleError(
+                        f"{manifest.name}/{manifest.version} exists already or did once; versions are never reused"
+                    )
+                self._note_last_version(folder, manifest.version)
+                staging.rename(folder / str(manifest.version))
+                _sync(folder)
+            _sync(self.root)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -106,9 +116,15 @@ class BundleStore:
         return 1 + self._last_version(name)
 
     def _last_version(self, name: str) -> int:
-        counter = self._model_folder(name) / ".last-version"
-        recorded = counter.read_text().strip() if counter.is_file() else ""
-        return max([int(recorded) if recorded.isdigit() else 0, *self.versions(name)])
+        counter = self._model_folder(name) / _COUNTER
+        recorded = counter.read_text("utf-8", errors="replace").strip() if counter.is_file() else ""
+        return max([int(recorded) if _VERSION.fullmatch(recorded) else 0, *self.versions(name)])
+
+    def _note_last_version(self, folder: Path, version: int) -> None:
+        partial = folder / f"{_COUNTER}.partial"
+        partial.write_text(f"{version}\n", "utf-8")
+        _sync(partial)
+        partial.replace(folder / _COUNTER)
 
     def _model_folder(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -124,7 +140,7 @@ def _verify(path: Path, manifest: Manifest, where: str) -> None:
         raise BundleCorruptError(f"{where}: file {name!r} is not in its manifest; remove it or export again")
     for name, expected in manifest.files.items():
         file = path / name
-        if name not in present:
+        if name not in present or not (file.is_file() or file.is_symlink()):
             raise BundleCorruptError(f"{where}: file {name!r} is missing; export again")
         if any(part.is_symlink() for part in (file, *file.parents) if part.is_relative_to(path) and part != path):
             raise BundleCorruptError(f"{where}: file {name!r} is reached through a symbolic link; copy the file itself")
@@ -145,6 +161,17 @@ def _record(path: Path) -> FileRecord:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return FileRecord(digest, path.stat().st_size)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other writers of the model out, in this process and in others on this machine."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

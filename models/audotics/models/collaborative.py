@@ -28,7 +28,7 @@ from audotics.features.history import MAX_HISTORY
 from audotics.features.tracks import TrackColumns
 
 DENSE_TRACKS = 6_000
-"""Up to this many tracks the Gram matrix is decomposed whole; beyond, only its largest eigenvalues are computed."""
+"""More tracks than this and the Gram matrix would fill memory: 6,000 make 290 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +95,24 @@ class CollaborativeModel:
             )
 
 
-def decompose(matrix: sparse.csr_matrix, tracks: TrackColumns, options: CollaborativeOptions) -> Spectrum:
-    """Decompose the Gram matrix of the binary (users, n) `matrix` with the side information of `options`."""
+def decompose(
+    matrix: sparse.csr_matrix, tracks: TrackColumns, options: CollaborativeOptions, *, dense_tracks: int = DENSE_TRACKS
+) -> Spectrum:
+    """Decompose the Gram matrix of the binary (users, n) `matrix` with the side information of `options`.
+
+    Up to `dense_tracks` tracks all eigenvalues are computed, beyond only the `options.rank` largest.
+    """
     lengths = np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)
     blocks = [sparse.diags(lengths**-options.user_exponent) @ matrix]
     if options.tag_weight and len(tracks.tags.codes):
         blocks.append(options.tag_weight * _membership(tracks.tags.row_indices(), tracks.tags.codes, len(tracks)))
-    if options.artist_weight:
+    known = np.flatnonzero(tracks.artists != "")
+    if options.artist_weight and len(known):
         codes = np.unique(tracks.artists.astype(str), return_inverse=True)[1]
-        known = np.flatnonzero(tracks.artists != "")
         blocks.append(options.artist_weight * _membership(known, codes[known], len(tracks)))
     stacked = sparse.vstack(blocks).tocsr().astype(np.float32)
     mean_diagonal = float(stacked.power(2).sum()) / max(len(tracks), 1)
-    if len(tracks) <= DENSE_TRACKS:
+    if len(tracks) <= dense_tracks:
         values, vectors = np.linalg.eigh(np.asarray((stacked.T @ stacked).todense(), np.float64))
     else:
         rank = min(options.rank, min(stacked.shape) - 1)

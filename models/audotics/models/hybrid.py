@@ -1,12 +1,12 @@
 """The hybrid: a gating network that weighs the other models' scores by what is known of listener, track and situation.
 
-    hidden  = relu(W1·[components / scale, available, context] + b1)
+    hidden  = relu(W1·[tanh(components / 2 scale), available, context] + b1)
     weights = softplus(W2·hidden + b2) / scale · available
     score   = Σ weights · components
     confidence = sigmoid(calibration · [score, history_length, 1])
 
 `scale` is the spread of each component over the training candidates. Weights are never negative, so a contribution has
-the sign of what its model said. The calibration is Platt's (1999), fitted apart on listeners that the weights have not
+the sign of what its model said; they see scores squashed, so that an extreme one cannot blow them up. The calibration is Platt's (1999), fitted apart on listeners that the weights have not
 seen.
 """
 
@@ -32,6 +32,7 @@ from audotics.features.hybrid import (
     hybrid_inputs,
     popularity_scores,
 )
+from audotics.features.history import MAX_HISTORY
 from audotics.features.moods import mood_scores
 from audotics.features.tracks import TrackColumns
 from audotics.models.collaborative import CollaborativeModel
@@ -66,7 +67,7 @@ class Gate(nn.Module):
 
     def forward(self, components: Tensor, available: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Weights (…, 5), score (…) and confidence (…) of rows (…, 5)."""
-        inputs = torch.cat([components / self.scale, available, context], dim=-1)
+        inputs = torch.cat([torch.tanh(components / (2 * self.scale)), available, context], dim=-1)
         raw = nn.functional.softplus(self.second(torch.relu(self.first(inputs))))
         weights = raw / self.scale * available
         score = (weights * components).sum(-1)
@@ -126,12 +127,13 @@ class Ensemble:
 
     def inputs(self, histories: Sequence[NDArray[np.int32]]) -> list[HybridInputs]:
         """The gate's inputs for all n tracks, one value a history."""
+        histories = [history[-MAX_HISTORY:] for history in histories]
         collaborative = self.collaborative.scores(histories) if self.collaborative else None
         ncf = self.ncf.scores(histories) if self.ncf else None
         return [
             hybrid_inputs(
                 collaborative=collaborative[row] if collaborative is not None and len(history) else None,
-                ncf=ncf[row] if ncf is not None else None,
+                ncf=ncf[row] if ncf is not None and len(history) else None,
                 content=None
                 if self.content_vectors is None
                 else content_scores(self.content_vectors, self.content_vectors[history]),

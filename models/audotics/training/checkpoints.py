@@ -18,7 +18,12 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CheckpointError(
+                f"{folder}: cannot be made a folder of checkpoints ({error.strerror}); choose another --output"
+            ) from error
 
     def save(self, state: dict[str, Any], *, best: bool) -> None:
         """Write the state of a finished epoch. A crash or a full disk leaves the previous files as they were."""
@@ -54,5 +59,5 @@ class Checkpoints:
         try:
             state: dict[str, Any] = torch.load(path, weights_only=True)
         except Exception as error:  # torch.load raises whatever its parser of a damaged file meets
-            raise CheckpointError(f"{path}: is not a checkpoint ({error}); train without --resume") from error
+            raise CheckpointError(f"{path}: is not a whole checkpoint; train without --resume") from error
         return state

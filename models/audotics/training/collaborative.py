@@ -10,11 +10,20 @@ from scipy import sparse
 
 from audotics.evaluation.baselines import history_matrix
 from audotics.features.tracks import TrackColumns
-from audotics.models.collaborative import CollaborativeModel, CollaborativeOptions, assemble, decompose
+from audotics.models.collaborative import (
+    DENSE_TRACKS,
+    CollaborativeModel,
+    CollaborativeOptions,
+    assemble,
+    decompose,
+)
 from audotics.training.progress import Progress
 from audotics.training.run import Split
 
 RANKS = (256, 512, 1024)
+LARGE_CATALOGUE_RANK = 128
+"""Highest rank beyond DENSE_TRACKS tracks, where every dimension costs time in each search and memory for each track."""
+
 SIDE_INFORMATION = ((0.0, 0.0), (0.3, 0.0), (0.0, 1.0), (0.3, 1.0))
 """Pairs of user exponent and tag weight that are tried."""
 
@@ -44,7 +53,8 @@ def train_collaborative(
     n_tracks = len(split.tracks)
     fitting, training = history_matrix(split.fitting, n_tracks), history_matrix(split.training, n_tracks)
     holdout = split.validation.sample(VALIDATION_LISTENERS, seed=seed)
-    ranks = sorted({min(rank, n_tracks) for rank in RANKS if rank <= options.rank} | {min(options.rank, n_tracks)})
+    highest = min(options.rank, n_tracks if n_tracks <= DENSE_TRACKS else LARGE_CATALOGUE_RANK)
+    ranks = sorted({rank for rank in RANKS if rank < highest} | {highest})
     side = [pair for pair in SIDE_INFORMATION if len(split.tracks.tags.codes) or not pair[1]] if search else []
     strengths = STRENGTHS if search else ()
     with progress.stage("collaborative", len(side) + len(strengths) + len(ranks) * search + 2) as stage:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from audotics.data.dataset import DataError
 from audotics.evaluation.metrics import expected_calibration_error, ndcg
 from audotics.evaluation.ranking import Holdout
 from audotics.features.genres import GENRES
@@ -27,22 +28,44 @@ CONTEXT_SHARE = 0.3
 STOPPING_SHARE = 0.2
 """Share of the listeners kept for early stopping and calibration."""
 
+LEAST_LISTENERS = 10
+
 LISTENERS_AT_ONCE = 128
+LISTED = 20
+"""Length of the lists over which the calibration error is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """float32 tensors (m, c, 5): c candidates for each of m listeners; the held-out track is candidate 0."""
+    """float32 tensors (m, c, 5): m lists of c candidates; the held-out track is candidate 0.
 
+    `listeners` int64 (m,) tells whose list it is: a listener may have one with and one without a context.
+    `multiplicity` (m, c) says for how many tracks of the catalogue a candidate stands: 1 for the held-out one and for
+    those among a component's best, more for those drawn from the rest. Without it the gate would learn that what a
+    component puts on top is mostly wrong, for only those of its scores are seen.
+    """
+
+    listeners: Tensor
     components: Tensor
     available: Tensor
     context: Tensor
+    multiplicity: Tensor
 
     def __len__(self) -> int:
         return len(self.components)
 
     def take(self, rows: Tensor) -> Examples:
-        return Examples(self.components[rows], self.available[rows], self.context[rows])
+        return Examples(
+            self.listeners[rows],
+            self.components[rows],
+            self.available[rows],
+            self.context[rows],
+            self.multiplicity[rows],
+        )
+
+    def of(self, listeners: Tensor) -> Examples:
+        """The lists of some listeners."""
+        return self.take(torch.isin(self.listeners, listeners))
 
     def run(self, gate: Gate) -> tuple[Tensor, Tensor]:
         """Scores and confidences (m, c)."""
@@ -63,13 +86,19 @@ def train_hybrid(
     """Fit the gate on `holdout`, whose tracks no model of `ensemble` has seen with those listeners.
 
     Returns the gate, how training went, and {"ece": …} measured on listeners that neither weights nor calibration saw.
+    Raises DataError with fewer than LEAST_LISTENERS.
     """
     torch.manual_seed(seed)
-    holdout = holdout.sample(options.listeners, seed=seed)
+    holdout = _with_rivals(holdout, len(ensemble.popularity)).sample(options.listeners, seed=seed)
+    if len(holdout.targets) < LEAST_LISTENERS:
+        raise DataError(
+            f"the hybrid needs {LEAST_LISTENERS} listeners with a held-out track and others that they have not heard, "
+            f"but there are {len(holdout.targets)}; lower --k-core or bring more data"
+        )
     examples = collect_examples(ensemble, holdout, options.candidates, seed=seed, progress=progress)
-    order = torch.from_numpy(np.random.default_rng([seed, 1]).permutation(len(examples)))
-    kept = max(2, int(len(examples) * STOPPING_SHARE))
-    stopping, training = examples.take(order[:kept]), examples.take(order[kept:])
+    listeners = torch.from_numpy(np.random.default_rng([seed, 1]).permutation(len(holdout.targets)))
+    kept = max(2, int(len(listeners) * STOPPING_SHARE))
+    stopping, training = examples.of(listeners[:kept]), examples.of(listeners[kept:])
     gate = Gate(options.hidden)
     gate.scale = _spread(training)
     nn.init.constant_(gate.second.bias, -0.5)
@@ -82,8 +111,8 @@ def train_hybrid(
     def validate() -> float:
         gate.eval()
         score, _ = stopping.run(gate)
-        rank = (score[:, 1:] >= score[:, :1]).sum(dim=1).numpy().astype(np.float64)
-        return float(ndcg(rank, 10).mean())
+        above = (score[:, 1:] >= score[:, :1]) * stopping.multiplicity[:, 1:]
+        return float(ndcg(above.sum(dim=1).numpy().astype(np.float64), 10).mean())
 
     result = fit(
         gate,
@@ -95,9 +124,8 @@ def train_hybrid(
         progress=progress,
         title="hybrid",
     )
-    half = len(stopping) // 2
-    calibrate(gate, stopping.take(torch.arange(half)))
-    return gate, result, {"ece": calibration_error(gate, stopping.take(torch.arange(half, len(stopping))))}
+    calibrate(gate, examples.of(listeners[: kept // 2]))
+    return gate, result, {"ece": calibration_error(gate, examples.of(listeners[kept // 2 : kept]))}
 
 
 def collect_examples(
@@ -106,6 +134,8 @@ def collect_examples(
     """For each listener the held-out track, the best tracks of each component, and random ones to fill up."""
     rng = np.random.default_rng(seed)
     chosen: list[HybridInputs] = []
+    multiplicities: list[NDArray[np.float32]] = []
+    listeners: list[int] = []
     n_tracks = len(ensemble.popularity)
     n_candidates = min(n_candidates, n_tracks // 2 + 1)
     with progress.stage("hybrid: candidates", len(holdout.targets)) as stage:
@@ -119,20 +149,24 @@ def collect_examples(
                     if mood is not None or genres:
                         variants.append(ensemble.with_context(inputs, mood=mood, genres=genres))
                 for variant in variants:
-                    rows = _candidates(variant, histories[offset], target, n_candidates, rng)
+                    rows, multiplicity = _candidates(variant, histories[offset], target, n_candidates, rng)
+                    multiplicities.append(multiplicity)
+                    listeners.append(start + offset)
                     chosen.append(
                         HybridInputs(variant.components[rows], variant.available[rows], variant.context[rows])
                     )
             stage.advance(len(histories))
     return Examples(
+        torch.tensor(listeners),
         torch.from_numpy(np.stack([inputs.components for inputs in chosen])),
         torch.from_numpy(np.stack([inputs.available for inputs in chosen])),
         torch.from_numpy(np.stack([inputs.context for inputs in chosen])),
+        torch.from_numpy(np.stack(multiplicities)),
     )
 
 
 def calibrate(gate: Gate, examples: Examples) -> None:
-    """Fit the confidence by Platt scaling: is this candidate the held-out track?"""
+    """Fit the confidence by Platt scaling: is this track of the catalogue the held-out one?"""
     with torch.no_grad():
         score, _ = examples.run(gate)
     length = examples.context[..., 0]
@@ -144,7 +178,7 @@ def calibrate(gate: Gate, examples: Examples) -> None:
     def closure() -> Tensor:
         optimizer.zero_grad()
         logits = parameters[0] * score + parameters[1] * length + parameters[2]
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels, weight=examples.multiplicity)
         loss.backward()
         return loss
 
@@ -154,16 +188,26 @@ def calibrate(gate: Gate, examples: Examples) -> None:
 
 @torch.no_grad()
 def calibration_error(gate: Gate, examples: Examples) -> float:
-    """Expected calibration error of the confidence over all candidates."""
-    _, confidence = examples.run(gate)
-    labels = np.zeros(tuple(confidence.shape), np.float64)
+    """Expected calibration error of the confidence over the LISTED best candidates of each listener."""
+    score, confidence = examples.run(gate)
+    labels = torch.zeros_like(score)
     labels[:, 0] = 1.0
-    return expected_calibration_error(confidence.numpy().ravel().astype(np.float64), labels.ravel())
+    listed = score.topk(min(LISTED, score.shape[1]), dim=1).indices
+    shown, hit = confidence.gather(1, listed).numpy(), labels.gather(1, listed).numpy()
+    return expected_calibration_error(shown.ravel().astype(np.float64), hit.ravel())
+
+
+def _with_rivals(holdout: Holdout, n_tracks: int) -> Holdout:
+    """Leave out listeners who have heard every track but the held-out one: it would stand alone."""
+    kept = [index for index, history in enumerate(holdout.histories) if len(history) < n_tracks - 1]
+    return Holdout([holdout.histories[index] for index in kept], holdout.targets[kept])
 
 
 def _listwise_loss(gate: Gate, examples: Examples, rows: Tensor) -> Tensor:
-    score, _ = examples.take(rows).run(gate)
-    return nn.functional.cross_entropy(score, torch.zeros(len(score), dtype=torch.long))
+    """Negative log of the held-out track's softmax over the catalogue, its sum estimated from the candidates."""
+    chosen = examples.take(rows)
+    score, _ = chosen.run(gate)
+    return nn.functional.cross_entropy(score + chosen.multiplicity.log(), torch.zeros(len(score), dtype=torch.long))
 
 
 def _spread(examples: Examples) -> Tensor:
@@ -178,13 +222,14 @@ def _spread(examples: Examples) -> Tensor:
 
 def _candidates(
     inputs: HybridInputs, history: NDArray[np.int32], target: int, n_candidates: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows (c,) and multiplicities (c,): the target, the best open tracks of each component, and random others."""
     n_tracks, n_components = inputs.components.shape
     blocked = np.zeros(n_tracks, np.bool_)
     blocked[history] = True
     blocked[target] = True
     open_rows = np.flatnonzero(~blocked)
-    share = max(1, (n_candidates - 1) // (n_components + 1))
+    share = (n_candidates - 1) // (2 * n_components)
     best = [
         open_rows[np.argpartition(-values, min(share, len(values) - 1))[:share]]
         for values in inputs.components[open_rows].T
@@ -192,8 +237,11 @@ def _candidates(
     picked = np.unique(np.concatenate(best))
     rest = np.setdiff1d(open_rows, picked)
     wanted = n_candidates - 1 - len(picked)
-    filled = np.concatenate([picked, rng.choice(rest, wanted, replace=len(rest) < wanted)])
-    return np.concatenate([[target], filled]).astype(np.int64)
+    pool = rest if len(rest) else open_rows
+    drawn = rng.choice(pool, wanted, replace=len(pool) < wanted)
+    multiplicity = np.ones(n_candidates, np.float32)
+    multiplicity[1 + len(picked) :] = len(pool) / max(wanted, 1)
+    return np.concatenate([[target], picked, drawn]).astype(np.int64), multiplicity
 
 
 def _context_of(ensemble: Ensemble, target: int, rng: np.random.Generator) -> tuple[str | None, tuple[str, ...]]:

@@ -186,7 +186,7 @@ def _hybrid(run: Run, split: Split, options: HybridOptions, resume: bool, progre
     return {
         "options": asdict(options),
         "fit": _fit_record(result),
-        "validation": {"ndcg@10 among candidates": result.best_score} | calibration,
+        "validation": {"ndcg@10": result.best_score} | calibration,
     }
 
 

@@ -125,8 +125,11 @@ class Run:
 
     @classmethod
     def create_or_open(cls, path: Path, dataset: Dataset, options: RunOptions) -> Run:
-        """Go on in a run of the same data and options, or make one. Raises RunError when others live in the folder."""
-        if not path.exists():
+        """Go on in a run of the same data and options, or make one where there is nothing but perhaps an empty folder.
+
+        Raises RunError when something else lives there.
+        """
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return cls.create(path, dataset, options)
         run = cls.open(path)
         wanted = {"seed": options.seed, "k_core": options.k_core, "split": options.split}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,6 +59,9 @@ def serve(
     of the server can stand.
     """
     started = time.perf_counter()
+    from audotics.server.runtime.threads import limit_blas_threads
+
+    limit_blas_threads(os.environ)  # before NumPy is imported, which reads it once
     from audotics.server.app import serve as run_server
     from audotics.server.errors import AudoticsError
     from audotics.server.settings import load_settings

@@ -241,6 +241,28 @@ async def test_a_large_list_is_whole(stage):
     assert [entry.reason for entry in answer.degraded] == [DegradationReason.FEW_MATCHES]
 
 
+async def test_a_listener_who_comes_back_is_served_from_what_is_there_now(stage):
+    listener = stage.listener("u02")
+
+    async def ids() -> set[str]:
+        query = RecommendQuery(Subject("user", "u02"), 100, diversity=0.0)
+        answer = await stage.recommender.recommend(stage.snapshot, listener, query)
+        return {track.track_id for track in answer.tracks}
+
+    before = await ids()
+    assert await ids() == before
+    model = stage.snapshot.catalog.record(int(listener.history[-1]))
+    twin = TrackRecord("twin", tags=model.tags, audio=model.audio)
+    gone = min(before)
+    await stage.registry.apply_tracks(upserts=[twin], deletes=[gone])
+    after = await ids()
+    assert "twin" in after
+    assert gone not in after
+    await stage.registry.unload_version("collaborative", 1)
+    await stage.registry.unload_version("content", 1)
+    assert len(await ids()) == 100
+
+
 async def test_a_new_track_is_found_by_its_sound(tmp_path, make_repository, open_stage):
     files = make_repository(tmp_path / "repository", kinds=("catalog", "content"))
     async with open_stage(files.path) as stage:

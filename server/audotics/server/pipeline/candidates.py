@@ -1,4 +1,4 @@
-"""Candidates: a taste, a context and the allowed rows go in, a few hundred distinct rows worth scoring come out."""
+"""Candidates: near rows, a context and the allowed rows go in, a few hundred distinct rows worth scoring come out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from audotics.server.types import Context
 _CACHED_ORDERS: Final = 64
 _ORDER_ROWS: Final = 5000
 _POPULARITY_IN_CONTEXT: Final = 0.25
-_MOST_SEEN: Final = 300
 
 
 class ContextOrders:
@@ -32,53 +31,34 @@ class ContextOrders:
         return self._orders.get((catalog.generation, context), lambda: _context_order(catalog, context))
 
 
-def find_candidates(
+def choose_candidates(
     snapshot: Snapshot,
-    taste: Taste,
+    near: NDArray[np.int64],
     context: Context,
     *,
     allowed: NDArray[np.bool_],
-    passing_share: float,
     limit: int,
-    n_seen: int,
     options: PipelineOptions,
     orders: ContextOrders,
 ) -> NDArray[np.int64]:
     """Distinct rows, ascending, all of them allowed; at least `limit` of them when so many are.
 
-    `allowed` is bool (n,), `passing_share` the part of the catalogue that passes the filter, and `n_seen` the number of
-    tracks that are not allowed because the listener knows them.
+    They are those of `near` (m,), with tracks that suit the context when one is given, and popular ones when there are
+    too few. `allowed` is bool (n,).
     """
-    if passing_share <= options.selective_share:
-        return _best_matches(snapshot, taste, np.flatnonzero(allowed), limit=max(limit, options.exact_rows))
-    known = min(n_seen, _MOST_SEEN)
-    widen = max(1.0, 2.0 * limit / options.collaborative_candidates) / passing_share
-    sources: list[NDArray[np.int64]] = []
-    if snapshot.collaborative is not None and taste.user_vector is not None:
-        k = _depth(widen * options.collaborative_candidates, known)
-        sources.append(snapshot.collaborative.nearest(taste.user_vector, k))
-    interests = taste.interests(options.content_interests)
-    if snapshot.content is not None and len(interests):
-        k = _depth(widen * options.candidates_per_interest, known // len(interests))
-        sources.append(snapshot.content.nearest(interests, k)[1].ravel())
+    rows = near
     if context.mood is not None or context.genres:
-        k = int(widen * options.context_candidates)
-        sources.append(_first_allowed(orders.order(snapshot.catalog, context), allowed, k))
-    rows = np.concatenate(sources) if sources else np.empty(0, np.int64)
-    rows = _distinct(rows[(rows >= 0) & allowed[rows]])
+        k = max(options.context_candidates, 2 * limit)
+        rows = np.concatenate([rows, _first_allowed(orders.order(snapshot.catalog, context), allowed, k)])
+    rows = _distinct(rows[allowed[rows]])
     wanted = max(options.minimum_candidates, 2 * limit)
-    if len(rows) < wanted or (taste.user_vector is None and not len(interests)):
+    if len(rows) < wanted or not len(near):
         popular = _first_allowed(snapshot.catalog.signals.popular_order, allowed, wanted)
         rows = _distinct(np.concatenate([rows, popular]))
     return rows
 
 
-def _depth(wanted: float, known: int) -> int:
-    """How many tracks to search for: what a listener knows is found first, and may be half of it at most."""
-    return max(int(wanted), int(wanted / 2) + known)
-
-
-def _best_matches(snapshot: Snapshot, taste: Taste, matches: NDArray[np.int64], *, limit: int) -> NDArray[np.int64]:
+def best_matches(snapshot: Snapshot, taste: Taste, matches: NDArray[np.int64], *, limit: int) -> NDArray[np.int64]:
     """At most `limit` of the matches: the best by collaborative score, then, where there is none, the most popular."""
     if len(matches) <= limit:
         return matches

@@ -19,16 +19,25 @@ class LruCache(Generic[KeyT, ValueT]):
         self._values: OrderedDict[KeyT, ValueT] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: KeyT, make: Callable[[], ValueT]) -> ValueT:
-        """The value of `key`, made by `make` when it is not there. Two threads may make it at once; one wins."""
+    def find(self, key: KeyT) -> ValueT | None:
+        """The value of `key`, None when it is not there."""
         with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-        value = make()
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key]
+
+    def put(self, key: KeyT, value: ValueT) -> None:
         with self._lock:
-            value = self._values.setdefault(key, value)
+            self._values[key] = value
             self._values.move_to_end(key)
             if len(self._values) > self._capacity:
                 self._values.popitem(last=False)
+
+    def get(self, key: KeyT, make: Callable[[], ValueT]) -> ValueT:
+        """The value of `key`, made by `make` when it is not there. Two threads may make it at once."""
+        value = self.find(key)
+        if value is None:
+            value = make()
+            self.put(key, value)
         return value

@@ -9,11 +9,11 @@ from audotics.server.batching.batcher import BatchLimits
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions:
-    """Defaults answer `Recommend` for 20 tracks of 100,000 from some 250 candidates."""
+    """Defaults answer `Recommend` for 20 tracks of 100,000 from some 200 candidates."""
 
-    collaborative_candidates: int = 120
+    collaborative_candidates: int = 100
     content_interests: int = 3
-    candidates_per_interest: int = 30
+    candidates_per_interest: int = 25
     context_candidates: int = 200
     minimum_candidates: int = 100
     """Below this many, the list of candidates is filled up with popular tracks."""

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from audotics.server.batching.batcher import RowBatcher
 from audotics.server.errors import DeadlineError
 from audotics.server.pipeline.answer import present
-from audotics.server.pipeline.candidates import ContextOrders, find_candidates
+from audotics.server.pipeline.candidates import ContextOrders, best_matches, choose_candidates
 from audotics.server.pipeline.filters import NO_FILTER, FilterMasks
+from audotics.server.pipeline.neighbourhood import Neighbourhoods, SearchDepth
 from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.relevance import Relevance
 from audotics.server.pipeline.reranking import select, utility
@@ -54,6 +55,7 @@ class Recommender:
         self._options = PipelineOptions() if options is None else options
         self._masks = FilterMasks()
         self._orders = ContextOrders()
+        self._neighbourhoods = Neighbourhoods()
         self._scoring = NeuralScoring()
         self._batcher: RowBatcher[ScoringJob, ScoredRows] = RowBatcher(
             self._scoring, executor=executor, limits=self._options.batching
@@ -163,15 +165,19 @@ class Recommender:
         passing_share = 1.0
         if query.filter != NO_FILTER:
             passing_share = np.count_nonzero(passing) / max(catalog.live_count, 1)
-        taste = Taste.read(snapshot, listener.history)
-        rows = find_candidates(
+        if passing_share <= self._options.selective_share:
+            taste = Taste.read(snapshot, listener.history)
+            most = max(query.limit, self._options.exact_rows)
+            rows = best_matches(snapshot, taste, np.flatnonzero(allowed), limit=most)
+            return Slate.measure(snapshot, taste, query.context, rows=rows)
+        depth = SearchDepth.of(self._options, limit=query.limit, passing_share=passing_share, n_seen=len(listener.seen))
+        taste, near = self._neighbourhoods.of(snapshot, listener, depth, remember=query.subject.kind == "user")
+        rows = choose_candidates(
             snapshot,
-            taste,
+            near,
             query.context,
             allowed=allowed,
-            passing_share=passing_share,
             limit=query.limit,
-            n_seen=len(listener.seen),
             options=self._options,
             orders=self._orders,
         )

@@ -29,11 +29,10 @@ class Relevance:
     @classmethod
     def of(cls, scored: ScoredRows) -> Relevance:
         """The hybrid's weights, score and confidence; without them the fall-back's."""
-        if scored.weights is None or scored.score is None or scored.confidence is None:
-            return cls.fallback(scored.inputs.components, scored.inputs.available > 0)
-        return cls(
-            scored.score, scored.confidence, scored.weights, scored.inputs.components, scored.inputs.available > 0
-        )
+        components, available, weighing = scored.inputs.components, scored.inputs.available > 0, scored.weighing
+        if weighing is None:
+            return cls.fallback(components, available)
+        return cls(weighing.score, weighing.confidence, weighing.weights, components, available)
 
     @classmethod
     def fallback(cls, components: NDArray[np.float32], available: NDArray[np.bool_]) -> Relevance:

@@ -17,13 +17,18 @@ _SMALLEST_POOL: Final = 50
 def utility(
     score: NDArray[np.float32], rows: NDArray[np.int64], *, signals: Signals, objectives: Objectives
 ) -> NDArray[np.float32]:
-    """What the order serves, float32 (n,): the objectives' signals of `rows`, standardised, mixed by weight."""
+    """What the order serves, float32 (n,): the objectives' signals of `rows`, standardised, mixed by weight.
+
+    Relevance alone is the score itself.
+    """
     others = (
         (-objectives.novelty, signals.popularity),
         (objectives.popularity, signals.popularity),
         (objectives.freshness, signals.freshness),
         (-objectives.artist_fairness, signals.exposure),
     )
+    if objectives.relevance and not any(weight for weight, _ in others):
+        return score
     mixed = np.float32(objectives.relevance) * _standardised(score)
     for weight, signal in others:
         if weight:

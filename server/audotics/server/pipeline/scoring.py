@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from audotics.features.hybrid import HybridInputs
 from audotics.server.pipeline.signals import RowSignals
 from audotics.server.pipeline.slate import Slate
-from audotics.server.repository.parts import HybridPart, NcfPart
+from audotics.server.repository.parts import HybridPart, NcfPart, Weighing
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.runtime.onnx import InferenceError
 from audotics.server.types import Degradation, DegradationReason
@@ -47,18 +47,19 @@ class ScoringJob:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredRows:
-    """The components of n rows, and what the hybrid made of them; its three are None when it took no part."""
+    """The components of n rows, and what the hybrid made of them, None when it took no part.
+
+    `degraded` names the models that should have taken part.
+    """
 
     inputs: HybridInputs
-    weights: NDArray[np.float32] | None  # (n, 5)
-    score: NDArray[np.float32] | None  # (n,)
-    confidence: NDArray[np.float32] | None  # (n,)
-    degraded: tuple[Degradation, ...] = ()  # models that should have taken part
+    weighing: Weighing | None
+    degraded: tuple[Degradation, ...] = ()
 
     @classmethod
     def without_models(cls, slate: Slate, degraded: tuple[Degradation, ...] = ()) -> ScoredRows:
         """What is known of a slate when the neural models take no part; `degraded` says why they should have."""
-        return cls(slate.signals.inputs(None), None, None, None, degraded)
+        return cls(slate.signals.inputs(None), None, degraded)
 
     @classmethod
     def too_late(cls, snapshot: Snapshot, slate: Slate) -> ScoredRows:
@@ -91,12 +92,8 @@ class NeuralScoring:
         """When the hybrid left out a piece, it counts as left out of all: its scores compare with no others."""
         inputs = _stack([result.inputs for result in results])
         degraded = tuple(dict.fromkeys(entry for result in results for entry in result.degraded))
-        weights = [result.weights for result in results if result.weights is not None]
-        score = [result.score for result in results if result.score is not None]
-        confidence = [result.confidence for result in results if result.confidence is not None]
-        if len(score) < len(results):
-            return ScoredRows(inputs, None, None, None, degraded)
-        return ScoredRows(inputs, np.concatenate(weights), np.concatenate(score), np.concatenate(confidence), degraded)
+        weighings = [result.weighing for result in results if result.weighing is not None]
+        return ScoredRows(inputs, Weighing.join(weighings) if len(weighings) == len(results) else None, degraded)
 
     def run(self, jobs: Sequence[ScoringJob]) -> list[ScoredRows]:
         """Blocking. Raises InferenceError only for several jobs, so that the batcher tries each alone."""
@@ -112,16 +109,16 @@ class NeuralScoring:
                 degraded = (_failure("ncf", error),)
         inputs = [job.signals.inputs(column) for job, column in zip(jobs, logits, strict=True)]
         if hybrid is None:
-            return [ScoredRows(each, None, None, None, degraded) for each in inputs]
+            return [ScoredRows(each, None, degraded) for each in inputs]
         try:
-            weights, score, confidence = hybrid.weigh(inputs[0] if len(inputs) == 1 else _stack(inputs))
+            weighing = hybrid.weigh(inputs[0] if len(inputs) == 1 else _stack(inputs))
         except InferenceError as error:
             if len(jobs) > 1:
                 raise
-            return [ScoredRows(inputs[0], None, None, None, (*degraded, _failure("hybrid", error)))]
-        ends = np.cumsum([len(job.signals) for job in jobs])
+            return [ScoredRows(inputs[0], None, (*degraded, _failure("hybrid", error)))]
+        ends = np.cumsum([len(job.signals) for job in jobs]).tolist()
         return [
-            ScoredRows(each, weights[start:end], score[start:end], confidence[start:end], degraded)
+            ScoredRows(each, weighing.part(start, end), degraded)
             for each, start, end in zip(inputs, [0, *ends[:-1]], ends, strict=True)
         ]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +40,11 @@ class Taste:
                 user_vector = snapshot.collaborative.user_vector(recent)
             except InferenceError as error:
                 degraded = (Degradation("collaborative", DegradationReason.FAILED, str(error)),)
-        sounds = None if snapshot.content is None else snapshot.content.vectors(recent)
-        return cls(recent, len(history), user_vector, sounds, degraded)
+        return cls(recent, len(history), user_vector, None, degraded).heard_again(snapshot)
+
+    def heard_again(self, snapshot: Snapshot) -> Taste:
+        """The same taste with its embeddings gathered from the snapshot."""
+        return replace(self, sounds=None if snapshot.content is None else snapshot.content.vectors(self.history))
 
     def interests(self, limit: int) -> NDArray[np.float32]:
         """Up to `limit` unit vectors (q, d) that cover what the listener hears.
@@ -51,7 +55,7 @@ class Taste:
             return np.empty((0, 0), np.float32)
         recent = self.sounds[-_RECENT:]
         mean = recent.mean(axis=0)
-        norm = float(np.linalg.norm(mean))
+        norm = math.sqrt(mean @ mean)
         chosen = [mean / norm if norm > 1e-6 else recent[-1]]
         closest = recent @ chosen[0]
         while len(chosen) < limit:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from audotics.server.repository.records import columns_of, record_of
 from audotics.server.repository.signals import Signals
 from audotics.server.types import TrackRecord
 
-UNKNOWN_ARTIST = -1
+UNKNOWN_ARTIST: Final = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from audotics.server.repository.rows import UNKNOWN, RowMap
 from audotics.server.retrieval.vectors import VectorIndex
 from audotics.server.runtime.onnx import OnnxModel
 
-_EMBED_ROWS = 1024
+_EMBED_ROWS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,13 +134,35 @@ class NcfPart:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Weighing:
+    """What the hybrid made of n rows, float32: score is the sum of weights * components."""
+
+    weights: NDArray[np.float32]  # (n, 5)
+    score: NDArray[np.float32]  # (n,)
+    confidence: NDArray[np.float32]  # (n,), 0..1
+
+    def part(self, start: int, end: int) -> Weighing:
+        """Rows start .. end-1."""
+        return Weighing(self.weights[start:end], self.score[start:end], self.confidence[start:end])
+
+    @classmethod
+    def join(cls, parts: Sequence[Weighing]) -> Weighing:
+        """The rows of all parts, in order."""
+        return cls(
+            np.concatenate([part.weights for part in parts]),
+            np.concatenate([part.score for part in parts]),
+            np.concatenate([part.confidence for part in parts]),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class HybridPart:
     """The gating network: how much each component counts for a listener and a track."""
 
     version: int
     model: OnnxModel
 
-    def weigh(self, inputs: HybridInputs) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Weights (n, 5), scores (n,) and confidences (n,) of n rows. Raises InferenceError."""
+    def weigh(self, inputs: HybridInputs) -> Weighing:
+        """Weigh the components of n rows. Raises InferenceError."""
         weights, score, confidence = self.model.run(inputs.feeds(), ["weights", "score", "confidence"])
-        return weights, score, confidence
+        return Weighing(weights, score, confidence)

@@ -1,0 +1,1 @@
+"""How each kind of bundle is made from a run, one module a kind."""

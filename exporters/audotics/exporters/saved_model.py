@@ -1,0 +1,59 @@
+"""Keras models for TensorFlow Serving: a network goes in, a SavedModel comes out, and reads back as a callable.
+
+TensorFlow is imported inside the functions, since that takes seconds and most exports do not need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+SIGNATURE: Final = "serving_default"
+
+
+def serving_function(network: keras.Model) -> tf.types.experimental.PolymorphicFunction:
+    """A TensorFlow function of `network`, which has one output, for any number of rows; it keeps all names."""
+    import tensorflow as tf
+
+    (output,) = network.output_names
+
+    def serve(*values: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {output: network(list(values), training=False)}
+
+    specs = [tf.TensorSpec(value.shape, value.dtype, name=value.name) for value in network.inputs]
+    return tf.function(serve, input_signature=specs)
+
+
+def write_saved_model(network: keras.Model, folder: Path) -> None:
+    """Write `saved_model.pb`, `variables/` and `fingerprint.pb` into `folder`, which may hold other files."""
+    from keras.export import ExportArchive
+
+    archive = ExportArchive()
+    archive.track(network)
+    archive.add_endpoint("serve", serving_function(network))
+    archive.write_out(str(folder), verbose=False)
+
+
+class SavedModel:
+    """A loaded SavedModel."""
+
+    def __init__(self, folder: Path) -> None:
+        import tensorflow as tf
+
+        self._model = tf.saved_model.load(str(folder))  # its signature alone would not keep the variables alive
+        self._serve = self._model.signatures[SIGNATURE]
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """Run on `feeds`, keyed by input name, and return the outputs by name."""
+        import tensorflow as tf
+
+        outputs = self._serve(**{name: tf.constant(value) for name, value in feeds.items()})
+        return {name: value.numpy() for name, value in outputs.items()}

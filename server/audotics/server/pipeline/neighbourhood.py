@@ -1,0 +1,94 @@
+"""What is near to a listener: a listener goes in; their taste and the rows that searches find for it come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.server.pipeline.lru import LruCache
+from audotics.server.pipeline.options import PipelineOptions
+from audotics.server.pipeline.taste import Taste
+from audotics.server.repository.snapshot import Snapshot
+from audotics.server.types import Listener
+
+_MOST_SEEN: Final = 300
+_REMEMBERED: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class SearchDepth:
+    """How many tracks to search for: by collaborative score, and by sound for each of some interests."""
+
+    collaborative: int
+    content: int
+    interests: int
+
+    @classmethod
+    def of(cls, options: PipelineOptions, *, limit: int, passing_share: float, n_seen: int) -> SearchDepth:
+        """Deep enough for `limit` tracks when `passing_share` of the catalogue passes the filter.
+
+        The `n_seen` tracks that a listener knows are found first, and may be half of what is found at most.
+        """
+        known = min(n_seen, _MOST_SEEN)
+        widen = max(1.0, 2.0 * limit / options.collaborative_candidates) / passing_share
+
+        def depth(wanted: float, known: int) -> int:
+            return max(int(wanted), int(wanted / 2) + known)
+
+        return cls(
+            depth(widen * options.collaborative_candidates, known),
+            depth(widen * options.candidates_per_interest, known // options.content_interests),
+            options.content_interests,
+        )
+
+
+def search(snapshot: Snapshot, taste: Taste, depth: SearchDepth) -> NDArray[np.int64]:
+    """Rows near to a taste by collaborative score or by sound, in no order; a row may stand twice."""
+    found = [np.empty(0, np.int64)]
+    if snapshot.collaborative is not None and taste.user_vector is not None:
+        found.append(snapshot.collaborative.nearest(taste.user_vector, depth.collaborative))
+    interests = taste.interests(depth.interests)
+    if snapshot.content is not None and len(interests):
+        by_sound = snapshot.content.nearest(interests, depth.content)[1].ravel()
+        found.append(by_sound[by_sound >= 0])
+    return np.concatenate(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Remembered:
+    """Holding on to the listener keeps its identity, which is part of the key, from being given to another."""
+
+    listener: Listener
+    taste: Taste
+    near: NDArray[np.int64]
+
+
+class Neighbourhoods:
+    """Remembers what was found for listeners who come back before they, the catalogue or the indexes have changed.
+
+    A listener is told by identity: whoever resolves subjects keeps the object for as long as nothing is known anew.
+    """
+
+    def __init__(self) -> None:
+        self._remembered: LruCache[tuple[str, int, SearchDepth], _Remembered] = LruCache(_REMEMBERED)
+
+    def of(
+        self, snapshot: Snapshot, listener: Listener, depth: SearchDepth, *, remember: bool
+    ) -> tuple[Taste, NDArray[np.int64]]:
+        """The listener's taste and the rows near to it. `remember` says that the same object may well come back.
+
+        A taste that a model failed on is never remembered.
+        """
+        key = (snapshot.index_version, id(listener), depth)
+        known = self._remembered.find(key)
+        if known is not None:
+            return known.taste.heard_again(snapshot), known.near
+        taste = Taste.read(snapshot, listener.history)
+        near = search(snapshot, taste, depth)
+        if remember and not taste.degraded:
+            # Without the embeddings: they take most of the space, and are gathered in no time.
+            self._remembered.put(key, _Remembered(listener, replace(taste, sounds=None), near))
+        return taste, near

@@ -1,0 +1,78 @@
+"""Baselines against their formulas, written out in loops over small matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from audotics.data.dataset import Interactions
+from audotics.evaluation.baselines import ease, history_matrix, interaction_matrix, item_knn, popularity
+
+N_USERS, N_TRACKS = 30, 9
+
+
+@pytest.fixture
+def dense() -> np.ndarray:
+    """Track 8 was never heard."""
+    heard = (np.random.default_rng(2).random((N_USERS, N_TRACKS)) < 0.35).astype(np.float32)
+    heard[:, 8] = 0
+    return heard
+
+
+@pytest.fixture
+def histories() -> list[np.ndarray]:
+    return [np.asarray(history, np.int32) for history in ([0], [3, 1], [8], [], [7, 6, 5, 4, 2])]
+
+
+def test_the_two_ways_to_a_matrix_agree(dense: np.ndarray) -> None:
+    users, tracks = np.nonzero(dense)
+    interactions = Interactions.build(users, tracks, weights=np.full(len(users), 7.0))
+
+    whole = interaction_matrix(interactions, n_users=N_USERS, n_tracks=N_TRACKS)
+
+    np.testing.assert_array_equal(whole.toarray(), dense)
+    np.testing.assert_array_equal(history_matrix(interactions.histories(N_USERS), N_TRACKS).toarray(), dense)
+    assert history_matrix([], N_TRACKS).shape == (0, N_TRACKS)
+
+
+def test_popularity_counts_listeners(dense: np.ndarray, histories: list[np.ndarray]) -> None:
+    scores = popularity(sparse.csr_matrix(dense))(histories)
+
+    np.testing.assert_array_equal(scores, np.tile(dense.sum(axis=0), (len(histories), 1)))
+
+
+@pytest.mark.parametrize("neighbours", [3, 100])
+def test_item_knn_adds_up_the_cosines_to_the_nearest(
+    dense: np.ndarray, histories: list[np.ndarray], neighbours: int
+) -> None:
+    cosine = np.zeros((N_TRACKS, N_TRACKS))
+    for i in range(N_TRACKS):
+        for j in range(N_TRACKS):
+            norms = np.linalg.norm(dense[:, i]) * np.linalg.norm(dense[:, j])
+            if i != j and norms:
+                cosine[i, j] = dense[:, i] @ dense[:, j] / norms
+    expected = np.zeros((len(histories), N_TRACKS))
+    for row, history in enumerate(histories):
+        for track in range(N_TRACKS):
+            nearest = sorted(cosine[track], reverse=True)[:neighbours]
+            expected[row, track] = sum(cosine[track, heard] for heard in history if cosine[track, heard] >= nearest[-1])
+
+    scores = item_knn(sparse.csr_matrix(dense), neighbours=neighbours)(histories)
+
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_ease_solves_its_least_squares(dense: np.ndarray, histories: list[np.ndarray]) -> None:
+    """Column j of B minimises |X_j - X·B_j|² + λ|B_j|² over the other tracks: one ridge regression a track."""
+    l2 = 5.0
+    weights = np.zeros((N_TRACKS, N_TRACKS))
+    for track in range(N_TRACKS):
+        others = [other for other in range(N_TRACKS) if other != track]
+        x = dense[:, others].astype(np.float64)
+        weights[others, track] = np.linalg.solve(x.T @ x + l2 * np.eye(len(others)), x.T @ dense[:, track])
+    expected = [weights[history].sum(axis=0) for history in histories]
+
+    scores = ease(sparse.csr_matrix(dense), l2=l2)(histories)
+
+    np.testing.assert_allclose(scores, expected, atol=1e-5)

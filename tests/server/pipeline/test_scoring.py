@@ -1,0 +1,68 @@
+"""The scoring workload: batched and split jobs give each row what it gets alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audotics.server.pipeline.scoring import NeuralScoring, ScoredRows, ScoringJob
+from audotics.server.pipeline.slate import Slate
+from audotics.server.pipeline.taste import Taste
+from audotics.server.types import Context
+
+
+@pytest.fixture
+def scoring() -> NeuralScoring:
+    return NeuralScoring()
+
+
+def job(stage, user_id: str, rows: np.ndarray) -> ScoringJob:
+    snapshot = stage.snapshot
+    taste = Taste.read(snapshot, stage.listener(user_id).history)
+    return ScoringJob.of(snapshot, Slate.measure(snapshot, taste, Context(mood="chill"), rows=rows))
+
+
+def assert_same(one: ScoredRows, other: ScoredRows) -> None:
+    np.testing.assert_array_equal(one.inputs.available, other.inputs.available)
+    np.testing.assert_allclose(one.inputs.components, other.inputs.components, atol=1e-5)
+    np.testing.assert_allclose(one.weighing.weights, other.weighing.weights, atol=1e-5)
+    np.testing.assert_allclose(one.weighing.score, other.weighing.score, atol=1e-5)
+    np.testing.assert_allclose(one.weighing.confidence, other.weighing.confidence, atol=1e-5)
+
+
+async def test_a_batch_gives_each_job_what_it_gets_alone(stage, scoring):
+    random = np.random.default_rng(0)
+    users = ["u00", "nobody", "u07", "u13"]
+    jobs = [job(stage, user, random.permutation(200)[: 5 + 10 * number]) for number, user in enumerate(users)]
+    for one, together in zip(jobs, scoring.run(jobs), strict=True):
+        assert_same(scoring.run([one])[0], together)
+
+
+async def test_pieces_of_a_job_join_to_the_whole(stage, scoring):
+    whole = job(stage, "u05", np.arange(150))
+    pieces = scoring.split(whole, 64)
+    assert [scoring.rows(piece) for piece in pieces] == [64, 64, 22]
+    assert {scoring.key(piece) for piece in pieces} == {scoring.key(whole)}
+    assert_same(scoring.join([scoring.run([piece])[0] for piece in pieces]), scoring.run([whole])[0])
+
+
+async def test_a_piece_without_the_hybrid_leaves_it_out_of_all(stage, scoring):
+    first, second = scoring.split(job(stage, "u05", np.arange(100)), 50)
+    without = ScoredRows(scoring.run([second])[0].inputs, None)
+    joined = scoring.join([scoring.run([first])[0], without])
+    assert joined.weighing is None
+    assert len(joined.inputs.components) == 100
+
+
+async def test_a_listener_without_history_has_no_neural_score(stage, scoring):
+    (scored,) = scoring.run([job(stage, "nobody", np.arange(10))])
+    assert scored.inputs.available.tolist() == [[0, 0, 0, 1, 1]] * 10
+
+
+async def test_jobs_of_other_models_do_not_share_a_batch(stage, scoring):
+    before = job(stage, "u01", np.arange(10))
+    await stage.registry.unload_version("ncf", 1)
+    after = job(stage, "u01", np.arange(10))
+    await stage.registry.load_version("ncf", 1)
+    again = job(stage, "u01", np.arange(10))
+    assert len({scoring.key(before), scoring.key(after), scoring.key(again)}) == 3
