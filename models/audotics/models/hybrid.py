@@ -6,8 +6,8 @@
     confidence = sigmoid(calibration · [score, history_length, 1])
 
 `scale` is the spread of each component over the training candidates. Weights are never negative, so a contribution has
-the sign of what its model said; they see scores squashed, so that an extreme one cannot blow them up. The calibration is Platt's (1999), fitted apart on listeners that the weights have not
-seen.
+the sign of what its model said; they see scores squashed, so that an extreme one cannot blow them up. The calibration
+is Platt's (1999), fitted apart on listeners that the weights have not seen.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from audotics.features.audio import AudioScaler
 from audotics.features.genres import genre_matrix
+from audotics.features.history import MAX_HISTORY
 from audotics.features.hybrid import (
     COMPONENTS,
     CONTEXT_FEATURES,
@@ -32,7 +33,6 @@ from audotics.features.hybrid import (
     hybrid_inputs,
     popularity_scores,
 )
-from audotics.features.history import MAX_HISTORY
 from audotics.features.moods import mood_scores
 from audotics.features.tracks import TrackColumns
 from audotics.models.collaborative import CollaborativeModel

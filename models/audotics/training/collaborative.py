@@ -22,7 +22,7 @@ from audotics.training.run import Split
 
 RANKS = (256, 512, 1024)
 LARGE_CATALOGUE_RANK = 128
-"""Highest rank beyond DENSE_TRACKS tracks, where every dimension costs time in each search and memory for each track."""
+"""Highest rank beyond DENSE_TRACKS tracks, where a dimension costs time in each search and memory for each track."""
 
 SIDE_INFORMATION = ((0.0, 0.0), (0.3, 0.0), (0.0, 1.0), (0.3, 1.0))
 """Pairs of user exponent and tag weight that are tried."""
