@@ -10,9 +10,9 @@ def test_list_shows_every_version(audotics):
 
     assert result.exit_code == 0
     rows = [line.split() for line in result.stdout.splitlines() if line.strip()]
-    assert rows[0] == ["model", "version", "kind", "state", "framework", "created", "(UTC)", "size"]
-    assert rows[2] == ["ncf", "2", "ncf", "refused", "0", "B"]
-    assert rows[3] == ["ncf", "1", "ncf", "in", "service", "pytorch", "2023-11-14", "22:13", "4.1", "kB"]
+    assert rows[0] == ["model", "version", "state", "framework", "created", "(UTC)", "size"]
+    assert rows[2] == ["ncf", "2", "refused", "0", "B"]
+    assert rows[3] == ["ncf", "1", "in", "service", "pytorch", "2023-11-14", "22:13", "4.1", "kB"]
     assert "ncf/2: model.onnx is altered; export it again" in result.stdout
 
 

@@ -28,9 +28,13 @@ def test_a_pipe_gets_a_few_lines_a_stage(lines):
 
 
 def test_a_stage_that_fails_is_not_done(lines):
-    with pytest.raises(RuntimeError, match="diverged"), PlainProgress(lines).stage("ncf", 2) as stage:
-        stage.advance(2)
-        raise RuntimeError("diverged")
+    def diverge():
+        with PlainProgress(lines).stage("ncf", 2) as stage:
+            stage.advance(2)
+            raise RuntimeError("diverged")
+
+    with pytest.raises(RuntimeError, match="diverged"):
+        diverge()
 
     assert lines.file.getvalue() == "ncf: 2/2\n"
 

@@ -47,6 +47,15 @@ class _RecordedStage:
         self._recorder.stages[self._title] += steps
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small gain nothing from more threads, which on a busy machine wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def progress() -> Recorder:
     return Recorder()

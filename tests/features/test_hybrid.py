@@ -82,14 +82,20 @@ def test_context_has_no_opinion_when_nothing_is_asked_for(moods: np.ndarray, gen
     assert np.isnan(context_scores(moods, genres, mood=None, wanted_genres=())).all()
 
 
-def test_popularity_scores_are_standardised_logarithms() -> None:
+def test_popularity_scores_are_logarithms_up_to_the_most_played() -> None:
     scores = popularity_scores(np.asarray([0, 9, 99], np.float32))
 
-    np.testing.assert_allclose(scores, [-np.sqrt(1.5), 0, np.sqrt(1.5)], atol=1e-6)
+    np.testing.assert_allclose(scores, [0, 0.5, 1], atol=1e-6)
 
 
-@pytest.mark.parametrize("plays", [[], [7, 7, 7]])
-def test_popularity_without_spread_is_zero(plays: list[float]) -> None:
+def test_tracks_that_nobody_plays_do_not_move_the_popularity_of_others() -> None:
+    alone = popularity_scores(np.asarray([3, 9], np.float32))
+
+    np.testing.assert_array_equal(popularity_scores(np.asarray([3, 9, *[0] * 100], np.float32))[:2], alone)
+
+
+@pytest.mark.parametrize("plays", [[], [0, 0, 0]])
+def test_popularity_without_plays_is_zero(plays: list[float]) -> None:
     assert popularity_scores(np.asarray(plays, np.float32)).tolist() == [0] * len(plays)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from audotics.data.dataset import Dataset
 from audotics.data.synthetic import synthetic
 from audotics.evaluation.baselines import history_matrix
+from audotics.features.audio import AudioScaler
 from audotics.features.hybrid import COMPONENTS, CONTEXT_FEATURES, HybridInputs, content_scores, context_scores
 from audotics.models.collaborative import CollaborativeOptions, assemble, decompose
 from audotics.models.hybrid import Ensemble, Gate
@@ -105,6 +106,7 @@ def ensemble(dataset: Dataset) -> Ensemble:
     vectors = np.random.default_rng(0).normal(size=(dataset.n_tracks, 6)).astype(np.float32)
     return Ensemble.build(
         dataset.tracks,
+        scaler=AudioScaler.fit(dataset.tracks.audio),
         collaborative=assemble(decompose(matrix, dataset.tracks, options), options),
         ncf=Ncf(dataset.n_tracks, 8).eval(),
         content_vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
@@ -135,7 +137,9 @@ def test_only_popularity_knows_a_new_listener(ensemble: Ensemble) -> None:
 
 
 def test_models_that_are_not_there_have_no_opinion(dataset: Dataset) -> None:
-    alone = Ensemble.build(dataset.tracks, collaborative=None, ncf=None, content_vectors=None)
+    alone = Ensemble.build(
+        dataset.tracks, scaler=AudioScaler.fit(dataset.tracks.audio), collaborative=None, ncf=None, content_vectors=None
+    )
     (inputs,) = alone.inputs([HISTORY])
 
     assert inputs.available.any(axis=0).tolist() == [False, False, False, False, True]

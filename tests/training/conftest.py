@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 
 from audotics.training.progress import Stage
 
@@ -38,6 +39,15 @@ class Watcher:
 
     def say(self, line: str) -> None:
         self.lines.append(line)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep PyTorch on one thread: on models as small as here, more of them mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -73,9 +73,11 @@ def test_the_whole_catalogue_and_all_histories_are_kept(dataset: Dataset, run: R
 
     assert run.tracks().ids.tolist() == dataset.tracks.ids.tolist()
     np.testing.assert_array_equal(run.tracks().plays, dataset.tracks.plays)
-    assert histories.listeners.tolist() == dataset.user_ids.tolist()
+    assert histories.user_ids.tolist() == dataset.user_ids.tolist()
+    heard = dataset.interactions.histories(dataset.n_users)
     for user in (0, 50, dataset.n_users - 1):
-        np.testing.assert_array_equal(histories.of(user), dataset.interactions.histories(dataset.n_users)[user])
+        kept = histories.rows[histories.offsets[user] : histories.offsets[user + 1]]
+        np.testing.assert_array_equal(kept, heard[user])
 
 
 def test_a_run_reopened_is_the_same(run: Run, split: Split) -> None:
@@ -156,6 +158,20 @@ def test_what_is_no_run_is_not_opened(tmp_path: Path, text: str | None) -> None:
         Run.open(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["split.npz", "tracks.arrow"])
+@pytest.mark.parametrize("damage", ["remove", "cut off"])
+def test_damaged_data_are_named(dataset: Dataset, tmp_path: Path, name: str, damage: str) -> None:
+    run = Run.create(tmp_path / "run", dataset, RunOptions())
+    path = run.path / "data" / name
+    if damage == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:100])
+
+    with pytest.raises(RunError, match=f"{run.path / 'data'}: cannot be read .*train again"):
+        run.split()
+
+
 def test_what_a_crash_left_behind_is_replaced(dataset: Dataset, tmp_path: Path) -> None:
     partial = tmp_path / "run.partial" / "data"
     partial.mkdir(parents=True)
@@ -179,7 +195,7 @@ def tiny(histories: list[list[int]], n_tracks: int) -> Dataset:
 def test_too_little_data_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     scarce = tiny([[0, 1, 2], [0, 1], [2]], n_tracks=3)
 
-    with pytest.raises(DataError, match="only 1 listeners have the three tracks .*lower --k-core or bring more"):
+    with pytest.raises(DataError, match=r"only 1 listeners have the three tracks .*lower --k-core or bring more"):
         Run.create(tmp_path / "run", scarce, RunOptions(k_core=1))
     with pytest.raises(DataError, match="5-core of tiny is empty"):
         Run.create(tmp_path / "run", scarce, RunOptions())

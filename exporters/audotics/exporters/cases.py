@@ -93,8 +93,8 @@ def content_cases(encoder: ContentEncoder, tracks: TrackColumns) -> list[Case]:
     return [Case(name, dict(zip(real, arrays, strict=True))) for name, arrays in cases.items()]
 
 
-def hybrid_cases() -> list[Case]:
-    """Cases with the inputs of the gate."""
+def hybrid_cases(scale: NDArray[np.float32]) -> list[Case]:
+    """Cases with the inputs of the gate; `scale` (5,) is the spread that each component had in training."""
     rng = np.random.default_rng(_SEED + 3)
     width = len(COMPONENTS)
 
@@ -107,23 +107,22 @@ def hybrid_cases() -> list[Case]:
         feeds = {"components": components * available, "available": available, "context": context}
         return Case(name, {key: value.astype(np.float32) for key, value in feeds.items()}, extreme)
 
+    def draw(n: int) -> NDArray[np.float64]:
+        return rng.normal(0, 2, (n, width)) * scale
+
     alone = np.eye(width)
     every = np.ones((_TRACKS, width))
     cases = [
-        rows("all components", rng.normal(0, 1.5, every.shape), every),
-        rows("a batch of one", rng.normal(0, 1.5, (1, width)), every[:1]),
-        rows("no component", rng.normal(0, 1, (4, width)), np.zeros((4, width))),
-        rows("one component alone", rng.normal(0, 1, alone.shape), alone),
+        rows("all components", draw(_TRACKS), every),
+        rows("a batch of one", draw(1), every[:1]),
+        rows("no component", draw(4), np.zeros((4, width))),
+        rows("one component alone", draw(width), alone),
         rows("components of zero", np.zeros((3, width)), every[:3]),
-        rows(
-            "extreme components",
-            _EXTREME * np.concatenate([alone, -alone]),
-            np.concatenate([alone, alone]),
-            extreme=True,
-        ),
+        rows("one extreme component", _EXTREME * alone, alone, extreme=True),
+        rows("one extreme negative component", -_EXTREME * alone, alone, extreme=True),
         rows("all components extreme", _EXTREME * np.asarray([[1.0], [-1.0]]) * every[:2], every[:2], extreme=True),
     ]
     for number in range(_RANDOM_CASES):
-        components = rng.normal(0, 3, (_PAIRS, width))
-        cases.append(rows(f"random components {number}", components, (rng.random(components.shape) < 0.7) * 1.0))
+        available = (rng.random((_PAIRS, width)) < 0.7).astype(np.float64)
+        cases.append(rows(f"random components {number}", draw(_PAIRS), available))
     return cases

@@ -22,7 +22,8 @@ class ExportedModel:
 
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
+        options.intra_op_num_threads = 1  # as the server has it; parity's batches are too small to be shared out
+        options.log_severity_level = 4  # failures come back as exceptions
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())

@@ -32,21 +32,19 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The largest differences over `cases` sets of inputs: absolute ones, and relative ones of the extreme cases."""
+    """The largest differences over `cases` sets of inputs: absolute ones, and relative ones where some are extreme."""
 
     max_abs_diff: float
-    extreme_max_rel_diff: float
+    extreme_max_rel_diff: float | None
     cases: int
     limit: float = LIMIT
 
     def to_json(self) -> dict[str, float]:
         """As the manifest has it."""
-        return {
-            "max_abs_diff": self.max_abs_diff,
-            "extreme_max_rel_diff": self.extreme_max_rel_diff,
-            "cases": self.cases,
-            "limit": self.limit,
-        }
+        measured = {"max_abs_diff": self.max_abs_diff, "cases": self.cases, "limit": self.limit}
+        if self.extreme_max_rel_diff is not None:
+            measured["extreme_max_rel_diff"] = self.extreme_max_rel_diff
+        return measured
 
 
 def measure(model: str, source: Run, exported: Run, cases: Sequence[Case], *, limit: float = LIMIT) -> Parity:
@@ -65,12 +63,9 @@ def measure(model: str, source: Run, exported: Run, cases: Sequence[Case], *, li
             f"{cases[worst].name}; the limit is {limit:.0e}. Nothing was published. Train the model again; if that "
             "does not help, its export has a bug"
         )
-    return Parity(
-        max_abs_diff=max([d for d, case in zip(differences, cases, strict=True) if not case.extreme], default=0.0),
-        extreme_max_rel_diff=max([d for d, case in zip(differences, cases, strict=True) if case.extreme], default=0.0),
-        cases=len(cases),
-        limit=limit,
-    )
+    ordinary = [value for value, case in zip(differences, cases, strict=True) if not case.extreme]
+    extreme = [value for value, case in zip(differences, cases, strict=True) if case.extreme]
+    return Parity(max(ordinary, default=0.0), max(extreme, default=None), len(cases), limit)
 
 
 def _difference(

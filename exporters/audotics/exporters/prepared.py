@@ -33,14 +33,8 @@ class Source:
 
     @classmethod
     def read(cls, run: Run) -> Source:
-        """Raises ExportError when the run's data cannot be read."""
-        try:
-            return cls(run, run.tracks(), run.split())
-        except (OSError, ValueError, KeyError) as error:
-            raise ExportError(
-                f"{run.path / 'data'}: the run's data cannot be read ({error}); train again into another folder with "
-                "`audotics train all --data DATA --output RUN`"
-            ) from error
+        """Raises RunError when the run's data cannot be read."""
+        return cls(run, run.tracks(), run.split())
 
     def metrics(self, kind: str) -> dict[str, float]:
         """What `audotics evaluate` measured; empty before it ran."""
@@ -54,7 +48,7 @@ class Source:
             yield folder, self.run.kinds[kind]
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise ExportError(
-                f"{folder}: the trained model cannot be read ({error}); train it again with "
+                f"{folder}: the trained model cannot be read ({type(error).__name__}); train it again with "
                 f"`audotics train {kind} --data DATA --output {self.run.path}`"
             ) from error
 

@@ -42,8 +42,8 @@ KINDS: Final[Mapping[str, Prepare]] = MappingProxyType(
 def export_run(run: Run, store: BundleStore, *, progress: Progress, kinds: Sequence[str] | None = None) -> list[Bundle]:
     """Publish a new version of each of `kinds`, by default all, that is trained in `run`; and the catalogue.
 
-    Raises ExportError when nothing is trained, ParityError when an export does not hold. Either way, and after any
-    other error before the first rename, the repository is as it was.
+    Raises ExportError when nothing is trained, ParityError when an export does not hold, RunError when the run's data
+    cannot be read. After these, and after any other error before the first rename, the repository is as it was.
     """
     chosen = _chosen(run, kinds, progress)
     try:
@@ -69,9 +69,9 @@ def _chosen(run: Run, kinds: Sequence[str] | None, progress: Progress) -> list[s
     trained = {"catalog", *run.kinds}
     chosen = [kind for kind in KINDS if kind in wanted and kind in trained]
     if not run.kinds or not chosen:
+        lacking = f"{', '.join(wanted)} is not trained" if run.kinds else "nothing is trained"
         raise ExportError(
-            f"{run.path}: {'nothing' if not run.kinds else ' and '.join(wanted)} is trained in this run; train with "
-            f"`audotics train all --data DATA --output {run.path}`"
+            f"{run.path}: {lacking} in this run; train with `audotics train all --data DATA --output {run.path}`"
         )
     for kind in KINDS:
         if kind in wanted and kind not in trained:

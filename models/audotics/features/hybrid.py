@@ -67,10 +67,13 @@ def context_scores(
 
 
 def popularity_scores(plays: NDArray[np.float32]) -> NDArray[np.float32]:
-    """log(1 + plays), standardised over the catalogue, float32 (n,)."""
+    """log(1 + plays) on a scale where the most played track has 1, float32 (n,) in 0..1.
+
+    Tracks that nobody plays do not move it, so a catalogue that grew since the training keeps its scores.
+    """
     logs = np.log1p(plays.astype(np.float64))
-    spread = logs.std() if len(logs) else 0.0
-    return ((logs - logs.mean()) / spread if spread > 0 else np.zeros_like(logs)).astype(np.float32)
+    highest = logs.max(initial=0.0)
+    return (logs / highest if highest > 0 else logs).astype(np.float32)
 
 
 def hybrid_inputs(

@@ -110,16 +110,20 @@ class Ensemble:
         cls,
         tracks: TrackColumns,
         *,
+        scaler: AudioScaler,
         collaborative: CollaborativeModel | None,
         ncf: Ncf | None,
         content_vectors: NDArray[np.float32] | None,
     ) -> Ensemble:
-        """`tracks` are the models' tracks, with `plays` counted on the interactions that they were trained on."""
+        """`tracks` are the models' tracks, with `plays` counted on the interactions that they were trained on.
+
+        `scaler` is that of the whole catalogue, by which the server scores moods too.
+        """
         return cls(
             collaborative,
             ncf,
             content_vectors,
-            mood_scores(tracks.audio, AudioScaler.fit(tracks.audio)),
+            mood_scores(tracks.audio, scaler),
             genre_matrix(tracks.tags),
             popularity_scores(tracks.plays),
             tracks.plays == 0,

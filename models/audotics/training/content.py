@@ -61,9 +61,10 @@ def train_content(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     model(validation[0][:1])  # makes the variables that a checkpoint is loaded into
-    record = _Record(checkpoints, resume=resume)
+    model.optimizer.build(model.trainable_variables)
+    record = _Record(checkpoints, model, resume=resume)
     if record.losses:
-        record.restore(model, epoch=len(record.losses))
+        record.restore(len(record.losses))
         progress.say(f"content: resumed after epoch {len(record.losses)}")
     with progress.stage("content", options.epochs) as stage:
         stage.advance(len(record.losses))
@@ -73,6 +74,7 @@ def train_content(
             pairs, places = draw_pairs(
                 training, pairs_per_epoch, batch_size=options.batch_size, rng=np.random.default_rng([seed, 1, epoch])
             )
+            _reseed(model, [seed, 2, epoch])
             result = model.fit(
                 pairs,
                 places,
@@ -81,10 +83,18 @@ def train_content(
                 shuffle=False,
                 verbose=0,
             )
-            record.add(model, loss=float(result.history["loss"][0]), score=-float(result.history["val_loss"][0]))
+            record.add(loss=float(result.history["loss"][0]), score=-float(result.history["val_loss"][0]))
             stage.advance(1, f"loss {record.losses[-1]:.4f}, validation {-record.scores[-1]:.4f}")
-    record.restore(model, epoch=record.best_epoch)
+    record.restore(record.best_epoch)
     return model.network, Fit(record.best_epoch, tuple(record.losses), tuple(record.scores))
+
+
+def _reseed(model: keras.Model, seed: list[int]) -> None:
+    """Start dropout anew: Keras keeps the states of its seed generators out of the weights that it saves."""
+    rng = np.random.default_rng(seed)
+    for variable in model.non_trainable_variables:
+        if variable.path.endswith("seed_generator_state"):
+            variable.assign(rng.integers(2**31, size=variable.shape))
 
 
 def draw_pairs(
@@ -110,33 +120,31 @@ def draw_pairs(
 class _Record:
     """Losses of all epochs, and the weights with the optimizer's state of the best and the last one, in a folder."""
 
-    def __init__(self, folder: Path, *, resume: bool) -> None:
+    def __init__(self, folder: Path, model: keras.Model, *, resume: bool) -> None:
         if not resume:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.path = folder, folder / "losses.json"
+        self.folder, self.path, self.model = folder, folder / "losses.json", model
+        self.shapes = [list(variable.shape) for variable in model.weights]
         self.losses: list[float] = []
         self.scores: list[float] = []
         if self.path.is_file():
-            try:
-                kept = json.loads(self.path.read_text("utf-8"))
-                self.losses, self.scores = list(kept["losses"]), list(kept["scores"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise CheckpointError(f"{self.path}: is not a record of losses; train without --resume") from error
+            self._read()
 
     @property
     def best_epoch(self) -> int:
         """From 1; 0 before the first epoch."""
         return 1 + int(np.argmax(self.scores)) if self.scores else 0
 
-    def add(self, model: keras.Model, *, loss: float, score: float) -> None:
+    def add(self, *, loss: float, score: float) -> None:
         """Note a finished epoch. The losses are written last, and never name weights that are not whole."""
         self.losses.append(loss)
         self.scores.append(score)
         partial = self.path.with_suffix(".partial")
+        record = {"shapes": self.shapes, "losses": self.losses, "scores": self.scores}
         try:
-            model.save_weights(self._weights(len(self.losses)))
-            partial.write_text(json.dumps({"losses": self.losses, "scores": self.scores}), "utf-8")
+            self.model.save_weights(self._weights(len(self.losses)))
+            partial.write_text(json.dumps(record), "utf-8")
             partial.replace(self.path)
         except OSError as error:
             raise CheckpointError(
@@ -147,17 +155,24 @@ class _Record:
         for stale in set(self.folder.glob("epoch-*.weights.h5")) - kept:
             stale.unlink()
 
-    def restore(self, model: keras.Model, *, epoch: int) -> None:
+    def restore(self, epoch: int) -> None:
         path = self._weights(epoch)
         try:
-            model.load_weights(path)
-        except OSError as error:
+            self.model.load_weights(path)
+        except (OSError, KeyError, ValueError) as error:
             raise CheckpointError(f"{path}: is missing or damaged; train without --resume") from error
-        except (ValueError, KeyError) as error:
+
+    def _read(self) -> None:
+        try:
+            kept = json.loads(self.path.read_text("utf-8"))
+            shapes, self.losses, self.scores = kept["shapes"], list(kept["losses"]), list(kept["scores"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{self.path}: is not a record of losses; train without --resume") from error
+        if shapes != self.shapes:
             raise CheckpointError(
-                f"{path}: the checkpoint belongs to a model of another shape; "
+                f"{self.folder}: the checkpoint belongs to a model of another shape; "
                 "use the options it was made with, or train without --resume"
-            ) from error
+            )
 
     def _weights(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:03d}.weights.h5"

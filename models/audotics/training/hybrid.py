@@ -240,7 +240,7 @@ def _candidates(
     pool = rest if len(rest) else open_rows
     drawn = rng.choice(pool, wanted, replace=len(pool) < wanted)
     multiplicity = np.ones(n_candidates, np.float32)
-    multiplicity[1 + len(picked) :] = len(pool) / max(wanted, 1)
+    multiplicity[1 + len(picked) :] = len(rest) / max(wanted, 1)  # 0 for repeats of those picked
     return np.concatenate([[target], picked, drawn]).astype(np.int64), multiplicity
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.features.audio import AudioScaler
 from audotics.features.content import ContentEncoder
 from audotics.models.collaborative import CollaborativeModel, CollaborativeOptions
 from audotics.models.hybrid import Ensemble, Gate, HybridOptions
@@ -88,6 +89,7 @@ def load_ensemble(run: Run, split: Split, *, selection: bool) -> Ensemble:
     plays = np.bincount(heard, minlength=len(split.tracks)).astype(np.float32)
     return Ensemble.build(
         split.tracks.with_plays(plays),
+        scaler=AudioScaler.fit(run.tracks().audio),
         collaborative=CollaborativeModel.load(folder("collaborative"), kinds["collaborative"]["options"])
         if "collaborative" in kinds
         else None,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from audotics.data.dataset import DataError, Dataset, Interactions
 from audotics.data.splits import k_core, leave_one_out
 from audotics.evaluation.ranking import Holdout
 from audotics.features.tracks import TrackColumns
+
+RECORD_KEYS = frozenset({"audotics", "dataset", "fingerprint", "report", "options", "counts", "kinds"})
+"""What run.json holds."""
 
 
 class RunError(Exception):
@@ -117,11 +121,14 @@ class Run:
     def open(cls, path: Path) -> Run:
         """Open a run folder. Raises RunError when it is none."""
         try:
-            return cls(path, json.loads((path / "run.json").read_text("utf-8")))
+            record = json.loads((path / "run.json").read_text("utf-8"))
+            if not isinstance(record, dict) or not record.keys() >= RECORD_KEYS:
+                raise ValueError("run.json lacks what a run records")
         except (OSError, ValueError) as error:
             raise RunError(
                 f"{path}: is not a run ({error}); make one with `audotics train all --data DATA --output {path}`"
             ) from error
+        return cls(path, record)
 
     @classmethod
     def create_or_open(cls, path: Path, dataset: Dataset, options: RunOptions) -> Run:
@@ -182,13 +189,18 @@ class Run:
         return read_histories(self.path / "data")
 
     def split(self) -> Split:
-        """The part of the data that models are trained and tested on."""
-        with np.load(self.path / "data" / "split.npz", allow_pickle=False) as arrays:
-            rows, n_users = arrays["rows"], int(arrays["n_users"])
-            training, fitting = _histories(arrays["training"], n_users), _histories(arrays["fitting"], n_users)
-            validation, test = arrays["validation"], arrays["test"]
-            plays = np.bincount(arrays["training"][1], minlength=len(rows)).astype(np.float32)
-        columns = self.tracks().take(rows)
+        """The part of the data that models are trained and tested on. Raises RunError when its files are damaged."""
+        try:
+            with (self.path / "data" / "split.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+                rows, n_users = arrays["rows"], int(arrays["n_users"])
+                training, fitting = _histories(arrays["training"], n_users), _histories(arrays["fitting"], n_users)
+                validation, test = arrays["validation"], arrays["test"]
+                plays = np.bincount(arrays["training"][1], minlength=len(rows)).astype(np.float32)
+            columns = self.tracks().take(rows)
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise RunError(
+                f"{self.path / 'data'}: cannot be read ({error}); remove {self.path} and train again"
+            ) from error
         return Split(
             rows,
             columns.with_plays(plays),

@@ -73,7 +73,7 @@ async def _serve_and_recommend(settings: Settings, user: str) -> None:
 def _print_list(title: str, answer: Recommendation) -> None:
     print_table(
         (
-            (str(rank), track.title, track.artist, f"{track.score:.3f}", f"{track.confidence:.0%}")
+            (str(rank), track.title, track.artist, f"{track.score:.3f}", f"{track.confidence:.1%}")
             for rank, track in enumerate(answer.tracks, 1)
         ),
         columns=("#", "title", "artist", "score", "confidence"),

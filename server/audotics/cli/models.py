@@ -82,7 +82,6 @@ def _print_versions(models: tuple[ModelInfo, ...] | list[ModelInfo]) -> None:
             (
                 model.name,
                 str(version.version),
-                model.kind,
                 _words(version),
                 version.framework,
                 f"{version.created_at:%Y-%m-%d %H:%M}" if version.created_at else "",
@@ -91,7 +90,7 @@ def _print_versions(models: tuple[ModelInfo, ...] | list[ModelInfo]) -> None:
             for model in models
             for version in model.versions
         ),
-        columns=("model", "version", "kind", "state", "framework", "created (UTC)", "size"),
+        columns=("model", "version", "state", "framework", "created (UTC)", "size"),
         numeric=("version", "size"),
     )
     for model in models:

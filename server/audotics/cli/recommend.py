@@ -46,7 +46,7 @@ def recommend(
         return
     print_table(
         (
-            (str(rank), item.track_id, item.title, item.artist, f"{item.score:.3f}", f"{item.confidence:.0%}")
+            (str(rank), item.track_id, item.title, item.artist, f"{item.score:.3f}", f"{item.confidence:.1%}")
             for rank, item in enumerate(answer.tracks, 1)
         ),
         columns=("#", "track", "title", "artist", "score", "confidence"),

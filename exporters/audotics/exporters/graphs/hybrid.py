@@ -17,12 +17,12 @@ def hybrid_graph(gate: Gate) -> GraphBuilder:
     components = graph.input("components", "float32", ["rows", len(COMPONENTS)])
     available = graph.input("available", "float32", ["rows", len(COMPONENTS)])
     context = graph.input("context", "float32", ["rows", len(CONTEXT_FEATURES)])
-    scale = graph.constant(_array(gate.scale))
 
-    inputs = graph.node("Concat", graph.node("Div", components, scale), available, context, axis=1)
+    squashed = graph.node("Tanh", graph.node("Div", components, graph.constant(2 * _array(gate.scale))))
+    inputs = graph.node("Concat", squashed, available, context, axis=1)
     hidden = graph.node("Relu", graph.linear(inputs, _array(gate.first.weight), _array(gate.first.bias)))
     raw = graph.node("Softplus", graph.linear(hidden, _array(gate.second.weight), _array(gate.second.bias)))
-    weights = graph.node("Mul", graph.node("Div", raw, scale), available, to="weights")
+    weights = graph.node("Mul", graph.node("Div", raw, graph.constant(_array(gate.scale))), available, to="weights")
     score = graph.sum(graph.node("Mul", weights, components), axis=1, to="score")
 
     slope, of_length, offset = (graph.constant(float(value)) for value in _array(gate.calibration))

@@ -27,7 +27,7 @@ def prepare(source: Source, folder: Path, progress: Progress) -> Prepared:
         gate = Gate.load(trained)
     hybrid_graph(gate).save(folder / MODEL_FILE)
     exported = ExportedModel(folder / MODEL_FILE)
-    cases = hybrid_cases()
+    cases = hybrid_cases(gate.scale.numpy())
     parity = measure("hybrid", as_function(gate), exported.run, cases)
     write_warmup(folder, cases[0].feeds)
     return Prepared(

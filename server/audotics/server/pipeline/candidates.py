@@ -17,7 +17,7 @@ from audotics.server.types import Context
 
 _CACHED_ORDERS: Final = 64
 _ORDER_ROWS: Final = 5000
-_POPULARITY_IN_CONTEXT: Final = 0.25
+_POPULARITY_IN_CONTEXT: Final = 1.0
 
 
 class ContextOrders:

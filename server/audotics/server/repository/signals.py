@@ -13,10 +13,10 @@ from audotics.features.tracks import UNKNOWN_YEAR, TrackColumns
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signals:
-    """One value a track, float32 (n,) about zero mean and unit spread, where nothing else is said."""
+    """One value a track, float32 (n,) about zero mean and unit spread where nothing else is said."""
 
     popularity: NDArray[np.float32]
-    """By `popularity_scores`."""
+    """By `popularity_scores`, 0..1."""
     freshness: NDArray[np.float32]
     """Release year, higher for newer; 0 where unknown."""
     exposure: NDArray[np.float32]

@@ -1,0 +1,165 @@
+"""`audotics train` and `audotics evaluate` on files written by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    """40 listeners of two tastes, each with 8 of 12 tracks."""
+    rng = np.random.default_rng(0)
+    rows = [
+        f"u{user},t{track + 12 * (user % 2)}"
+        for user in range(40)
+        for track in rng.choice(12, 8, replace=False).tolist()
+    ]
+    path = tmp_path / "plays.csv"
+    path.write_text("\n".join(["user_id,track_id", *rows]) + "\n")
+    return path
+
+
+def test_train_and_evaluate_print_json_for_scripts(audotics, csv, tmp_path):
+    run = tmp_path / "run"
+    trained = audotics("train", "collaborative", "--data", str(csv), "--output", str(run), "--seed", "3", "--json")
+
+    assert trained.exit_code == 0, trained.output
+    document = json.loads(trained.stdout)
+    assert document["run"] == str(run)
+    assert document["counts"]["listeners"] == 40
+    assert document["counts"]["core_tracks"] == 24
+    assert 0 < document["kinds"]["collaborative"]["validation"]["ndcg@10"] <= 1
+
+    evaluated = audotics("evaluate", str(run), "--json")
+
+    assert evaluated.exit_code == 0, evaluated.output
+    document = json.loads(evaluated.stdout)
+    assert document["protocol"]["listeners"] == 40
+    assert document["protocol"]["split"] == "leave one out (random), 5-core, seed 3"
+    assert [row["model"] for row in document["rows"]] == ["popularity", "item k-NN", "EASE", "collaborative"]
+    ndcg = {row["model"]: row["metrics"]["ndcg@10"] for row in document["rows"]}
+    assert ndcg["collaborative"] > ndcg["popularity"]
+
+
+def test_train_and_evaluate_print_tables_for_people(audotics, csv, tmp_path):
+    run = tmp_path / "run"
+    trained = audotics("train", "collaborative", "--data", str(csv), "--output", str(run))
+
+    assert trained.exit_code == 0, trained.output
+    assert f"Read {csv}: 320 rows" in trained.stdout
+    assert "collaborative" in trained.stdout
+    assert "closed form" in trained.stdout
+    assert f"Next: audotics evaluate {run}" in trained.stdout
+    assert "collaborative: done in" in trained.stderr
+
+    evaluated = audotics("evaluate", str(run))
+
+    assert evaluated.exit_code == 0, evaluated.output
+    lines = [line.split() for line in evaluated.stdout.splitlines()]
+    assert ["model", "HR@10", "NDCG@10"] in lines
+    assert [line[0] for line in lines if line and line[0] in {"popularity", "EASE", "collaborative"}] == [
+        "popularity",
+        "EASE",
+        "collaborative",
+    ]
+    assert "*" in evaluated.stdout
+    assert "dataset: plays" in evaluated.stdout
+
+
+def test_ncf_takes_the_flags_and_resumes(audotics, csv, tmp_path):
+    command = ("train", "ncf", "--data", str(csv), "--output", str(tmp_path / "run"), "--embedding-size", "4", "--json")
+
+    first = audotics(*command, "--epochs", "2", "--batch-size", "64", "--learning-rate", "0.01")
+    again = audotics(*command, "--epochs", "2", "--batch-size", "64", "--learning-rate", "0.01", "--resume")
+
+    assert first.exit_code == again.exit_code == 0, first.output + again.output
+    record = json.loads(first.stdout)["kinds"]["ncf"]
+    options = {name: record["options"][name] for name in ("embedding_size", "epochs", "batch_size", "learning_rate")}
+    assert options == {"embedding_size": 4, "epochs": 2, "batch_size": 64, "learning_rate": 0.01}
+    assert len(record["fit"]["losses"]) == 2
+    assert json.loads(again.stdout) == json.loads(first.stdout)
+    assert "ncf: kept, it was finished with the same options" in again.stderr
+
+
+def only_error(result) -> str:
+    """The single line on stderr of a command that failed as it should."""
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_a_broken_row_is_shown_with_file_line_and_way_out(audotics, tmp_path):
+    path = tmp_path / "plays.csv"
+    path.write_text("user_id,track_id,plays\nann,x,1\nbob,y,many\n")
+
+    line = only_error(audotics("train", "collaborative", "--data", str(path), "--output", str(tmp_path / "run")))
+
+    assert f"{path}:3:" in line
+    assert "many" in line
+    assert "--skip-bad-rows" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_broken_rows_can_be_skipped_and_are_counted(audotics, csv, tmp_path):
+    csv.write_text(csv.read_text() + "only-a-user\n")
+
+    command = ("train", "collaborative", "--data", str(csv), "--output", str(tmp_path / "run"))
+    assert "--skip-bad-rows" in only_error(audotics(*command))
+    skipped = audotics(*command, "--skip-bad-rows")
+
+    assert skipped.exit_code == 0, skipped.output
+    assert "left out: 1 rows of plays.csv" in skipped.stdout
+
+
+def test_data_that_are_not_there_are_named(audotics, tmp_path):
+    missing = tmp_path / "nowhere"
+
+    assert str(missing) in only_error(audotics("train", "ncf", "--data", str(missing)))
+
+
+def test_too_little_data_is_one_line(audotics, tmp_path):
+    path = tmp_path / "plays.csv"
+    path.write_text("user_id,track_id\nann,x\nbob,y\n")
+
+    line = only_error(audotics("train", "ncf", "--data", str(path), "--output", str(tmp_path / "run"), "--json"))
+
+    assert "5-core" in line
+    assert "smaller k" in line
+
+
+def test_the_hybrid_alone_says_what_to_train_first(audotics, csv, tmp_path):
+    result = audotics("train", "hybrid", "--data", str(csv), "--output", str(tmp_path / "run"), "--json")
+
+    assert "collaborative, content, ncf" in only_error(result)
+
+
+def test_evaluating_what_is_no_run_says_how_to_make_one(audotics, tmp_path):
+    line = only_error(audotics("evaluate", str(tmp_path / "absent")))
+
+    assert f"{tmp_path / 'absent'}: is not a run" in line
+    assert "audotics train all" in line
+
+
+@pytest.mark.parametrize("column", ["user", "user=", "=user_id"])
+def test_a_column_mapping_that_is_none_is_a_usage_error(audotics, csv, column):
+    result = audotics("train", "ncf", "--data", str(csv), "--column", column)
+
+    assert result.exit_code == 2
+    assert "--column" in result.stderr
+    assert "NAME=COLUMN" in result.stderr
+
+
+def test_columns_of_other_names_can_be_mapped(audotics, csv, tmp_path):
+    csv.write_text(csv.read_text().replace("user_id,track_id", "who,what"))
+    command = ("train", "collaborative", "--data", str(csv), "--output", str(tmp_path / "run"), "--json")
+
+    result = audotics(*command, "--column", "user=who", "--column", "track=what")
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["counts"]["interactions"] == 320

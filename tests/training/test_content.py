@@ -1,0 +1,172 @@
+"""The content embedding: trained on two tastes, resumed, saved, and given too little."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from audotics.data.dataset import DataError
+from audotics.features.content import ContentEncoder, ContentInputs
+from audotics.features.tracks import TagSets, TrackColumns
+from audotics.models.content import ContentOptions, encode, load, save
+from audotics.training.checkpoints import CheckpointError
+from audotics.training.content import draw_pairs, train_content
+from audotics.training.loop import Fit
+from audotics.training.progress import Quiet
+
+OPTIONS = ContentOptions(
+    embedding_size=8, epochs=4, batch_size=32, learning_rate=0.02, temperature=0.2, patience=4, dropout=0.1
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What `train_content` takes, and where it keeps its checkpoints."""
+
+    encoder: ContentEncoder
+    inputs: ContentInputs
+    histories: list[np.ndarray]
+    folder: Path
+
+    def train(self, options: ContentOptions, *, name: str, resume: bool = False) -> tuple[keras.Model, Fit]:
+        return train_content(
+            self.encoder,
+            self.inputs,
+            self.histories,
+            options,
+            seed=0,
+            checkpoints=self.folder / name,
+            resume=resume,
+            progress=Quiet(),
+        )
+
+
+@pytest.fixture(scope="module")
+def content(two_tastes: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Content:
+    """Tracks 0..19 carry tags of one kind, 20..39 of another; a common tag says nothing, and there is no audio."""
+    rng = np.random.default_rng(0)
+    kinds = [["folk", "acoustic", "calm"], ["metal", "loud", "fast"]]
+    tags = [[*rng.choice(kinds[row // 20], 2, replace=False), "seen live"] for row in range(40)]
+    tracks = TrackColumns.build([f"t{row}" for row in range(40)], tags=TagSets.from_lists(tags))
+    encoder = ContentEncoder.fit(tracks, artist_buckets=16)
+    return Content(encoder, encoder.encode(tracks), two_tastes, tmp_path_factory.mktemp("content"))
+
+
+@pytest.fixture(scope="module")
+def trained(content: Content) -> tuple[keras.Model, Fit]:
+    return content.train(OPTIONS, name="whole")
+
+
+def test_vectors_have_unit_length(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+    vectors = encode(trained[0], content.inputs)
+
+    assert vectors.shape == (40, 8)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_tracks_of_one_taste_point_the_same_way(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+    network, result = trained
+    vectors = encode(network, content.inputs)
+    cosines = vectors @ vectors.T
+    same = np.equal.outer(np.arange(40) < 20, np.arange(40) < 20)
+
+    assert result.losses[-1] < result.losses[0]
+    assert cosines[same].mean() > cosines[~same].mean() + 0.5
+
+
+def test_a_new_track_lands_among_its_like(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+    new = TrackColumns.build(["new"], tags=TagSets.from_lists([["metal", "fast", "never seen before"]]))
+    vector = encode(trained[0], content.encoder.encode(new))[0]
+    cosines = encode(trained[0], content.inputs) @ vector
+
+    assert cosines[20:].mean() > cosines[:20].mean() + 0.5
+
+
+def test_a_saved_network_comes_back_equal(content: Content, trained: tuple[keras.Model, Fit], tmp_path: Path) -> None:
+    save(trained[0], tmp_path)
+
+    np.testing.assert_array_equal(encode(load(tmp_path), content.inputs), encode(trained[0], content.inputs))
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+    _, before = content.train(replace(OPTIONS, epochs=2), name="parts")
+    network, after = content.train(OPTIONS, name="parts", resume=True)
+
+    assert before.losses == pytest.approx(trained[1].losses[:2], rel=1e-4)
+    assert after.losses == pytest.approx(trained[1].losses, rel=1e-4)
+    assert after.scores == pytest.approx(trained[1].scores, rel=1e-4)
+    np.testing.assert_allclose(encode(network, content.inputs), encode(trained[0], content.inputs), atol=1e-3)
+
+
+def test_training_anew_forgets_what_was(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+    content.train(replace(OPTIONS, epochs=2), name="anew")
+    _, result = content.train(replace(OPTIONS, epochs=1), name="anew")
+
+    assert result.losses == pytest.approx(trained[1].losses[:1], rel=1e-4)
+    assert sorted(path.name for path in (content.folder / "anew").iterdir()) == ["epoch-001.weights.h5", "losses.json"]
+
+
+def test_only_the_best_and_the_last_weights_are_kept(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+    kept = {path.name for path in (content.folder / "whole").iterdir()}
+
+    assert kept == {"losses.json", f"epoch-{trained[1].best_epoch:03d}.weights.h5", "epoch-004.weights.h5"}
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "message"),
+    [
+        ("losses.json", "cut off", r"losses\.json: is not a record of losses"),
+        ("epoch-001.weights.h5", "cut off", r"epoch-001\.weights\.h5: is missing or damaged"),
+        ("epoch-001.weights.h5", "remove", r"epoch-001\.weights\.h5: is missing or damaged"),
+        (None, "other options", "another shape"),
+    ],
+)
+def test_a_checkpoint_that_is_no_use_is_named(content: Content, file: str | None, damage: str, message: str) -> None:
+    options = replace(OPTIONS, epochs=1)
+    content.train(options, name="damaged")
+    folder = content.folder / "damaged"
+    if file is None:
+        options = replace(options, embedding_size=6)
+    elif damage == "remove":
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes((folder / file).read_bytes()[:15])
+
+    with pytest.raises(CheckpointError, match=f"{folder}.*{message}.*without --resume"):
+        content.train(options, name="damaged", resume=True)
+
+
+def test_too_few_listeners_are_refused(content: Content) -> None:
+    lonely = replace(content, histories=[np.asarray([1, 2, 3]), np.asarray([4]), np.asarray([], np.int32)])
+
+    with pytest.raises(DataError, match=r"two listeners .*but there are 1; lower --k-core"):
+        lonely.train(OPTIONS, name="lonely")
+
+
+def test_two_listeners_are_enough(content: Content) -> None:
+    pair = replace(content, histories=content.histories[:2])
+    _, result = pair.train(replace(OPTIONS, epochs=1, validation_split=0.9), name="pair")
+
+    assert np.isfinite([*result.losses, *result.scores]).all()
+
+
+def test_pairs_join_two_places_of_one_history() -> None:
+    histories = [np.asarray([1, 2, 3], np.int32), np.asarray([10, 20], np.int32)]
+    pairs, places = draw_pairs(histories, 1000, batch_size=64, rng=np.random.default_rng(0))
+
+    assert pairs.shape == (960, 2)
+    assert places.tolist() == list(range(64)) * 15
+    drawn = {tuple(pair) for pair in pairs.tolist()}
+    assert drawn == {(1, 2), (1, 3), (2, 1), (2, 3), (3, 1), (3, 2), (10, 20), (20, 10)}
+    assert (pairs < 10).mean() == pytest.approx(3 / 5, abs=0.06)
+
+
+def test_less_than_a_batch_of_pairs_is_one_batch() -> None:
+    pairs, places = draw_pairs([np.asarray([1, 2], np.int32)], 5, batch_size=64, rng=np.random.default_rng(0))
+
+    assert len(pairs) == 5
+    assert places.tolist() == [0, 1, 2, 3, 4]
