@@ -17,8 +17,8 @@ def test_a_table_of_tracks(audotics):
     assert result.stderr == ""
     lines = [line.split() for line in result.stdout.splitlines() if line.strip()]
     assert lines[0] == ["#", "track", "title", "artist", "score", "confidence"]
-    assert lines[2] == ["1", "t1", "Blue", "Train", "[Live]", ":cat:", "John", "Coltrane", "0.750", "50%"]
-    assert lines[3] == ["2", "t2", "0.250", "12%"]
+    assert lines[2] == ["1", "t1", "Blue", "Train", "[Live]", ":cat:", "John", "Coltrane", "0.750", "50.0%"]
+    assert lines[3] == ["2", "t2", "0.250", "12.5%"]
 
 
 def test_below_the_table_stand_the_models_and_what_was_left_out(audotics):

@@ -104,17 +104,27 @@ EDGES = {
 
 @pytest.mark.parametrize("edge", EDGES)
 def test_a_collaborative_export_that_is_wrong_on_one_edge_is_caught(make_collaborative, edge):
-    model = make_collaborative(N_TRACKS)
-    fold_in = collaborative.as_function(model)
+    fold_in = collaborative.as_function(make_collaborative(N_TRACKS))
 
     def wrong_fold_in(feeds):
         return {"user_vector": fold_in(feeds)["user_vector"] + 0.01 * EDGES[edge](feeds["history"])[:, None]}
 
     cases = history_cases([np.arange(4), np.asarray([2])], n_tracks=N_TRACKS)
-    source, wrong = (collaborative.scoring(run, model.track_vectors) for run in (fold_in, wrong_fold_in))
+    source, wrong = (collaborative.at_unit_length(run, fold_in) for run in (fold_in, wrong_fold_in))
     assert measure("collaborative", source, source, cases).max_abs_diff == 0.0
     with pytest.raises(ParityError):
         measure("collaborative", source, wrong, cases)
+
+
+def test_user_vectors_of_a_wrong_length_are_caught(make_collaborative):
+    fold_in = collaborative.as_function(make_collaborative(N_TRACKS))
+
+    def longer(feeds):
+        return {"user_vector": 1.001 * fold_in(feeds)["user_vector"]}
+
+    cases = history_cases([np.arange(4)], n_tracks=N_TRACKS)
+    with pytest.raises(ParityError):
+        measure("collaborative", *(collaborative.at_unit_length(run, fold_in) for run in (fold_in, longer)), cases)
 
 
 @pytest.mark.parametrize("edge", EDGES)

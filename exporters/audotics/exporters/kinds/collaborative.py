@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,6 @@ from audotics.exporters.warmup import write_warmup
 from audotics.models.collaborative import CollaborativeModel
 from audotics.training.progress import Progress
 
-_COMPARED_TRACKS: Final = 10_000
-
 
 def prepare(source: Source, folder: Path, progress: Progress) -> Prepared:
     """Export the collaborative model; its rows are those of the run's core."""
@@ -31,8 +29,8 @@ def prepare(source: Source, folder: Path, progress: Progress) -> Prepared:
     collaborative_graph(model).save(folder / MODEL_FILE)
     exported = ExportedModel(folder / MODEL_FILE)
     cases = history_cases(histories, n_tracks=len(tracks))
-    compared = model.track_vectors[:: max(1, len(tracks) // _COMPARED_TRACKS)]
-    parity = measure("collaborative", scoring(as_function(model), compared), scoring(exported.run, compared), cases)
+    fold_in = as_function(model)
+    parity = measure("collaborative", at_unit_length(fold_in, fold_in), at_unit_length(exported.run, fold_in), cases)
     write_warmup(folder, cases[0].feeds)
     write_ids(folder, tracks.ids)
     queries = exported.run(cases[0].feeds)["user_vector"]
@@ -58,14 +56,15 @@ def as_function(model: CollaborativeModel) -> Run:
     return run
 
 
-def scoring(run: Run, track_vectors: NDArray[np.float32]) -> Run:
-    """The scores of tracks by the user vectors of `run`.
+def at_unit_length(run: Run, source: Run) -> Run:
+    """The user vectors of `run` divided by the lengths of those of `source`.
 
-    Scores have a standard deviation of 1; a user vector grows with the root of the number of tracks, and with it what
-    float32 rounds off. So parity is measured where its limit means the same in a catalogue of any size.
+    Scores are standardised over the catalogue, so a user vector is about as long as the root of the number of tracks,
+    and so is what float32 rounds off. At unit length parity's limit means the same for any number of tracks.
     """
 
-    def score(feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        return {"score": run(feeds)["user_vector"] @ track_vectors.T}
+    def scaled(feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        lengths = np.linalg.norm(source(feeds)["user_vector"], axis=1, keepdims=True)
+        return {"user_vector": run(feeds)["user_vector"] / np.maximum(lengths, 1.0)}
 
-    return score
+    return scaled
