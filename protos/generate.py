@@ -1,4 +1,4 @@
-"""Generates the stubs of `protos/` into `clients/`; with --check, says which committed stubs differ and exits with 1."""
+"""Generates the stubs of `protos/` into `clients/`; with --check, exits with 1 when committed stubs differ."""
 
 from __future__ import annotations
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep PyTorch on one thread: on a model as small as here, more of them mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
 def csv(tmp_path: Path) -> Path:
     """40 listeners of two tastes, each with 8 of 12 tracks."""
     rng = np.random.default_rng(0)
-    rows = [
-        f"u{user},t{track + 12 * (user % 2)}"
-        for user in range(40)
-        for track in rng.choice(12, 8, replace=False).tolist()
-    ]
+    heard = [rng.choice(12, 8, replace=False) + 12 * (user % 2) for user in range(40)]
+    rows = [f"u{user},t{track}" for user, tracks in enumerate(heard) for track in tracks]
     path = tmp_path / "plays.csv"
     path.write_text("\n".join(["user_id,track_id", *rows]) + "\n")
     return path

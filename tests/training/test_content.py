@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from audotics.training.loop import Fit
 from audotics.training.progress import Quiet
 
 OPTIONS = ContentOptions(
-    embedding_size=8, epochs=4, batch_size=32, learning_rate=0.02, temperature=0.2, patience=4, dropout=0.1
+    embedding_size=8, epochs=4, batch_size=64, learning_rate=0.02, temperature=0.2, patience=4, dropout=0.1
 )
 
 
@@ -117,27 +118,36 @@ def test_only_the_best_and_the_last_weights_are_kept(content: Content, trained: 
 
 
 @pytest.mark.parametrize(
-    ("file", "damage", "message"),
+    ("file", "message"),
     [
-        ("losses.json", "cut off", r"losses\.json: is not a record of losses"),
-        ("epoch-001.weights.h5", "cut off", r"epoch-001\.weights\.h5: is missing or damaged"),
-        ("epoch-001.weights.h5", "remove", r"epoch-001\.weights\.h5: is missing or damaged"),
-        (None, "other options", "another shape"),
+        ("losses.json", r"losses\.json: is not a record of losses"),
+        ("epoch-004.weights.h5", r"epoch-004\.weights\.h5: is missing or damaged"),
     ],
 )
-def test_a_checkpoint_that_is_no_use_is_named(content: Content, file: str | None, damage: str, message: str) -> None:
-    options = replace(OPTIONS, epochs=1)
-    content.train(options, name="damaged")
-    folder = content.folder / "damaged"
-    if file is None:
-        options = replace(options, embedding_size=6)
-    elif damage == "remove":
-        (folder / file).unlink()
-    else:
-        (folder / file).write_bytes((folder / file).read_bytes()[:15])
+@pytest.mark.parametrize("size", [0, 15])
+def test_a_damaged_checkpoint_is_named(
+    content: Content, trained: tuple[keras.Model, Fit], file: str, message: str, size: int
+) -> None:
+    folder = content.folder / f"damaged {file} {size}"
+    shutil.copytree(content.folder / "whole", folder)
+    (folder / file).write_bytes((folder / file).read_bytes()[:size])
 
-    with pytest.raises(CheckpointError, match=f"{folder}.*{message}.*without --resume"):
-        content.train(options, name="damaged", resume=True)
+    with pytest.raises(CheckpointError, match=f"{message}; train without --resume"):
+        content.train(OPTIONS, name=folder.name, resume=True)
+
+
+def test_a_missing_checkpoint_is_named(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+    folder = content.folder / "missing"
+    shutil.copytree(content.folder / "whole", folder)
+    (folder / "epoch-004.weights.h5").unlink()
+
+    with pytest.raises(CheckpointError, match=r"epoch-004\.weights\.h5: is missing or damaged"):
+        content.train(OPTIONS, name="missing", resume=True)
+
+
+def test_a_checkpoint_of_another_shape_is_refused(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+    with pytest.raises(CheckpointError, match=r"whole: .*another shape.*without --resume"):
+        content.train(replace(OPTIONS, embedding_size=6), name="whole", resume=True)
 
 
 def test_too_few_listeners_are_refused(content: Content) -> None:

@@ -44,14 +44,14 @@ class Watcher(Progress, Protocol):
     def stages(self) -> list[tuple[str, int, int]]: ...
 
 
-def create(path: Path) -> Run:
-    return Run.create(path, synthetic(n_tracks=300, n_users=150, seed=4), RunOptions(seed=3))
+def create(path: Path, *, n_tracks: int = 120, n_users: int = 100) -> Run:
+    return Run.create(path, synthetic(n_tracks=n_tracks, n_users=n_users, seed=4), RunOptions(seed=3))
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run with every kind trained."""
-    run = create(tmp_path_factory.mktemp("runs") / "run")
+    run = create(tmp_path_factory.mktemp("runs") / "run", n_tracks=300, n_users=150)
     train(run, KINDS, OPTIONS, resume=False, progress=Quiet())
     return run
 

@@ -110,7 +110,7 @@ def test_the_last_track_can_be_held_out(dataset: Dataset, tmp_path: Path) -> Non
 def test_records_of_kinds_are_added_up_and_kept(dataset: Dataset, tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", dataset, RunOptions())
     run.record("ncf", {"options": {"epochs": 3}})
-    run.record("ncf", {"metrics": {"hr@10": 0.5}})
+    run.record_metrics("ncf", {"hr@10": 0.5})
 
     assert Run.open(run.path).kinds == {"ncf": {"options": {"epochs": 3}, "metrics": {"hr@10": 0.5}}}
 

@@ -30,7 +30,8 @@ def mood_weight_matrix() -> NDArray[np.float32]:
     for column, mood in enumerate(MOODS):
         for feature, weight in MOOD_WEIGHTS[mood].items():
             matrix[AUDIO_FEATURES.index(feature), column] = weight
-    return matrix / np.linalg.norm(matrix, axis=0)
+    matrix /= np.linalg.norm(matrix, axis=0)
+    return matrix
 
 
 def mood_scores(audio: NDArray[np.float32], scaler: AudioScaler) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,22 +154,20 @@ class TrackColumns:
         return len(self.ids)
 
     def take(self, rows: NDArray[np.integer]) -> TrackColumns:
-        return TrackColumns(
-            **{
-                f.name: value.take(rows) if isinstance(value := getattr(self, f.name), TagSets) else value[rows]
-                for f in fields(self)
-            }
-        )
+        columns: dict[str, Any] = {
+            f.name: value.take(rows) if isinstance(value := getattr(self, f.name), TagSets) else value[rows]
+            for f in fields(self)
+        }
+        return TrackColumns(**columns)
 
     def concat(self, other: TrackColumns) -> TrackColumns:
-        return TrackColumns(
-            **{
-                f.name: value.concat(getattr(other, f.name))
-                if isinstance(value := getattr(self, f.name), TagSets)
-                else np.concatenate([value, getattr(other, f.name)])
-                for f in fields(self)
-            }
-        )
+        columns: dict[str, Any] = {
+            f.name: value.concat(getattr(other, f.name))
+            if isinstance(value := getattr(self, f.name), TagSets)
+            else np.concatenate([value, getattr(other, f.name)])
+            for f in fields(self)
+        }
+        return TrackColumns(**columns)
 
     def with_plays(self, plays: NDArray[np.float32]) -> TrackColumns:
         """The same tracks with interactions counted elsewhere."""

@@ -57,7 +57,7 @@ def compare(run: Run, *, progress: Progress) -> Comparison:
         for name, build in scorers.items():
             rows[name] = split.test.evaluate(build(), on_batch=partial(stage.advance, note=name))
             if name in run.kinds:
-                run.record(name, {"metrics": rows[name]})
+                run.record_metrics(name, rows[name])
     protocol = {
         "dataset": run.name,
         "split": f"leave one out ({run.options['split']}), {run.options['k_core']}-core, seed {run.options['seed']}",

@@ -22,6 +22,7 @@ from audotics.training.hybrid import train_hybrid
 from audotics.training.loop import Fit
 from audotics.training.ncf import train_ncf
 from audotics.training.progress import Progress
+from audotics.training.quiet import quiet_native_logs
 from audotics.training.run import Run, RunError, Split
 
 KINDS: Final = ("collaborative", "content", "ncf", "hybrid")
@@ -115,8 +116,9 @@ def _collaborative(run: Run, split: Split, options: TrainingOptions, progress: P
 
 
 def _content(run: Run, split: Split, settings: ContentSettings, resume: bool, progress: Progress) -> dict[str, Any]:
-    from audotics.models.content import ContentOptions, encode, save  # Keras and TensorFlow, 600 MB
-    from audotics.training.content import train_content
+    with quiet_native_logs():
+        from audotics.models.content import ContentOptions, encode, save  # Keras and TensorFlow, 600 MB
+        from audotics.training.content import train_content
 
     encoder = ContentEncoder.fit(split.tracks)
     inputs = encoder.encode(split.tracks)

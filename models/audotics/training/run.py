@@ -176,8 +176,13 @@ class Run:
         return folder
 
     def record(self, kind: str, value: dict[str, Any]) -> None:
-        """Note that `kind` is trained, or that something was learnt about it."""
-        self._record["kinds"][kind] = self._record["kinds"].get(kind, {}) | value
+        """Note that `kind` is trained. What was noted of it before is gone."""
+        self._record["kinds"][kind] = value
+        self._write()
+
+    def record_metrics(self, kind: str, metrics: dict[str, float]) -> None:
+        """Note how well the trained `kind` did on the test tracks."""
+        self._record["kinds"][kind]["metrics"] = metrics
         self._write()
 
     def tracks(self) -> TrackColumns:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audotics.cli.output import expected_errors, print_json, print_line, print_table
+from audotics.cli.output import expected_errors, format_size, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from audotics.bundle.store import Bundle
@@ -48,7 +48,7 @@ def print_exported(bundles: Sequence[Bundle]) -> None:
                 bundle.manifest.name,
                 str(bundle.manifest.version),
                 bundle.manifest.framework,
-                _size(bundle.manifest.size_bytes),
+                format_size(bundle.manifest.size_bytes),
                 _number(bundle.manifest.parity.get("max_abs_diff"), ".1e"),
                 _number(bundle.manifest.metrics.get("recall@100"), ".1%"),
             )
@@ -74,7 +74,3 @@ def _plain(bundle: Bundle) -> dict[str, Any]:
 
 def _number(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1_000_000:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1000:.1f} kB"

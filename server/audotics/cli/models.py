@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from audotics.cli.connection import JsonOption, ServerOption, connected
-from audotics.cli.output import print_json, print_line, print_table
+from audotics.cli.output import format_size, print_json, print_line, print_table
 from audotics.client import ModelInfo, TensorInfo, VersionInfo
 
 app = typer.Typer(
@@ -85,7 +85,7 @@ def _print_versions(models: tuple[ModelInfo, ...] | list[ModelInfo]) -> None:
                 _words(version),
                 version.framework,
                 f"{version.created_at:%Y-%m-%d %H:%M}" if version.created_at else "",
-                _size(version.size_bytes),
+                format_size(version.size_bytes),
             )
             for model in models
             for version in model.versions
@@ -117,11 +117,3 @@ def _words(version: VersionInfo) -> str:
 def _tensor(tensor: TensorInfo) -> str:
     shape = ", ".join("any" if size < 0 else str(size) for size in tensor.shape)
     return f"{tensor.name} {tensor.dtype}[{shape}]"
-
-
-def _size(size_bytes: int) -> str:
-    if size_bytes < 1000:
-        return f"{size_bytes} B"
-    if size_bytes < 1_000_000:
-        return f"{size_bytes / 1000:.1f} kB"
-    return f"{size_bytes / 1_000_000:.1f} MB"

@@ -49,6 +49,15 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
 
 
+def format_size(size_bytes: int) -> str:
+    """A number of bytes for a table: "4.1 kB"."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    if size_bytes < 1_000_000:
+        return f"{size_bytes / 1000:.1f} kB"
+    return f"{size_bytes / 1_000_000:.1f} MB"
+
+
 def print_error(message: str) -> None:
     """Print `message` on stderr as a single line."""
     line = Text("error: ", style="bold red").append(" ".join(message.split()), style="not bold default")

@@ -16,12 +16,12 @@ from audotics.exporters.graphs.content import write_content_graph
 from audotics.exporters.index import write_index
 from audotics.exporters.parity import Run, measure
 from audotics.exporters.prepared import Prepared, Source
-from audotics.exporters.quiet import quiet_native_logs
 from audotics.exporters.saved_model import SavedModel, write_saved_model
 from audotics.exporters.warmup import write_warmup
 from audotics.features.content import ContentEncoder
 from audotics.features.tracks import TrackColumns
 from audotics.training.progress import Progress
+from audotics.training.quiet import quiet_native_logs
 
 if TYPE_CHECKING:
     import keras

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from audotics.exporters.quiet import quiet_native_logs
+from audotics.training.quiet import quiet_native_logs
 
 
 def test_what_native_code_writes_is_kept_back(capfd):
