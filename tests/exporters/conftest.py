@@ -70,7 +70,6 @@ def make_collaborative() -> Callable[[int], CollaborativeModel]:
         return CollaborativeModel(
             rng.normal(0, 1, (n_tracks, DIMENSION)).astype(np.float32),
             tracks.astype(np.float32),
-            (tracks.T @ tracks / n_tracks).astype(np.float32),
             CollaborativeOptions(rank=DIMENSION),
         )
 

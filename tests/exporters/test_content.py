@@ -20,11 +20,11 @@ from audotics.exporters.graphs.content import write_content_graph
 from audotics.exporters.kinds.content import as_function
 from audotics.exporters.parity import measure
 from audotics.exporters.publish import export_run
-from audotics.exporters.quiet import quiet_native_logs
 from audotics.exporters.saved_model import SavedModel, write_saved_model
 from audotics.features.audio import AudioScaler
 from audotics.features.content import ContentEncoder
 from audotics.server.repository.registry import Registry
+from audotics.training.quiet import quiet_native_logs
 
 
 @pytest.fixture(scope="module")

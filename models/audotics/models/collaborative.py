@@ -56,24 +56,23 @@ class Spectrum:
 class CollaborativeModel:
     """float32 (n, d) each: `history_vectors` are added up over a history, `track_vectors` are what scores.
 
-    Track vectors are centred, and a listener's vector is scaled so that scores have mean 0 and standard deviation 1
-    over the catalogue: σ² = uᵀ·C·u with C the covariance of the track vectors, of shape (d, d).
+    Listeners' vectors have unit length. Track vectors are centred and scaled so that scores have mean 0 over the
+    catalogue and, on average over the training listeners, standard deviation 1.
     """
 
     history_vectors: NDArray[np.float32]
     track_vectors: NDArray[np.float32]
-    covariance: NDArray[np.float32]
     options: CollaborativeOptions
 
     def user_vectors(self, histories: Sequence[NDArray[np.integer]]) -> NDArray[np.float32]:
         """Fold listeners in: float32 (b, d); an empty history gives the zero vector."""
         matrix = _rows(histories, len(self.history_vectors))
         raw = np.asarray(matrix @ self.history_vectors)
-        variance = np.einsum("bd,bd->b", raw @ self.covariance, raw)
-        return (raw / np.sqrt(np.maximum(variance, 1e-12))[:, None]).astype(np.float32)
+        lengths = np.linalg.norm(raw, axis=1, keepdims=True)
+        return (raw / np.maximum(lengths, 1e-6)).astype(np.float32)
 
     def scores(self, histories: Sequence[NDArray[np.integer]]) -> NDArray[np.float32]:
-        """float32 (b, n): standardised scores of all tracks."""
+        """float32 (b, n): scores of all tracks, about standardised over the catalogue."""
         return self.user_vectors(histories) @ self.track_vectors.T
 
     def save(self, folder: Path) -> None:
@@ -81,7 +80,6 @@ class CollaborativeModel:
             folder / "model.npz",
             history_vectors=self.history_vectors,
             track_vectors=self.track_vectors,
-            covariance=self.covariance,
         )
 
     @classmethod
@@ -90,7 +88,6 @@ class CollaborativeModel:
             return cls(
                 arrays["history_vectors"],
                 arrays["track_vectors"],
-                arrays["covariance"],
                 CollaborativeOptions(**options),
             )
 
@@ -129,11 +126,12 @@ def assemble(spectrum: Spectrum, options: CollaborativeOptions) -> Collaborative
     diagonal = np.maximum(1.0 - vectors**2 @ shrink, 1e-3)
     track_vectors = vectors / diagonal[:, None] ** options.item_exponent
     track_vectors = track_vectors - track_vectors.mean(axis=0)
-    covariance = track_vectors.T @ track_vectors / len(track_vectors)
+    # The mean square of a listener's k-th entry is proportional to g_k²·s_k, and entries do not correlate.
+    energy = shrink**2 * values
+    spread = np.sqrt((energy * (track_vectors**2).mean(axis=0)).sum() / max(energy.sum(), 1e-12))
     return CollaborativeModel(
         (vectors * shrink).astype(np.float32),
-        track_vectors.astype(np.float32),
-        covariance.astype(np.float32),
+        (track_vectors / max(spread, 1e-12)).astype(np.float32),
         replace(options, rank=len(values)),
     )
 

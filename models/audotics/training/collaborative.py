@@ -20,17 +20,17 @@ from audotics.models.collaborative import (
 from audotics.training.progress import Progress
 from audotics.training.run import Split
 
-RANKS = (256, 512, 1024)
+RANKS = (256, 512, 1024, 2048)
 LARGE_CATALOGUE_RANK = 128
 """Highest rank beyond DENSE_TRACKS tracks, where a dimension costs time in each search and memory for each track."""
 
 SIDE_INFORMATION = ((0.0, 0.0), (0.3, 0.0), (0.0, 1.0), (0.3, 1.0))
 """Pairs of user exponent and tag weight that are tried."""
 
-STRENGTHS = tuple(product((1.0, 2.0, 4.0), (0.25, 0.5, 0.75)))
+STRENGTHS = tuple(product((1.0, 2.0, 4.0), (0.25, 0.5, 0.75, 1.0)))
 """Pairs of λ and item exponent that are tried."""
 
-VALIDATION_LISTENERS = 2_000
+VALIDATION_LISTENERS = 4_000
 
 
 @dataclass(frozen=True, slots=True)

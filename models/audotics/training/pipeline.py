@@ -46,7 +46,7 @@ class ContentSettings:
 class TrainingOptions:
     """Hyper-parameters of every kind. `search` lets the collaborative model choose its own on validation data."""
 
-    collaborative: CollaborativeOptions = field(default_factory=lambda: CollaborativeOptions(rank=1024))
+    collaborative: CollaborativeOptions = field(default_factory=lambda: CollaborativeOptions(rank=2048))
     content: ContentSettings = field(default_factory=ContentSettings)
     ncf: NcfOptions = field(default_factory=NcfOptions)
     hybrid: HybridOptions = field(default_factory=HybridOptions)

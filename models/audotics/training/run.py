@@ -8,6 +8,7 @@ data/split.npz              which tracks and listeners the models are trained on
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -222,8 +223,12 @@ class Run:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Tells data sets apart: the tracks in order, and how many listeners and interactions there are."""
-    return f"{dataset.tracks.fingerprint()}-{dataset.n_users}-{len(dataset.interactions)}"
+    """Hex SHA-256 that tells data sets apart: the tracks and listeners in order, and who heard what."""
+    digest = hashlib.sha256(dataset.tracks.fingerprint().encode())
+    digest.update("\0".join(dataset.user_ids).encode())
+    for column in (dataset.interactions.users, dataset.interactions.tracks):
+        digest.update(column.tobytes())
+    return digest.hexdigest()
 
 
 def _pairs(interactions: Interactions) -> NDArray[np.int32]:

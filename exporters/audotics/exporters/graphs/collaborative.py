@@ -5,7 +5,7 @@ from __future__ import annotations
 from audotics.exporters.graphs.builder import GraphBuilder, masked_rows, with_zero_row
 from audotics.models.collaborative import CollaborativeModel
 
-_SMALLEST_VARIANCE = 1e-12
+_SMALLEST_LENGTH = 1e-6
 
 
 def collaborative_graph(model: CollaborativeModel) -> GraphBuilder:
@@ -15,9 +15,7 @@ def collaborative_graph(model: CollaborativeModel) -> GraphBuilder:
     history = graph.input("history", "int64", ["batch", "length"])
     rows, _ = masked_rows(graph, history, n_tracks=n_tracks)
     raw = graph.sum(graph.node("Gather", graph.constant(with_zero_row(model.history_vectors)), rows, axis=0), axis=1)
-    spread = graph.node("MatMul", raw, graph.constant(model.covariance))
-    variance = graph.sum(graph.node("Mul", spread, raw), axis=1, keep=True)
-    deviation = graph.node("Sqrt", graph.node("Max", variance, graph.constant(_SMALLEST_VARIANCE)))
-    graph.node("Div", raw, deviation, to="user_vector")
+    length = graph.node("Sqrt", graph.sum(graph.node("Mul", raw, raw), axis=1, keep=True))
+    graph.node("Div", raw, graph.node("Max", length, graph.constant(_SMALLEST_LENGTH)), to="user_vector")
     graph.output("user_vector", ["batch", size])
     return graph
