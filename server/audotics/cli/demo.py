@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +27,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the catalogue, the split and every model.")] = 0,
 ) -> None:
     """Generate a catalogue, then train, evaluate, export, serve and recommend, end to end."""
+    from audotics.training.threads import wait_passively
+
+    wait_passively(os.environ)
     from audotics.bundle.store import BundleStore
     from audotics.cli.progress import rich_progress
     from audotics.data.synthetic import synthetic

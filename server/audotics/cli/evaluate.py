@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,9 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print protocol and metrics as JSON.")] = False,
 ) -> None:
     """Compare a trained run with baselines on the same split."""
+    from audotics.training.threads import wait_passively
+
+    wait_passively(os.environ)
     from audotics.cli.progress import rich_progress
     from audotics.training.comparison import compare
     from audotics.training.run import Run, RunError

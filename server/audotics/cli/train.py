@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -61,6 +62,9 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print the records of the trained kinds as JSON.")] = False,
 ) -> None:
     """Train models on listening data."""
+    from audotics.training.threads import wait_passively
+
+    wait_passively(os.environ)
     from audotics.cli.progress import rich_progress
     from audotics.data.dataset import DataError
     from audotics.data.loaders import load
