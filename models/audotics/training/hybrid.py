@@ -30,6 +30,9 @@ STOPPING_SHARE = 0.2
 
 LEAST_LISTENERS = 10
 
+NDCG_WEIGHT = 10.0
+"""Weight of the smooth NDCG against the log-softmax in the loss, which brings them to about one size."""
+
 LISTENERS_AT_ONCE = 128
 LISTED = 20
 """Length of the lists over which the calibration error is measured."""
@@ -105,7 +108,7 @@ def train_hybrid(
 
     def batches(rng: np.random.Generator) -> list[Callable[[], Tensor]]:
         rows = torch.from_numpy(rng.permutation(len(training)))
-        return [partial(_listwise_loss, gate, training, chunk) for chunk in rows.split(options.batch_size)]
+        return [partial(_loss, gate, training, chunk) for chunk in rows.split(options.batch_size)]
 
     @torch.no_grad()
     def validate() -> float:
@@ -203,11 +206,20 @@ def _with_rivals(holdout: Holdout, n_tracks: int) -> Holdout:
     return Holdout([holdout.histories[index] for index in kept], holdout.targets[kept])
 
 
-def _listwise_loss(gate: Gate, examples: Examples, rows: Tensor) -> Tensor:
-    """Negative log of the held-out track's softmax over the catalogue, its sum estimated from the candidates."""
+def _loss(gate: Gate, examples: Examples, rows: Tensor) -> Tensor:
+    """How far the held-out tracks are from the top, for the lists `rows` of `examples`.
+
+    The first term is the negative log of a held-out track's softmax over the catalogue, the second its NDCG with a
+    smooth rank (ApproxNDCG, Qin et al. 2010). Both sums over the catalogue are estimated from the candidates. The
+    softmax alone spends itself on tracks far down the list.
+    """
     chosen = examples.take(rows)
     score, _ = chosen.run(gate)
-    return nn.functional.cross_entropy(score + chosen.multiplicity.log(), torch.zeros(len(score), dtype=torch.long))
+    target = torch.zeros(len(score), dtype=torch.long)
+    softmax = nn.functional.cross_entropy(score + chosen.multiplicity.log(), target)
+    above = torch.sigmoid(score[:, 1:] - score[:, :1]) * chosen.multiplicity[:, 1:]
+    gain = 1.0 / torch.log2(2.0 + above.sum(dim=1))
+    return softmax - NDCG_WEIGHT * gain.mean()
 
 
 def _spread(examples: Examples) -> Tensor:
