@@ -16,7 +16,7 @@ def quiet_native_logs() -> Iterator[None]:
     TensorFlow logs its build options and the absence of a GPU while it is imported, and TF_CPP_MIN_LOG_LEVEL does not
     reach what it logs before it has set up logging. That variable is set for what comes after, unless it is already.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as held_back:

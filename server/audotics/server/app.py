@@ -38,6 +38,9 @@ from audotics.server.transport.servicers.models import ModelServicer
 from audotics.server.transport.servicers.recommender import RecommenderServicer
 
 _LOG: Final = logging.getLogger(__name__)
+_YOUNG_OBJECTS: Final = 20_000
+"""New objects between collections; the default of 700 collects several times in each list."""
+
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -134,6 +137,7 @@ async def serve(settings: Settings, *, on_ready: Callable[[App], None]) -> None:
         # The catalogue stays; without this every full collection would walk through it while requests wait.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_YOUNG_OBJECTS)
         on_ready(app)
         await stopped.wait()
     _LOG.info("stopped")

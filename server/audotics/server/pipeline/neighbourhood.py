@@ -75,6 +75,10 @@ class Neighbourhoods:
     def __init__(self) -> None:
         self._remembered: LruCache[tuple[str, int, SearchDepth], _Remembered] = LruCache(_REMEMBERED)
 
+    def remembers(self, snapshot: Snapshot, listener: Listener, depth: SearchDepth) -> bool:
+        """Whether `of` has the answer already."""
+        return self._remembered.find((snapshot.index_version, id(listener), depth)) is not None
+
     def of(
         self, snapshot: Snapshot, listener: Listener, depth: SearchDepth, *, remember: bool
     ) -> tuple[Taste, NDArray[np.int64]]:

@@ -1,7 +1,7 @@
 """The pipeline: a snapshot, a listener and a query go in; candidates, filter, scoring and re-ranking make the answer.
 
-A request that is alone runs from end to end in one hop to the executor. When others are under way, its rows are scored
-together with theirs in the row batcher, which takes a second one.
+A request that is alone runs from end to end in one hop to the executor, and without any when what is near to its
+listener is remembered. When others are under way, its rows are scored together with theirs in the row batcher.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ from audotics.server.types import (
 _LARGE_SLATE: Final = 1000
 """From so many rows on, finishing a list takes long enough to be kept off the event loop."""
 
+_SHORT_LIST: Final = 50
+_NO_CONTEXT: Final = Context()
+
 
 class Recommender:
     """Answers `Recommend`, `RankTracks` and `SimilarTracks` on a snapshot. Use it as an async context manager."""
@@ -79,7 +82,9 @@ class Recommender:
         `degraded` is what the caller left out already. Raises DeadlineError, OverloadedError, or InvalidRequestError.
         """
         search = partial(self._search, snapshot, listener, query)
-        return await self._answer(snapshot, query.deadline, search, partial(self._list, snapshot, query, degraded))
+        finish = partial(self._list, snapshot, query, degraded)
+        short = self._is_short(snapshot, listener, query)
+        return await self._answer(snapshot, query.deadline, search, finish, short=short)
 
     async def rank(
         self,
@@ -109,12 +114,16 @@ class Recommender:
         deadline: float | None,
         search: Callable[[], Slate],
         finish: Callable[[Slate, ScoredRows], Recommendation],
+        *,
+        short: bool = False,
     ) -> Recommendation:
         _check_deadline(deadline)
         loop = asyncio.get_running_loop()
         latest = None if deadline is None else deadline - self._options.deadline_reserve_s
         self._under_way += 1
         try:
+            if self._under_way == 1 and short:
+                return self._answer_alone(snapshot, deadline, latest, search, finish)
             if self._under_way == 1:
                 return await loop.run_in_executor(
                     self._executor, self._answer_alone, snapshot, deadline, latest, search, finish
@@ -127,6 +136,13 @@ class Recommender:
             return await loop.run_in_executor(self._executor, finish, slate, scored)
         finally:
             self._under_way -= 1
+
+    def _is_short(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> bool:
+        """Whether a list takes about as long as the way to another thread and back: all that is left is to score it."""
+        if query.limit > _SHORT_LIST or query.filter != NO_FILTER or query.context != _NO_CONTEXT:
+            return False
+        depth = SearchDepth.of(self._options, limit=query.limit, passing_share=1.0, n_seen=len(listener.seen))
+        return self._neighbourhoods.remembers(snapshot, listener, depth)
 
     def _answer_alone(
         self,

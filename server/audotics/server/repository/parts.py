@@ -117,16 +117,20 @@ class NcfPart:
         NaN where the track is UNKNOWN, and everywhere for a listener without history.
         """
         lengths = [len(rows) for rows in tracks]
-        every = np.concatenate(tracks)
+        every = np.concatenate(tracks) if len(tracks) > 1 else tracks[0]
         feeds = {
             "history": pad_histories(histories),
             "user_index": np.repeat(np.arange(len(histories)), lengths),
             "track": np.maximum(every, 0),
         }
         logits = self.model.run(feeds, ["logit"])[0]
-        heard = np.repeat([len(history) > 0 for history in histories], lengths)
-        logits = np.where(heard & (every != UNKNOWN), logits, np.float32(np.nan))
-        return np.split(logits, np.cumsum(lengths)[:-1])
+        logits[every == UNKNOWN] = np.nan
+        ends = np.cumsum(lengths).tolist()
+        parts = [logits[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        for history, part in zip(histories, parts, strict=True):
+            if not len(history):
+                part.fill(np.nan)
+        return parts
 
     def with_catalog(self, catalog: Catalog) -> NcfPart:
         """The part after changes to the catalogue that it is linked to."""

@@ -133,18 +133,20 @@ def encode_similarity(answer: Similarity) -> pb.SimilarTracksResponse:
 
 
 def _encode_ranked(track: RankedTrack) -> pb.RecommendedTrack:
-    return pb.RecommendedTrack(
+    message = pb.RecommendedTrack(
         track_id=track.track_id,
         title=track.title,
         artist=track.artist,
         score=track.score,
         confidence=track.confidence,
-        contributions=[
+    )
+    if track.contributions or track.reasons:
+        message.contributions.extend(
             pb.Contribution(model=part.model, weight=part.weight, value=part.value, contribution=part.contribution)
             for part in track.contributions
-        ],
-        reasons=track.reasons,
-    )
+        )
+        message.reasons.extend(track.reasons)
+    return message
 
 
 def _encode_versions(versions: Sequence[tuple[str, int]]) -> list[pb.ModelVersion]:
