@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the run and the repository.")] = Path("demo"),
-    tracks: Annotated[int, typer.Option(min=200, help="Tracks of the synthetic catalogue.")] = 2_000,
-    listeners: Annotated[int, typer.Option(min=100, help="Synthetic listeners.")] = 1_000,
+    tracks: Annotated[int, typer.Option(min=200, help="Tracks of the synthetic catalogue.")] = 1_500,
+    listeners: Annotated[int, typer.Option(min=100, help="Synthetic listeners.")] = 800,
     seed: Annotated[int, typer.Option(help="Seed of the catalogue, the split and every model.")] = 0,
 ) -> None:
     """Generate a catalogue, then train, evaluate, export, serve and recommend, end to end."""
