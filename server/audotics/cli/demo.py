@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from audotics.cli.train import print_report, print_trained, training_options
 if TYPE_CHECKING:
     from audotics.client import Recommendation
     from audotics.server.settings import Settings
+    from audotics.training.pipeline import TrainingOptions
 
 
 def demo(
@@ -49,7 +51,7 @@ def demo(
         output.mkdir(parents=True, exist_ok=True)
         run = Run.create(run_folder, dataset, RunOptions(seed=seed))
         with rich_progress() as progress:
-            records = train(run, KINDS, training_options({"epochs": 12}), resume=False, progress=progress)
+            records = train(run, KINDS, _quick_options(), resume=False, progress=progress)
         print_trained(records)
         with rich_progress() as progress:
             comparison = compare(run, progress=progress)
@@ -63,6 +65,11 @@ def demo(
     print_line("Serve it yourself:")
     print_line(f"  audotics serve --repository {repository}", style="bold")
     print_line(f"  audotics recommend {user} --explain", style="bold")
+
+
+def _quick_options() -> TrainingOptions:
+    options = training_options({"epochs": 12})
+    return replace(options, ncf=replace(options.ncf, negatives=32))
 
 
 async def _serve_and_recommend(settings: Settings, user: str) -> None:
