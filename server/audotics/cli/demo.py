@@ -68,7 +68,7 @@ def demo(
 
 
 def _quick_options() -> TrainingOptions:
-    options = training_options({"epochs": 12})
+    options = training_options({"epochs": 8})
     return replace(options, ncf=replace(options.ncf, negatives=32))
 
 
