@@ -15,7 +15,7 @@ WriteFiles = Callable[[dict[str, str]], Path]
 @pytest.fixture(scope="session")
 def real_data() -> RealData:
     """Return the folder of a real data set by name, or skip the test."""
-    default = Path(__file__).parents[2] / ".." / "shared" / "data"
+    default = Path(__file__).parents[2] / "data"
     root = Path(os.environ.get("AUDOTICS_DATA_DIR", default))
 
     def folder(name: str) -> Path:
