@@ -27,13 +27,13 @@ demo: install ## Synthetic catalogue to recommendations, end to end; leaves ./de
 test: lint ## Lint, types, import law, generated code, and every test
 	@$(BIN)/pytest
 
-lint: install
+lint: install ## Lint, types, import law, generated code
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python protos/generate.py --check
-	@if command -v npx >/dev/null; then cd protos && npx --yes @bufbuild/buf@1.75.0 lint; else echo "npm is absent: buf lint left out"; fi
+	@if command -v npx >/dev/null; then cd protos && npx --yes --loglevel=error @bufbuild/buf@1.75.0 lint; else echo "npm is absent: buf lint left out"; fi
 
 format: install ## Format the code and sort imports
 	@$(BIN)/ruff check --fix-only .
