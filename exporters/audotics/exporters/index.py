@@ -17,8 +17,8 @@ VECTORS_FILE: Final = "vectors.npy"
 EXACT_TRACKS: Final = 50_000
 """Up to this many vectors every one is compared; beyond, only the lists nearest to the query (IVF-Flat).
 
-A graph (HNSW) was tried: on 100,000 vectors it took twice the time of a search at the same recall, ten times that of a
-build, and fell short of it where the vectors' lengths differ much, as collaborative ones do.
+A graph (HNSW) was tried: on 100,000 vectors a search took twice as long and found less, and where the vectors' lengths
+differ much, as collaborative ones do, no width reached the recall.
 """
 
 PROBES: Final = (4, 8, 16, 32, 64, 128)

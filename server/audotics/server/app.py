@@ -39,7 +39,7 @@ from audotics.server.transport.servicers.recommender import RecommenderServicer
 
 _LOG: Final = logging.getLogger(__name__)
 _YOUNG_OBJECTS: Final = 20_000
-"""New objects between collections; the default of 700 collects several times in each list."""
+"""New objects between collections of the youngest; the default of 700 is a few lists' worth of them."""
 
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
