@@ -2,22 +2,26 @@
 
 The server is `audotics serve` in a process of its own. Its peer is a bare grpc.aio server, in a process of its own too,
 that answers with the same bytes. They are called in turns over one sync channel each, so that what else the machine
-does falls on all. A known listener has been served before, so the server remembers what is near to them; a new session
-is resolved, encoded and searched for from nothing. The target is 3 times the empty RPC for the known listener.
+does falls on all. A known listener has been served before and nothing has happened since, so the server remembers the
+scores; after an event, and for a new session, everything is searched for and scored anew. The target is 3 times the
+empty RPC for the known listener.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import multiprocessing
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
@@ -28,6 +32,8 @@ from rich.console import Console
 from rich.table import Table
 from support.serving_repository import write_repository
 
+from audotics.v1.feedback_service_pb2 import EVENT_TYPE_PLAY, FeedbackEvent, RecordFeedbackRequest
+from audotics.v1.feedback_service_pb2_grpc import FeedbackServiceStub
 from audotics.v1.recommender_service_pb2 import AnonymousSession, RecommendRequest, RecommendResponse, Subject
 from audotics.v1.recommender_service_pb2_grpc import RecommenderServiceStub
 
@@ -37,6 +43,15 @@ _ROUND: Final = 50
 _READY_S: Final = 60.0
 
 Call = Callable[[RecommendRequest], RecommendResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Calls to measure: `requests` in turns, each after `before`, which is not timed."""
+
+    call: Call
+    requests: list[RecommendRequest]
+    before: Callable[[RecommendRequest], object] = lambda request: None
 
 
 def main() -> None:
@@ -55,31 +70,49 @@ def main() -> None:
             RecommendRequest(subject=Subject(session=AnonymousSession(track_ids=heard)), limit=LIMIT)
             for heard in histories.values()
         ]
-        with console.status("Calling"), _server(repository) as recommend:
+        settled, active = users[::2], users[1::2]
+        with console.status("Calling"), _server(repository) as channel:
+            recommend = RecommenderServiceStub(channel).Recommend
             answer = recommend(users[0])
             assert len(answer.tracks) == LIMIT, answer
             assert not answer.degraded, answer
             with _peer(answer.SerializeToString()) as empty:
                 seconds = _measure(
                     {
-                        f"empty RPC, {answer.ByteSize():,} bytes back": (empty, users),
-                        "Recommend, known listener": (recommend, users),
-                        "Recommend, new session": (recommend, sessions),
+                        f"empty RPC, {answer.ByteSize():,} bytes back": Kind(empty, users),
+                        "Recommend, known listener": Kind(recommend, settled),
+                        "Recommend, after an event": Kind(recommend, active, before=_listening(channel, histories)),
+                        "Recommend, new session": Kind(recommend, sessions),
                     },
                     calls=arguments.calls,
                 )
     console.print(_table(seconds))
 
 
-def _measure(kinds: dict[str, tuple[Call, list[RecommendRequest]]], *, calls: int) -> dict[str, list[float]]:
+def _measure(kinds: dict[str, Kind], *, calls: int) -> dict[str, list[float]]:
     """Seconds of each call of each kind, in turns of fifty, once every request was sent."""
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
-    warm_up = max(len(requests) for _, requests in kinds.values())
+    warm_up = max(len(kind.requests) for kind in kinds.values())
     for start in range(0, warm_up + calls, _ROUND):
-        for name, (call, requests) in kinds.items():
-            turn = range(start, start + _ROUND)
-            seconds[name] += [_seconds(call, requests[number % len(requests)]) for number in turn]
+        for name, kind in kinds.items():
+            for number in range(start, start + _ROUND):
+                request = kind.requests[number % len(kind.requests)]
+                kind.before(request)
+                seconds[name].append(_seconds(kind.call, request))
     return {name: values[warm_up:] for name, values in seconds.items()}
+
+
+def _listening(channel: grpc.Channel, histories: dict[str, list[str]]) -> Callable[[RecommendRequest], object]:
+    """Let a request's listener play a track that another one has heard."""
+    stub, tracks = FeedbackServiceStub(channel), itertools.cycle(itertools.chain.from_iterable(histories.values()))
+
+    def play(request: RecommendRequest) -> object:
+        event = FeedbackEvent(
+            event_id=uuid.uuid4().hex, user_id=request.subject.user_id, track_id=next(tracks), type=EVENT_TYPE_PLAY
+        )
+        return stub.RecordFeedback(RecordFeedbackRequest(events=[event]))
+
+    return play
 
 
 def _seconds(call: Call, request: RecommendRequest) -> float:
@@ -89,7 +122,7 @@ def _seconds(call: Call, request: RecommendRequest) -> float:
 
 
 @contextmanager
-def _server(repository: Path) -> Iterator[Call]:
+def _server(repository: Path) -> Iterator[grpc.Channel]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -100,7 +133,7 @@ def _server(repository: Path) -> Iterator[Call]:
     try:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             grpc.channel_ready_future(channel).result(timeout=_READY_S)
-            yield RecommenderServiceStub(channel).Recommend
+            yield channel
     finally:
         process.terminate()
         process.wait()

@@ -263,6 +263,32 @@ async def test_a_listener_who_comes_back_is_served_from_what_is_there_now(stage)
     assert len(await ids()) == 100
 
 
+async def test_coming_back_makes_no_difference_to_any_list(repository, stage, open_stage):
+    listener = stage.listener("u02")
+    questions = (
+        {"explain": True},
+        {"context": Context(mood="chill"), "explain": True},
+        {"filter": TrackFilter(genres=("jazz",))},
+        {"diversity": 0.0},
+        {"objectives": Objectives(relevance=1.0, novelty=1.0)},
+        {"excluded": tuple(repository.tracks.ids[:40])},
+    )
+
+    async def answers(recommender, snapshot, order) -> dict[int, object]:
+        lists = {}
+        for number in order:
+            query = RecommendQuery(Subject("user", "u02"), 10, **questions[number])
+            answer = await recommender.recommend(snapshot, listener, query)
+            lists[number] = (answer.tracks, answer.degraded, answer.model_versions)
+        return lists
+
+    first = await answers(stage.recommender, stage.snapshot, range(6))
+    assert await answers(stage.recommender, stage.snapshot, reversed(range(6))) == first
+    async with open_stage(repository.path) as fresh:  # one question each, nothing to remember
+        for number in range(6):
+            assert await answers(fresh.recommender, fresh.snapshot, [number]) == {number: first[number]}
+
+
 async def test_a_new_track_is_found_by_its_sound(tmp_path, make_repository, open_stage):
     files = make_repository(tmp_path / "repository", kinds=("catalog", "content"))
     async with open_stage(files.path) as stage:

@@ -24,7 +24,7 @@ def scored_rows(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 def choose(values, artists, *, embeddings=None, limit=5, diversity=0.0, artist_cap=2):
     return select(
         np.asarray(values, np.float32),
-        embeddings=embeddings,
+        embed=lambda places: None if embeddings is None else embeddings[places],
         artists=np.asarray(artists, np.int32),
         limit=limit,
         diversity=diversity,

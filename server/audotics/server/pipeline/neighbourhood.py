@@ -1,21 +1,18 @@
-"""What is near to a listener: a listener goes in; their taste and the rows that searches find for it come out."""
+"""What is near to a listener: a taste goes in, the rows that searches find for it come out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audotics.server.pipeline.lru import LruCache
 from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.taste import Taste
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.types import Listener
 
 _MOST_SEEN: Final = 300
-_REMEMBERED: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,44 +52,3 @@ def search(snapshot: Snapshot, taste: Taste, depth: SearchDepth) -> NDArray[np.i
         by_sound = snapshot.content.nearest(interests, depth.content)[1].ravel()
         found.append(by_sound[by_sound >= 0])
     return np.concatenate(found)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Remembered:
-    """Holding on to the listener keeps its identity, which is part of the key, from being given to another."""
-
-    listener: Listener
-    taste: Taste
-    near: NDArray[np.int64]
-
-
-class Neighbourhoods:
-    """Remembers what was found for listeners who come back before they, the catalogue or the indexes have changed.
-
-    A listener is told by identity: whoever resolves subjects keeps the object for as long as nothing is known anew.
-    """
-
-    def __init__(self) -> None:
-        self._remembered: LruCache[tuple[str, int, SearchDepth], _Remembered] = LruCache(_REMEMBERED)
-
-    def remembers(self, snapshot: Snapshot, listener: Listener, depth: SearchDepth) -> bool:
-        """Whether `of` has the answer already."""
-        return self._remembered.find((snapshot.index_version, id(listener), depth)) is not None
-
-    def of(
-        self, snapshot: Snapshot, listener: Listener, depth: SearchDepth, *, remember: bool
-    ) -> tuple[Taste, NDArray[np.int64]]:
-        """The listener's taste and the rows near to it. `remember` says that the same object may well come back.
-
-        A taste that a model failed on is never remembered.
-        """
-        key = (snapshot.index_version, id(listener), depth)
-        known = self._remembered.find(key)
-        if known is not None:
-            return known.taste.heard_again(snapshot), known.near
-        taste = Taste.read(snapshot, listener.history)
-        near = search(snapshot, taste, depth)
-        if remember and not taste.degraded:
-            # Without the embeddings: they take most of the space, and are gathered in no time.
-            self._remembered.put(key, _Remembered(listener, replace(taste, sounds=None), near))
-        return taste, near

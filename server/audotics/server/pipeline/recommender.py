@@ -1,7 +1,7 @@
 """The pipeline: a snapshot, a listener and a query go in; candidates, filter, scoring and re-ranking make the answer.
 
-A request that is alone runs from end to end in one hop to the executor, and without any when what is near to its
-listener is remembered. When others are under way, its rows are scored together with theirs in the row batcher.
+A request whose shortlist is remembered is answered at once. Any other runs from end to end in one hop to the executor
+when it is alone; when others are under way, its rows are scored together with theirs in the row batcher.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from audotics.server.errors import DeadlineError
 from audotics.server.pipeline.answer import present
 from audotics.server.pipeline.candidates import ContextOrders, best_matches, choose_candidates
 from audotics.server.pipeline.filters import NO_FILTER, FilterMasks
-from audotics.server.pipeline.neighbourhood import Neighbourhoods, SearchDepth
+from audotics.server.pipeline.neighbourhood import SearchDepth, search
 from audotics.server.pipeline.options import PipelineOptions
-from audotics.server.pipeline.relevance import Relevance
 from audotics.server.pipeline.reranking import select, utility
 from audotics.server.pipeline.scoring import NeuralScoring, ScoredRows, ScoringJob, needs_models
+from audotics.server.pipeline.shortlist import Shortlist, Shortlists
 from audotics.server.pipeline.similarity import find_similar
 from audotics.server.pipeline.slate import Slate
 from audotics.server.pipeline.taste import Taste
@@ -46,9 +46,6 @@ from audotics.server.types import (
 _LARGE_SLATE: Final = 1000
 """From so many rows on, finishing a list takes long enough to be kept off the event loop."""
 
-_SHORT_LIST: Final = 50
-_NO_CONTEXT: Final = Context()
-
 
 class Recommender:
     """Answers `Recommend`, `RankTracks` and `SimilarTracks` on a snapshot. Use it as an async context manager."""
@@ -58,7 +55,7 @@ class Recommender:
         self._options = PipelineOptions() if options is None else options
         self._masks = FilterMasks()
         self._orders = ContextOrders()
-        self._neighbourhoods = Neighbourhoods()
+        self._shortlists = Shortlists()
         self._scoring = NeuralScoring()
         self._batcher: RowBatcher[ScoringJob, ScoredRows] = RowBatcher(
             self._scoring, executor=executor, limits=self._options.batching
@@ -81,10 +78,13 @@ class Recommender:
 
         `degraded` is what the caller left out already. Raises DeadlineError, OverloadedError, or InvalidRequestError.
         """
-        search = partial(self._search, snapshot, listener, query)
-        finish = partial(self._list, snapshot, query, degraded)
-        short = self._is_short(snapshot, listener, query)
-        return await self._answer(snapshot, query.deadline, search, finish, short=short)
+        _check_deadline(query.deadline)
+        known = self._shortlists.find(snapshot, listener, query)
+        if known is not None and len(known.rows) < _LARGE_SLATE:
+            return self._list(snapshot, query, degraded, known)
+        candidates = partial(self._candidates, snapshot, listener, query)
+        finish = partial(self._finish, snapshot, listener, query, degraded)
+        return await self._answer(snapshot, query.deadline, candidates, finish)
 
     async def rank(
         self,
@@ -112,23 +112,19 @@ class Recommender:
         self,
         snapshot: Snapshot,
         deadline: float | None,
-        search: Callable[[], Slate],
+        gather: Callable[[], Slate],
         finish: Callable[[Slate, ScoredRows], Recommendation],
-        *,
-        short: bool = False,
     ) -> Recommendation:
         _check_deadline(deadline)
         loop = asyncio.get_running_loop()
         latest = None if deadline is None else deadline - self._options.deadline_reserve_s
         self._under_way += 1
         try:
-            if self._under_way == 1 and short:
-                return self._answer_alone(snapshot, deadline, latest, search, finish)
             if self._under_way == 1:
                 return await loop.run_in_executor(
-                    self._executor, self._answer_alone, snapshot, deadline, latest, search, finish
+                    self._executor, self._answer_alone, snapshot, deadline, latest, gather, finish
                 )
-            slate = await loop.run_in_executor(self._executor, search)
+            slate = await loop.run_in_executor(self._executor, gather)
             scored = await self._score(snapshot, slate, latest=latest)
             _check_deadline(deadline)
             if len(slate.rows) < _LARGE_SLATE:
@@ -137,22 +133,15 @@ class Recommender:
         finally:
             self._under_way -= 1
 
-    def _is_short(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> bool:
-        """Whether a list takes about as long as the way to another thread and back: all that is left is to score it."""
-        if query.limit > _SHORT_LIST or query.filter != NO_FILTER or query.context != _NO_CONTEXT:
-            return False
-        depth = SearchDepth.of(self._options, limit=query.limit, passing_share=1.0, n_seen=len(listener.seen))
-        return self._neighbourhoods.remembers(snapshot, listener, depth)
-
     def _answer_alone(
         self,
         snapshot: Snapshot,
         deadline: float | None,
         latest: float | None,
-        search: Callable[[], Slate],
+        gather: Callable[[], Slate],
         finish: Callable[[Slate, ScoredRows], Recommendation],
     ) -> Recommendation:
-        slate = search()
+        slate = gather()
         if not needs_models(snapshot, slate):
             scored = ScoredRows.without_models(slate)
         elif latest is None or time.monotonic() < latest:
@@ -170,7 +159,7 @@ class Recommender:
         except DeadlineError:
             return ScoredRows.too_late(snapshot, slate)
 
-    def _search(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> Slate:
+    def _candidates(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> Slate:
         catalog = snapshot.catalog
         passing = self._masks.mask(catalog, query.filter)
         allowed = passing.copy()
@@ -187,10 +176,10 @@ class Recommender:
             rows = best_matches(snapshot, taste, np.flatnonzero(allowed), limit=most)
             return Slate.measure(snapshot, taste, query.context, rows=rows)
         depth = SearchDepth.of(self._options, limit=query.limit, passing_share=passing_share, n_seen=len(listener.seen))
-        taste, near = self._neighbourhoods.of(snapshot, listener, depth, remember=query.subject.kind == "user")
+        taste = Taste.read(snapshot, listener.history)
         rows = choose_candidates(
             snapshot,
-            near,
+            search(snapshot, taste, depth),
             query.context,
             allowed=allowed,
             limit=query.limit,
@@ -199,29 +188,36 @@ class Recommender:
         )
         return Slate.measure(snapshot, taste, query.context, rows=rows)
 
-    def _list(
+    def _finish(
         self,
         snapshot: Snapshot,
+        listener: Listener,
         query: RecommendQuery,
         degraded: Sequence[Degradation],
         slate: Slate,
         scored: ScoredRows,
     ) -> Recommendation:
-        catalog, options = snapshot.catalog, self._options
-        relevance = Relevance.of(scored)
+        shortlist = Shortlist.of(slate, scored)
+        self._shortlists.put(snapshot, listener, query, shortlist)
+        return self._list(snapshot, query, degraded, shortlist)
+
+    def _list(
+        self, snapshot: Snapshot, query: RecommendQuery, degraded: Sequence[Degradation], shortlist: Shortlist
+    ) -> Recommendation:
+        catalog, options, rows = snapshot.catalog, self._options, shortlist.rows
         places = select(
-            utility(relevance.score, slate.rows, signals=catalog.signals, objectives=query.objectives),
-            embeddings=slate.embeddings,
-            artists=catalog.artist_codes.take(slate.rows),
+            utility(shortlist.relevance.score, rows, signals=catalog.signals, objectives=query.objectives),
+            embed=partial(shortlist.embeddings, snapshot),
+            artists=catalog.artist_codes.take(rows),
             limit=query.limit,
             diversity=options.default_diversity if query.diversity is None else query.diversity,
             artist_cap=options.artist_cap,
         )
-        left_out = [*degraded, *slate.taste.degraded, *scored.degraded]
+        left_out = [*degraded, *shortlist.degraded]
         if len(places) < query.limit:
             detail = f"{len(places)} of {query.limit}: no more tracks pass the filter and the exclusions"
             left_out.append(Degradation("candidates", DegradationReason.FEW_MATCHES, detail))
-        return present(snapshot, slate, relevance, places, query, degraded=left_out)
+        return present(snapshot, shortlist, places, query, degraded=left_out)
 
 
 def _given(snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], context: Context) -> Slate:
@@ -231,10 +227,9 @@ def _given(snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], cont
 def _ranking(
     snapshot: Snapshot, query: RankQuery, degraded: Sequence[Degradation], slate: Slate, scored: ScoredRows
 ) -> Recommendation:
-    relevance = Relevance.of(scored)
-    places = np.argsort(-relevance.score, kind="stable")
-    left_out = (*degraded, *slate.taste.degraded, *scored.degraded)
-    return present(snapshot, slate, relevance, places, query, degraded=left_out)
+    shortlist = Shortlist.of(slate, scored)
+    places = np.argsort(-shortlist.relevance.score, kind="stable")
+    return present(snapshot, shortlist, places, query, degraded=(*degraded, *shortlist.degraded))
 
 
 def _check_deadline(deadline: float | None) -> None:

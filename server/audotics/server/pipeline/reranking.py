@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audotics.server.repository.signals import Signals
 from audotics.server.types import Objectives
+
+Embed: TypeAlias = Callable[[NDArray[np.int64]], NDArray[np.float32] | None]
+"""Content embeddings float32 (k, d) of the rows at places (k,), None where there is no content model."""
 
 _POOL_PER_PLACE: Final = 3
 _SMALLEST_POOL: Final = 50
@@ -39,7 +43,7 @@ def utility(
 def select(
     values: NDArray[np.float32],
     *,
-    embeddings: NDArray[np.float32] | None,
+    embed: Embed,
     artists: NDArray[np.int32],
     limit: int,
     diversity: float,
@@ -48,16 +52,16 @@ def select(
     """Positions of the list's tracks in order, min(limit, n) of them.
 
     Maximal marginal relevance (Carbonell and Goldstein, 1998) over the best of `values` (n,), scaled to 0..1, with the
-    cosine of `embeddings` (n, d); without those, tracks of one artist count as the same. At most `artist_cap` tracks of
-    an artist, by `artists` (n,), -1 for unknown, are in the list unless it would be too short: then the best of the
-    others come after them.
+    cosine of what `embed` returns; without embeddings, tracks of one artist count as the same. At most `artist_cap`
+    tracks of an artist, by `artists` (n,), -1 for unknown, are in the list unless it would be too short: then the best
+    of the others come after them.
     """
     order = np.argsort(-values, kind="stable")
     capped = _rank_within_artist(artists[order]) < artist_cap
     eligible = order[capped]
     pool = eligible[: max(_SMALLEST_POOL, _POOL_PER_PLACE * limit)]
     if diversity > 0:
-        chosen = _marginal(values[pool], _similarity(pool, embeddings, artists), limit=limit, diversity=diversity)
+        chosen = _marginal(values[pool], _similarity(embed(pool), artists[pool]), limit=limit, diversity=diversity)
         pool = pool[chosen]
     if len(pool) < limit:
         pool = np.concatenate([pool, order[~capped]])
@@ -80,15 +84,11 @@ def _marginal(
     return chosen
 
 
-def _similarity(
-    pool: NDArray[np.int64], embeddings: NDArray[np.float32] | None, artists: NDArray[np.int32]
-) -> NDArray[np.float32]:
+def _similarity(embeddings: NDArray[np.float32] | None, artists: NDArray[np.int32]) -> NDArray[np.float32]:
     if embeddings is not None:
-        vectors = embeddings.take(pool, axis=0)
-        cosines: NDArray[np.float32] = vectors @ vectors.T
+        cosines: NDArray[np.float32] = embeddings @ embeddings.T
         return cosines
-    of_pool = artists[pool]
-    return np.asarray((of_pool[:, None] == of_pool) & (of_pool >= 0), np.float32)
+    return np.asarray((artists[:, None] == artists) & (artists >= 0), np.float32)
 
 
 def _rank_within_artist(artists: NDArray[np.int32]) -> NDArray[np.int64]:
