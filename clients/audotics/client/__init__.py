@@ -36,6 +36,8 @@ from audotics.client.errors import (
     UnknownError,
 )
 from audotics.client.results import (
+    Classification,
+    ClassifiedTrack,
     Contribution,
     Degradation,
     DegradationReason,
@@ -63,6 +65,8 @@ __all__ = [
     "AudioFeatures",
     "AudoticsError",
     "CallCancelledError",
+    "Classification",
+    "ClassifiedTrack",
     "Contribution",
     "DeadlineExceededError",
     "Degradation",

@@ -69,6 +69,7 @@ class AsyncRecommenderClient:
     recommend = _awaitable(calls.recommend)
     similar_tracks = _awaitable(calls.similar_tracks)
     rank_tracks = _awaitable(calls.rank_tracks)
+    classify_tracks = _awaitable(calls.classify_tracks)
     record_feedback = _awaitable(calls.record_feedback)
     upsert_tracks = _awaitable(calls.upsert_tracks)
     get_tracks = _awaitable(calls.get_tracks)

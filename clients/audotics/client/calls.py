@@ -19,6 +19,7 @@ from audotics.client import codec
 from audotics.client.arguments import FeedbackEvent, Mood, Objectives, Track, TrackFilter
 from audotics.client.errors import InternalError
 from audotics.client.results import (
+    Classification,
     DeleteResult,
     FeedbackResult,
     ModelInfo,
@@ -159,6 +160,26 @@ def rank_tracks(
     )
     return _call(
         "RecommenderService/RankTracks", request, recommender.RankTracksResponse, codec.decode_ranking, timeout_s
+    )
+
+
+def classify_tracks(
+    track_ids: Iterable[str] = (), *, tracks: Iterable[Track] = (), timeout_s: float | None = None
+) -> Call[Classification]:
+    """The moods and genres that the trained classifiers find in tracks, each with its probability.
+
+    `track_ids` are tracks of the catalogue, `tracks` need not be in it: their audio features are classified. Give 1 to
+    1,000 in all; the answer has them in this order.
+    """
+    request = recommender.ClassifyTracksRequest(
+        track_ids=codec.strings("track_ids", track_ids), tracks=[codec.encode_track(track) for track in tracks]
+    )
+    return _call(
+        "RecommenderService/ClassifyTracks",
+        request,
+        recommender.ClassifyTracksResponse,
+        codec.decode_classification,
+        timeout_s,
     )
 
 

@@ -154,6 +154,21 @@ def decode_tracks(message: catalog_service_pb2.GetTracksResponse) -> tuple[argum
     return tuple(decode_track(track) for track in message.tracks)
 
 
+def decode_classification(message: recommender_service_pb2.ClassifyTracksResponse) -> results.Classification:
+    return results.Classification(
+        tracks=tuple(
+            results.ClassifiedTrack(
+                track.track_id,
+                moods={item.name: item.probability for item in track.moods},
+                genres={item.name: item.probability for item in track.genres},
+            )
+            for track in message.tracks
+        ),
+        model_versions=_model_versions(message.model_versions),
+        degraded=_degraded(message.degraded),
+    )
+
+
 def decode_model(message: model_service_pb2.Model) -> results.ModelInfo:
     return results.ModelInfo(message.name, message.kind, tuple(_version(item) for item in message.versions))
 

@@ -125,6 +125,24 @@ class SimilarTracks:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassifiedTrack:
+    """Probabilities by mood and by genre, the most probable first; empty where the track lacks audio features."""
+
+    track_id: str
+    moods: dict[str, float]
+    genres: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The answer to `classify_tracks`, in the order of the request."""
+
+    tracks: tuple[ClassifiedTrack, ...]
+    model_versions: tuple[ModelVersion, ...]
+    degraded: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackResult:
     """What became of one event. With `REJECTED`, `reason` names the field and what to send instead."""
 

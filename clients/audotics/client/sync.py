@@ -68,6 +68,7 @@ class RecommenderClient:
     recommend = _blocking(calls.recommend)
     similar_tracks = _blocking(calls.similar_tracks)
     rank_tracks = _blocking(calls.rank_tracks)
+    classify_tracks = _blocking(calls.classify_tracks)
     record_feedback = _blocking(calls.record_feedback)
     upsert_tracks = _blocking(calls.upsert_tracks)
     get_tracks = _blocking(calls.get_tracks)

@@ -254,3 +254,39 @@ class RankTracksResponse(_message.Message):
     model_versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
     degraded: _containers.RepeatedCompositeFieldContainer[Degradation]
     def __init__(self, recommendation_id: _Optional[str] = ..., tracks: _Optional[_Iterable[_Union[RecommendedTrack, _Mapping]]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ...) -> None: ...
+
+class ClassifyTracksRequest(_message.Message):
+    __slots__ = ("track_ids", "tracks")
+    TRACK_IDS_FIELD_NUMBER: _ClassVar[int]
+    TRACKS_FIELD_NUMBER: _ClassVar[int]
+    track_ids: _containers.RepeatedScalarFieldContainer[str]
+    tracks: _containers.RepeatedCompositeFieldContainer[_track_pb2.Track]
+    def __init__(self, track_ids: _Optional[_Iterable[str]] = ..., tracks: _Optional[_Iterable[_Union[_track_pb2.Track, _Mapping]]] = ...) -> None: ...
+
+class ClassifyTracksResponse(_message.Message):
+    __slots__ = ("tracks", "model_versions", "degraded")
+    TRACKS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    tracks: _containers.RepeatedCompositeFieldContainer[ClassifiedTrack]
+    model_versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
+    degraded: _containers.RepeatedCompositeFieldContainer[Degradation]
+    def __init__(self, tracks: _Optional[_Iterable[_Union[ClassifiedTrack, _Mapping]]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ...) -> None: ...
+
+class ClassifiedTrack(_message.Message):
+    __slots__ = ("track_id", "moods", "genres")
+    TRACK_ID_FIELD_NUMBER: _ClassVar[int]
+    MOODS_FIELD_NUMBER: _ClassVar[int]
+    GENRES_FIELD_NUMBER: _ClassVar[int]
+    track_id: str
+    moods: _containers.RepeatedCompositeFieldContainer[ClassProbability]
+    genres: _containers.RepeatedCompositeFieldContainer[ClassProbability]
+    def __init__(self, track_id: _Optional[str] = ..., moods: _Optional[_Iterable[_Union[ClassProbability, _Mapping]]] = ..., genres: _Optional[_Iterable[_Union[ClassProbability, _Mapping]]] = ...) -> None: ...
+
+class ClassProbability(_message.Message):
+    __slots__ = ("name", "probability")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    probability: float
+    def __init__(self, name: _Optional[str] = ..., probability: _Optional[float] = ...) -> None: ...

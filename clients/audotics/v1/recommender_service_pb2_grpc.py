@@ -50,6 +50,11 @@ class RecommenderServiceStub(object):
                 request_serializer=audotics_dot_v1_dot_recommender__service__pb2.RankTracksRequest.SerializeToString,
                 response_deserializer=audotics_dot_v1_dot_recommender__service__pb2.RankTracksResponse.FromString,
                 _registered_method=True)
+        self.ClassifyTracks = channel.unary_unary(
+                '/audotics.v1.RecommenderService/ClassifyTracks',
+                request_serializer=audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksResponse.FromString,
+                _registered_method=True)
 
 
 class RecommenderServiceServicer(object):
@@ -77,6 +82,13 @@ class RecommenderServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ClassifyTracks(self, request, context):
+        """The moods and genres that the trained classifiers find in tracks, by their audio features.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommenderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +106,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.RankTracks,
                     request_deserializer=audotics_dot_v1_dot_recommender__service__pb2.RankTracksRequest.FromString,
                     response_serializer=audotics_dot_v1_dot_recommender__service__pb2.RankTracksResponse.SerializeToString,
+            ),
+            'ClassifyTracks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClassifyTracks,
+                    request_deserializer=audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +195,33 @@ class RecommenderService(object):
             '/audotics.v1.RecommenderService/RankTracks',
             audotics_dot_v1_dot_recommender__service__pb2.RankTracksRequest.SerializeToString,
             audotics_dot_v1_dot_recommender__service__pb2.RankTracksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClassifyTracks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.RecommenderService/ClassifyTracks',
+            audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksRequest.SerializeToString,
+            audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,6 +18,7 @@ from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.registry import Registry
 from audotics.server.services.catalog import CatalogService
+from audotics.server.services.classify import ClassifyService
 from audotics.server.services.feedback import FeedbackService
 from audotics.server.services.listeners import Listeners
 from audotics.server.services.models import ModelService
@@ -92,6 +93,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 recommend=RecommendService(registry=registry, listeners=listeners, recommender=recommender),
                 rank=RankService(registry=registry, listeners=listeners, recommender=recommender),
                 similar=SimilarService(registry=registry, recommender=recommender),
+                classify=ClassifyService(registry=registry, executor=serving),
             ),
             feedback=FeedbackServicer(
                 feedback=FeedbackService(
@@ -113,7 +115,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             host=settings.host,
             port=server.port,
             track_count=snapshot.catalog.live_count,
-            models=snapshot.model_versions,
+            models=(*snapshot.model_versions, *((kind, part.version) for kind, part in snapshot.classifiers.items())),
             refused=tuple(f"{part.part}: {part.detail}" for part in snapshot.degraded),
         )
 

@@ -205,6 +205,32 @@ class Similarity:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassifyQuery:
+    """A validated `ClassifyTracks` request: tracks of the catalogue, and tracks that need not be in it."""
+
+    track_ids: tuple[str, ...] = ()
+    tracks: tuple[TrackRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifiedTrack:
+    """Pairs of a class and its probability, the most probable first; empty where the track lacks audio features."""
+
+    track_id: str
+    moods: tuple[tuple[str, float], ...]
+    genres: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The answer to `ClassifyTracks`."""
+
+    tracks: tuple[ClassifiedTrack, ...]
+    model_versions: tuple[tuple[str, int], ...]
+    degraded: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A validated feedback event. `type` is a name of `audotics.features.history`, `occurred_at` UTC seconds."""
 

@@ -14,15 +14,20 @@ from audotics.features.content import ContentEncoder
 from audotics.features.hybrid import COMPONENTS
 from audotics.server.errors import RefusedModelError
 from audotics.server.repository.catalog import Catalog
+from audotics.server.repository.classifier import ClassifierPart
 from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart
 from audotics.server.repository.rows import RowMap
 from audotics.server.retrieval.vectors import INDEX_FILE, VECTORS_FILE, VectorIndex
 from audotics.server.runtime.onnx import InferenceError, OnnxModel
 
 CATALOG: Final = "catalog"
-MODEL_KINDS: Final = ("collaborative", "content", "ncf", "hybrid")
+RANKING_KINDS: Final = ("collaborative", "content", "ncf", "hybrid")
+"""What makes lists; one that is missing stands in every list's `degraded`."""
 
-Part = CollaborativePart | ContentPart | NcfPart | HybridPart
+CLASSIFIER_KINDS: Final = ("mood", "genre")
+MODEL_KINDS: Final = (*RANKING_KINDS, *CLASSIFIER_KINDS)
+
+Part = CollaborativePart | ContentPart | NcfPart | HybridPart | ClassifierPart
 
 _MODEL_FILE: Final = "model.onnx"
 _WARMUP_FILE: Final = "warmup.npz"
@@ -31,18 +36,21 @@ _FILES: Final[dict[str, tuple[str, ...]]] = {
     "content": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE, INDEX_FILE, VECTORS_FILE),
     "ncf": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE),
     "hybrid": (_MODEL_FILE, _WARMUP_FILE),
+    **dict.fromkeys(CLASSIFIER_KINDS, (_MODEL_FILE, _WARMUP_FILE)),
 }
 _INPUTS: Final[dict[str, dict[str, str]]] = {
     "collaborative": {"history": "int64"},
     "content": {"audio": "float32", "tags": "float32", "artist": "int64"},
     "ncf": {"history": "int64", "user_index": "int64", "track": "int64"},
     "hybrid": {"components": "float32", "available": "float32", "context": "float32"},
+    **{kind: {"features": "float32"} for kind in CLASSIFIER_KINDS},
 }
 _OUTPUTS: Final[dict[str, tuple[str, ...]]] = {
     "collaborative": ("user_vector",),
     "content": ("embedding",),
     "ncf": ("logit",),
     "hybrid": ("weights", "score", "confidence"),
+    **dict.fromkeys(CLASSIFIER_KINDS, ("probabilities",)),
 }
 
 
@@ -92,7 +100,7 @@ def load_model(bundle: Bundle, *, threads: int) -> LoadedModel:
     missing = set(_OUTPUTS[kind]) - {spec.name for spec in model.outputs}
     if missing:
         raise RefusedModelError(f"{bundle}: it has no output {', '.join(sorted(missing))}; export it again")
-    _warm_up(bundle, model, width=len(COMPONENTS) if index is None else index.dimension)
+    _warm_up(bundle, model, width=_width(bundle, index))
     return LoadedModel(bundle, model, index)
 
 
@@ -102,6 +110,8 @@ def link(loaded: LoadedModel, catalog: Catalog) -> Part:
     kind, version = bundle.manifest.kind, bundle.manifest.version
     if kind == "hybrid":
         return HybridPart(version, model)
+    if kind in CLASSIFIER_KINDS:
+        return ClassifierPart.of(bundle, model)
     rows = _row_map(bundle, catalog)
     if index is None:
         return NcfPart(version, model, rows).with_catalog(catalog)
@@ -113,6 +123,13 @@ def link(loaded: LoadedModel, catalog: Catalog) -> Part:
         return CollaborativePart(version, model, index, rows).with_catalog(catalog)
     part = ContentPart(version, model, index, rows, _content_encoder(bundle, model))
     return part.with_catalog(catalog, part.lacking(catalog))
+
+
+def _width(bundle: Bundle, index: VectorIndex | None) -> int:
+    """Columns of the outputs that are matrices."""
+    if bundle.manifest.kind in CLASSIFIER_KINDS:
+        return len(bundle.manifest.preprocessing.get("classes", ()))
+    return len(COMPONENTS) if index is None else index.dimension
 
 
 def _row_map(bundle: Bundle, catalog: Catalog) -> RowMap:

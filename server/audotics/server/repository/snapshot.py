@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audotics.server.repository.catalog import Catalog
-from audotics.server.repository.loading import MODEL_KINDS, Part
+from audotics.server.repository.classifier import ClassifierPart
+from audotics.server.repository.loading import CLASSIFIER_KINDS, RANKING_KINDS, Part
 from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart
 from audotics.server.types import Degradation, DegradationReason
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """The catalogue and the models in service. A model that is None stands in `degraded` with the reason."""
+    """The catalogue and the models in service. A ranking model that is None stands in `degraded` with the reason.
+
+    `model_versions` are those of the ranking models; `classifiers` are by kind, and `unclassified` says which are
+    missing, and why.
+    """
 
     catalog: Catalog
     collaborative: CollaborativePart | None
@@ -23,12 +28,23 @@ class Snapshot:
     model_versions: tuple[tuple[str, int], ...]
     index_version: str
     degraded: tuple[Degradation, ...]
+    classifiers: Mapping[str, ClassifierPart]
+    unclassified: tuple[Degradation, ...]
 
     @classmethod
     def assemble(cls, catalog: Catalog, parts: Mapping[str, Part], *, absent: Mapping[str, str]) -> Snapshot:
         """`parts` by kind; `absent` says why a kind is missing."""
         collaborative, content = parts.get("collaborative"), parts.get("content")
         ncf, hybrid = parts.get("ncf"), parts.get("hybrid")
+        classifiers = {kind: part for kind, part in parts.items() if isinstance(part, ClassifierPart)}
+
+        def missing(kinds: Sequence[str]) -> tuple[Degradation, ...]:
+            return tuple(
+                Degradation(kind, DegradationReason.UNAVAILABLE, absent.get(kind, "not in the repository"))
+                for kind in kinds
+                if kind not in parts
+            )
+
         indexes = [f"{kind}/{parts[kind].version}" for kind in ("collaborative", "content") if kind in parts]
         return cls(
             catalog=catalog,
@@ -36,11 +52,9 @@ class Snapshot:
             content=content if isinstance(content, ContentPart) else None,
             ncf=ncf if isinstance(ncf, NcfPart) else None,
             hybrid=hybrid if isinstance(hybrid, HybridPart) else None,
-            model_versions=tuple((kind, parts[kind].version) for kind in sorted(parts)),
+            model_versions=tuple((kind, parts[kind].version) for kind in sorted(parts) if kind in RANKING_KINDS),
             index_version="+".join([f"catalog/{catalog.version}", *indexes, f"changes/{catalog.generation}"]),
-            degraded=tuple(
-                Degradation(kind, DegradationReason.UNAVAILABLE, absent.get(kind, "not in the repository"))
-                for kind in MODEL_KINDS
-                if kind not in parts
-            ),
+            degraded=missing(RANKING_KINDS),
+            classifiers=classifiers,
+            unclassified=missing(CLASSIFIER_KINDS),
         )

@@ -103,9 +103,9 @@ def encode_recommendation(answer: Recommendation) -> pb.RecommendResponse:
     return pb.RecommendResponse(
         recommendation_id=answer.recommendation_id,
         tracks=[_encode_ranked(track) for track in answer.tracks],
-        model_versions=_encode_versions(answer.model_versions),
+        model_versions=encode_versions(answer.model_versions),
         index_version=answer.index_version,
-        degraded=_encode_degraded(answer.degraded),
+        degraded=encode_degraded(answer.degraded),
     )
 
 
@@ -113,8 +113,8 @@ def encode_ranking(answer: Recommendation) -> pb.RankTracksResponse:
     return pb.RankTracksResponse(
         recommendation_id=answer.recommendation_id,
         tracks=[_encode_ranked(track) for track in answer.tracks],
-        model_versions=_encode_versions(answer.model_versions),
-        degraded=_encode_degraded(answer.degraded),
+        model_versions=encode_versions(answer.model_versions),
+        degraded=encode_degraded(answer.degraded),
     )
 
 
@@ -126,9 +126,9 @@ def encode_similarity(answer: Similarity) -> pb.SimilarTracksResponse:
             )
             for track in answer.tracks
         ],
-        model_versions=_encode_versions(answer.model_versions),
+        model_versions=encode_versions(answer.model_versions),
         index_version=answer.index_version,
-        degraded=_encode_degraded(answer.degraded),
+        degraded=encode_degraded(answer.degraded),
     )
 
 
@@ -149,11 +149,11 @@ def _encode_ranked(track: RankedTrack) -> pb.RecommendedTrack:
     return message
 
 
-def _encode_versions(versions: Sequence[tuple[str, int]]) -> list[pb.ModelVersion]:
+def encode_versions(versions: Sequence[tuple[str, int]]) -> list[pb.ModelVersion]:
     return [pb.ModelVersion(model=model, version=version) for model, version in versions]
 
 
-def _encode_degraded(degraded: Sequence[Degradation]) -> list[pb.Degradation]:
+def encode_degraded(degraded: Sequence[Degradation]) -> list[pb.Degradation]:
     return [
         pb.Degradation(
             part=part.part,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import grpc
 
+from audotics.server.services.classify import ClassifyService
 from audotics.server.services.rank import RankService
 from audotics.server.services.recommend import RecommendService
 from audotics.server.services.similar import SimilarService
+from audotics.server.transport.codec.classification import decode_classify, encode_classification
 from audotics.server.transport.codec.recommendations import (
     decode_rank,
     decode_recommend,
@@ -23,10 +25,13 @@ from audotics.v1 import recommender_service_pb2_grpc as pb_grpc
 class RecommenderServicer(pb_grpc.RecommenderServiceServicer):
     """Errors are those of the services; the interceptor gives them their status."""
 
-    def __init__(self, *, recommend: RecommendService, rank: RankService, similar: SimilarService) -> None:
+    def __init__(
+        self, *, recommend: RecommendService, rank: RankService, similar: SimilarService, classify: ClassifyService
+    ) -> None:
         self._recommend = recommend
         self._rank = rank
         self._similar = similar
+        self._classify = classify
 
     async def Recommend(  # noqa: N802
         self, request: pb.RecommendRequest, context: grpc.aio.ServicerContext
@@ -48,3 +53,10 @@ class RecommenderServicer(pb_grpc.RecommenderServiceServicer):
         query = decode_similar(request, deadline=deadline_of(context))
         answer = await self._similar.similar(query)
         return encode_similarity(answer)
+
+    async def ClassifyTracks(  # noqa: N802
+        self, request: pb.ClassifyTracksRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ClassifyTracksResponse:
+        query = decode_classify(request)
+        answer = await self._classify.classify(query)
+        return encode_classification(answer)

@@ -1,0 +1,54 @@
+"""A classifier in service: audio features of tracks go in, a probability for each class comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.bundle.store import Bundle
+from audotics.features.audio import AUDIO_FEATURES
+from audotics.server.errors import RefusedModelError
+from audotics.server.runtime.onnx import OnnxModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassifierPart:
+    """Classes from audio features. `columns` int64 (f,) are those of an audio matrix that the model takes, in order."""
+
+    version: int
+    model: OnnxModel
+    columns: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, bundle: Bundle, model: OnnxModel) -> ClassifierPart:
+        """Raises RefusedModelError for a model of other features than those that tracks have."""
+        preprocessing = bundle.manifest.preprocessing
+        try:
+            names, classes = list(preprocessing["features"]), tuple(str(name) for name in preprocessing["classes"])
+        except (KeyError, TypeError) as error:
+            raise RefusedModelError(
+                f"{bundle}: its manifest does not name its 'features' and 'classes'; export it again"
+            ) from error
+        unknown = [name for name in names if name not in AUDIO_FEATURES]
+        if unknown:
+            raise RefusedModelError(
+                f"{bundle}: it needs the feature {unknown[0]!r}, which tracks do not have; train one on "
+                f"{', '.join(AUDIO_FEATURES)}"
+            )
+        columns = np.asarray([AUDIO_FEATURES.index(name) for name in names], np.int64)
+        return cls(bundle.manifest.version, model, columns, classes)
+
+    def probabilities(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (n, classes) for audio features (n, 11); NaN for a track that lacks one of those the model takes.
+
+        Raises InferenceError.
+        """
+        features = audio[:, self.columns]
+        known = ~np.isnan(features).any(axis=1)
+        result = np.full((len(audio), len(self.classes)), np.nan, np.float32)
+        if known.any():
+            result[known] = self.model.run({"features": features[known]}, ["probabilities"])[0]
+        return result
