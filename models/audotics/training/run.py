@@ -1,4 +1,4 @@
-"""A run: the folder in which one data set, its split, and the models trained on it live together.
+"""A listening run: the folder in which histories, their split, and the models of taste trained on them live together.
 
 run.json                    what was read, the options, and a record of each trained kind
 data/                       the whole catalogue and all histories, as the exported catalogue has them
@@ -9,12 +9,9 @@ data/split.npz              which tracks and listeners the models are trained on
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import ClassVar, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,13 +22,8 @@ from audotics.data.dataset import DataError, Dataset, Interactions
 from audotics.data.splits import k_core, leave_one_out
 from audotics.evaluation.ranking import Holdout
 from audotics.features.tracks import TrackColumns
-
-RECORD_KEYS = frozenset({"audotics", "dataset", "fingerprint", "report", "options", "counts", "kinds"})
-"""What run.json holds."""
-
-
-class RunError(Exception):
-    """A run cannot be used as asked. The message names the folder, the reason, and what to do."""
+from audotics.training.folder import RunError as RunError
+from audotics.training.folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +51,10 @@ class Split:
     test: Holdout
 
 
-class Run:
-    """An open run folder."""
+class Run(RunFolder):
+    """An open listening run."""
 
-    def __init__(self, path: Path, record: dict[str, Any]) -> None:
-        self.path = path
-        self._record = record
+    task: ClassVar[str] = "listening"
 
     @classmethod
     def create(cls, path: Path, dataset: Dataset, options: RunOptions) -> Run:
@@ -78,58 +68,37 @@ class Run:
                 "validation and a training part need; lower --k-core or bring more data"
             )
         row_of = {track_id: row for row, track_id in enumerate(dataset.tracks.ids)}
-        partial = path.with_name(path.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        (partial / "data").mkdir(parents=True)
-        write_tracks(partial / "data", dataset.with_interactions(dataset.interactions).tracks)
-        offsets = dataset.interactions.offsets(dataset.n_users)
-        write_histories(partial / "data", Histories(dataset.user_ids, offsets, dataset.interactions.tracks))
-        np.savez(
-            partial / "data" / "split.npz",
-            rows=np.asarray([row_of[track_id] for track_id in core.tracks.ids], np.int64),
-            n_users=np.int64(core.n_users),
-            training=_pairs(test.train),
-            fitting=_pairs(validation.train),
-            test=np.stack([test.test_users, test.test_tracks]),
-            validation=np.stack([validation.test_users, validation.test_tracks]),
-        )
-        run = cls(
-            partial,
-            {
-                "audotics": version("audotics"),
-                "dataset": dataset.name,
-                "fingerprint": fingerprint(dataset),
-                "report": dataset.report.to_json(),
-                "options": {"seed": options.seed, "k_core": options.k_core, "split": options.split},
-                "counts": {
-                    "tracks": dataset.n_tracks,
-                    "listeners": dataset.n_users,
-                    "interactions": len(dataset.interactions),
-                    "core_tracks": core.n_tracks,
-                    "core_listeners": core.n_users,
-                    "core_interactions": len(core.interactions),
-                    "test_listeners": len(test.test_users),
-                },
-                "kinds": {},
-            },
-        )
-        run._write()
-        partial.rename(path)
-        run.path = path
-        return run
 
-    @classmethod
-    def open(cls, path: Path) -> Run:
-        """Open a run folder. Raises RunError when it is none."""
-        try:
-            record = json.loads((path / "run.json").read_text("utf-8"))
-            if not isinstance(record, dict) or not record.keys() >= RECORD_KEYS:
-                raise ValueError("run.json lacks what a run records")
-        except (OSError, ValueError) as error:
-            raise RunError(
-                f"{path}: is not a run ({error}); make one with `audotics train all --data DATA --output {path}`"
-            ) from error
-        return cls(path, record)
+        def write_data(folder: Path) -> None:
+            write_tracks(folder, dataset.with_interactions(dataset.interactions).tracks)
+            offsets = dataset.interactions.offsets(dataset.n_users)
+            write_histories(folder, Histories(dataset.user_ids, offsets, dataset.interactions.tracks))
+            np.savez(
+                folder / "split.npz",
+                rows=np.asarray([row_of[track_id] for track_id in core.tracks.ids], np.int64),
+                n_users=np.int64(core.n_users),
+                training=_pairs(test.train),
+                fitting=_pairs(validation.train),
+                test=np.stack([test.test_users, test.test_tracks]),
+                validation=np.stack([validation.test_users, validation.test_tracks]),
+            )
+
+        record = {
+            "dataset": dataset.name,
+            "fingerprint": fingerprint(dataset),
+            "report": dataset.report.to_json(),
+            "options": asdict(options),
+            "counts": {
+                "tracks": dataset.n_tracks,
+                "listeners": dataset.n_users,
+                "interactions": len(dataset.interactions),
+                "core_tracks": core.n_tracks,
+                "core_listeners": core.n_users,
+                "core_interactions": len(core.interactions),
+                "test_listeners": len(test.test_users),
+            },
+        }
+        return cls.write(path, record, write_data)
 
     @classmethod
     def create_or_open(cls, path: Path, dataset: Dataset, options: RunOptions) -> Run:
@@ -137,54 +106,8 @@ class Run:
 
         Raises RunError when something else lives there.
         """
-        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-            return cls.create(path, dataset, options)
-        run = cls.open(path)
-        wanted = {"seed": options.seed, "k_core": options.k_core, "split": options.split}
-        if run._record["fingerprint"] != fingerprint(dataset) or run.options != wanted:
-            raise RunError(
-                f"{path}: holds a run of {run.name} with {run.options}, not of {dataset.name} with {wanted}; "
-                "choose another --output, or remove the folder"
-            )
-        return run
-
-    @property
-    def name(self) -> str:
-        return str(self._record["dataset"])
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self._record["options"])
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return dict(self._record["counts"])
-
-    @property
-    def training_data(self) -> dict[str, Any]:
-        """What the models were trained on, for manifests."""
-        kept = ("dataset", "fingerprint", "report", "options", "counts")
-        return {name: self._record[name] for name in kept}
-
-    @property
-    def kinds(self) -> dict[str, dict[str, Any]]:
-        """Records of the trained kinds: {"ncf": {"options": …, "metrics": …, "seconds": …, …}, …}."""
-        return dict(self._record["kinds"])
-
-    def folder(self, kind: str) -> Path:
-        folder = self.path / kind
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    def record(self, kind: str, value: dict[str, Any]) -> None:
-        """Note that `kind` is trained. What was noted of it before is gone."""
-        self._record["kinds"][kind] = value
-        self._write()
-
-    def record_metrics(self, kind: str, metrics: dict[str, float]) -> None:
-        """Note how well the trained `kind` did on the test tracks."""
-        self._record["kinds"][kind]["metrics"] = metrics
-        self._write()
+        found = cls.find(path, fingerprint=fingerprint(dataset), options=asdict(options), dataset=dataset.name)
+        return cls.create(path, dataset, options) if found is None else found
 
     def tracks(self) -> TrackColumns:
         """The whole catalogue, with plays counted on all interactions."""
@@ -215,11 +138,6 @@ class Run:
             Holdout([fitting[user] for user in validation[0]], validation[1]),
             Holdout([training[user] for user in test[0]], test[1]),
         )
-
-    def _write(self) -> None:
-        partial = self.path / "run.json.partial"
-        partial.write_text(json.dumps(self._record, indent=2) + "\n", "utf-8")
-        partial.replace(self.path / "run.json")
 
 
 def fingerprint(dataset: Dataset) -> str:
