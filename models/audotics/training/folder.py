@@ -1,4 +1,7 @@
-"""The folder of a run: one data set and the models trained on it, with the record of both in `run.json`.
+"""The folder of a run: one data set and the models trained on it.
+
+`run.json` records both; `evaluation.json` holds what was measured afterwards, apart, so that a build tool which follows
+files sees that an evaluation changes no model.
 
 What the data are decides the class: a listening run (`run.py`) trains recommenders, others train what suits labelled
 tracks or groups. `run.json` names it under "task".
@@ -11,9 +14,12 @@ import shutil
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
-RECORD_KEYS = frozenset({"audotics", "task", "dataset", "fingerprint", "report", "options", "counts", "kinds"})
+RECORD_FILE: Final = "run.json"
+EVALUATION_FILE: Final = "evaluation.json"
+
+RECORD_KEYS: Final = frozenset({"audotics", "task", "dataset", "fingerprint", "report", "options", "counts", "kinds"})
 """What run.json holds."""
 
 
@@ -87,8 +93,16 @@ class RunFolder:
 
     @property
     def kinds(self) -> dict[str, dict[str, Any]]:
-        """Records of the trained kinds: {"ncf": {"options": …, "metrics": …, "seconds": …, …}, …}."""
-        return dict(self._record["kinds"])
+        """Records of the trained kinds: {"ncf": {"options": …, "metrics": …, "seconds": …, …}, …}.
+
+        A kind has "metrics" once it was evaluated.
+        """
+        measured = self._measured()
+        kinds: dict[str, dict[str, Any]] = self._record["kinds"]
+        return {
+            kind: {**record, "metrics": measured[kind]} if kind in measured else dict(record)
+            for kind, record in kinds.items()
+        }
 
     def folder(self, kind: str) -> Path:
         folder = self.path / kind
@@ -96,25 +110,43 @@ class RunFolder:
         return folder
 
     def record(self, kind: str, value: dict[str, Any]) -> None:
-        """Note that `kind` is trained. What was noted of it before is gone."""
+        """Note that `kind` is trained. What was noted of it before, or measured, is gone."""
         self._record["kinds"][kind] = value
         self._write()
+        measured = self._measured()
+        if measured.pop(kind, None) is not None:
+            _write_json(self.path / EVALUATION_FILE, measured)
 
     def record_metrics(self, kind: str, metrics: dict[str, float]) -> None:
         """Note how well the trained `kind` did on the test part."""
-        self._record["kinds"][kind]["metrics"] = metrics
-        self._write()
+        _write_json(self.path / EVALUATION_FILE, {**self._measured(), kind: metrics})
+
+    def _measured(self) -> dict[str, dict[str, float]]:
+        try:
+            measured: dict[str, dict[str, float]] = json.loads((self.path / EVALUATION_FILE).read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{self.path / EVALUATION_FILE}: cannot be read ({error}); remove it and run `audotics evaluate "
+                f"{self.path}` again"
+            ) from error
+        return measured
 
     def _write(self) -> None:
-        partial = self.path / "run.json.partial"
-        partial.write_text(json.dumps(self._record, indent=2) + "\n", "utf-8")
-        partial.replace(self.path / "run.json")
+        _write_json(self.path / RECORD_FILE, self._record)
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
+    partial.replace(path)
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """`run.json` of a run folder. Raises RunError when it is none."""
     try:
-        record = json.loads((path / "run.json").read_text("utf-8"))
+        record = json.loads((path / RECORD_FILE).read_text("utf-8"))
         if not isinstance(record, dict) or not record.keys() >= RECORD_KEYS:
             raise ValueError("run.json lacks what a run records")
     except (OSError, ValueError) as error:

@@ -1,6 +1,7 @@
 """A listening run: the folder in which histories, their split, and the models of taste trained on them live together.
 
 run.json                    what was read, the options, and a record of each trained kind
+evaluation.json             how well each kind did on the test tracks
 data/                       the whole catalogue and all histories, as the exported catalogue has them
 data/split.npz              which tracks and listeners the models are trained on, and what is held out
 <kind>/                     model files, checkpoints/, and selection/ (the model without the validation tracks)
