@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +38,10 @@ class Fit:
     @property
     def best_score(self) -> float:
         return self.scores[self.best_epoch - 1] if self.scores else float("nan")
+
+    def to_json(self) -> dict[str, Any]:
+        """As the record of a kind has it."""
+        return {"best_epoch": self.best_epoch, "losses": self.losses, "scores": self.scores}
 
 
 def fit(
