@@ -31,6 +31,7 @@ manifests = st.builds(
     training_data=st.dictionaries(text, text | st.lists(st.integers()), max_size=3),
     metrics=numbers,
     parity=numbers,
+    precision=st.sampled_from(["float32", "float16", "int8"]),
     preprocessing=st.dictionaries(text, st.lists(text), max_size=3),
     tools=st.dictionaries(text, text, max_size=3),
     files=st.dictionaries(
@@ -44,6 +45,13 @@ manifests = st.builds(
 @given(manifest=manifests)
 def test_json_keeps_everything(manifest):
     assert Manifest.from_json(manifest.to_json(), where="ncf/1") == manifest
+
+
+def test_a_bundle_from_before_precision_was_noted_is_float32(manifest):
+    older = json.loads(manifest().to_json())
+    del older["precision"]
+
+    assert Manifest.from_json(json.dumps(older), where="ncf/1").precision == "float32"
 
 
 @given(garbage=st.text() | st.recursive(st.none() | st.integers() | text, st.lists).map(json.dumps))
@@ -63,6 +71,7 @@ def test_garbage_is_refused_and_never_crashes(garbage):
         ("metrics", [0.5], "'metrics' is not an object"),
         ("metrics", {"ndcg@10": "high"}, "'metrics' has a value that is not a number"),
         ("parity", {"max_abs_diff": None}, "'parity' has a value that is not a number"),
+        ("precision", 16, "'precision' is not text"),
         ("preprocessing", "none", "'preprocessing' is not an object"),
         ("files", ["model.onnx"], "'files' is not an object"),
         ("files", {"model.onnx": {"sha256": "0"}}, "size_bytes"),

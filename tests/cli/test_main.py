@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import pytest
 
-COMMANDS = ["demo", "train", "evaluate", "export", "serve", "recommend", "similar", "models"]
+COMMANDS = ["demo", "features", "data", "train", "evaluate", "export", "serve", "recommend", "similar", "models"]
 HEAVY = {"torch", "tensorflow", "keras", "onnxruntime", "faiss", "numpy", "scipy", "pyarrow", "sqlalchemy", "grpc"}
 
 
@@ -50,7 +50,7 @@ finally:
     assert loaded & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", ["recommend", "similar", "models"])
+@pytest.mark.parametrize("command", ["recommend", "similar", "models", "train", "features", "data"])
 def test_each_command_has_its_help(audotics, command):
     result = audotics(command, "--help")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audotics.data.dataset import DataError, Dataset, Interactions, LoadReport
-from audotics.data.splits import Split, cold_tracks, k_core, leave_one_out, temporal
+from audotics.data.splits import Split, cold_tracks, k_core, leave_one_out, temporal, unseen_listeners
 from audotics.features.tracks import TrackColumns
 
 N_USERS, N_TRACKS = 8, 10
@@ -96,6 +96,39 @@ def test_cold_tracks_never_occur_in_training(rows: list[tuple[int, int, int]], f
     assert len(set(split.test_tracks.tolist())) == max(1, round(fraction * played))
 
 
+@given(pairs, st.floats(0.05, 0.95), st.integers(0, 5), st.sampled_from(["random", "last"]))
+def test_unseen_listeners_are_halved_and_not_trained_on(
+    rows: list[tuple[int, int, int]], fraction: float, seed: int, how: Literal["random", "last"]
+) -> None:
+    dataset = dataset_of(rows)
+    counts = np.bincount(dataset.interactions.users, minlength=N_USERS)
+    if counts.max() < 2:
+        with pytest.raises(DataError, match="no listener has the two tracks"):
+            unseen_listeners(dataset, fraction=fraction, seed=seed, how=how)
+        return
+    split = unseen_listeners(dataset, fraction=fraction, seed=seed, how=how)
+    parts = [pair_set(part) for part in (split.train, split.fold_in, split.held_out)]
+    assert set.union(*parts) == pair_set(dataset.interactions)
+    assert sum(map(len, parts)) == len(dataset.interactions)
+    unseen = set(split.fold_in.users.tolist())
+    assert unseen == set(split.held_out.users.tolist())
+    assert not unseen & set(split.train.users.tolist())
+    assert len(unseen) == max(1, round(fraction * int((counts >= 2).sum())))
+    known, asked = split.fold_in.histories(N_USERS), split.held_out.histories(N_USERS)
+    for user in unseen:
+        assert (len(known[user]), len(asked[user])) == ((counts[user] + 1) // 2, counts[user] // 2)
+        if how == "last":
+            assert [*known[user], *asked[user]] == dataset.interactions.histories(N_USERS)[user].tolist()
+
+
+def test_the_draw_of_unseen_listeners_is_seeded() -> None:
+    dataset = dataset_of([(user, track, track) for user in range(N_USERS) for track in range(N_TRACKS)])
+    first, same, other = (
+        unseen_listeners(dataset, fraction=0.5, seed=seed).held_out.tracks.tolist() for seed in (1, 1, 2)
+    )
+    assert first == same != other
+
+
 @given(pairs, st.integers(1, 4))
 def test_k_core_is_the_largest_part_with_k_pairs_everywhere(rows: list[tuple[int, int, int]], k: int) -> None:
     dataset = dataset_of(rows)
@@ -132,6 +165,8 @@ def test_fractions_must_leave_both_parts(fraction: float) -> None:
         temporal(dataset.interactions, test_fraction=fraction)
     with pytest.raises(ValueError, match="fraction must lie between 0 and 1"):
         cold_tracks(dataset, fraction=fraction, seed=0)
+    with pytest.raises(ValueError, match="fraction must lie between 0 and 1"):
+        unseen_listeners(dataset, fraction=fraction, seed=0)
 
 
 def test_equal_times_cannot_be_split() -> None:

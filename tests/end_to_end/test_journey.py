@@ -17,6 +17,7 @@ import pytest
 from audotics.client import FeedbackEvent, Mood, RecommenderClient, Track
 from audotics.data.dataset import Dataset
 from audotics.data.synthetic import synthetic
+from audotics.training.kinds import WEIGHED
 
 COMMAND = (sys.executable, "-m", "audotics.cli.main")
 
@@ -74,7 +75,7 @@ def server(folder: Path) -> Iterator[str]:
         banner = process.stdout.readline()
         found = re.search(r"Serving (\S+) tracks with (.+) on (\S+) \(ready", banner)
         assert found, banner
-        assert {part.split("/")[0] for part in found[2].split(", ")} == {"collaborative", "content", "hybrid", "ncf"}
+        assert {part.split("/")[0] for part in found[2].split(", ")} == {*WEIGHED, "hybrid"}
         yield found[3]
     finally:
         process.send_signal(signal.SIGTERM)
@@ -87,7 +88,7 @@ def test_evaluation_has_every_model_and_baseline(folder: Path) -> None:
     value = json.loads(audotics("evaluate", "run", "--json", cwd=folder).stdout)
 
     models = [row["model"] for row in value["rows"]]
-    assert models == ["popularity", "item k-NN", "EASE", "collaborative", "content", "ncf", "hybrid"]
+    assert models == ["popularity", "item k-NN", "EASE", *WEIGHED, "hybrid", "deep", "text"]
     assert all(0 <= row["metrics"][name] <= 1 for row in value["rows"] for name in ("hr@10", "ndcg@10"))
     assert value["protocol"]["listeners"] > 0
 

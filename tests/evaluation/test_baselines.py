@@ -7,7 +7,16 @@ import pytest
 from scipy import sparse
 
 from audotics.data.dataset import Interactions
-from audotics.evaluation.baselines import ease, history_matrix, interaction_matrix, item_knn, popularity
+from audotics.evaluation.baselines import (
+    content_knn,
+    ease,
+    history_matrix,
+    interaction_matrix,
+    item_knn,
+    popularity,
+    raw_features,
+)
+from audotics.features.tracks import TagSets, TrackColumns
 
 N_USERS, N_TRACKS = 30, 9
 
@@ -76,3 +85,41 @@ def test_ease_solves_its_least_squares(dense: np.ndarray, histories: list[np.nda
     scores = ease(sparse.csr_matrix(dense), l2=l2)(histories)
 
     np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+@pytest.fixture
+def catalogue() -> TrackColumns:
+    """Two rock tracks that sound alike, one of jazz, one of which only the artist is known, one of which nothing is."""
+    audio = np.full((5, 11), np.nan)
+    audio[:3] = np.random.default_rng(3).normal(size=(3, 11))
+    audio[1] = audio[0]
+    tags = TagSets.from_lists([["rock", "loud"], ["rock", "loud"], ["jazz"], [], []])
+    return TrackColumns.build(list("abcde"), audio=audio, tags=tags, artists=["X", "Y", "X", "X", ""])
+
+
+def test_raw_features_are_unit_rows_of_audio_and_tags(catalogue: TrackColumns) -> None:
+    features = raw_features(catalogue)
+    cosines = (features @ features.T).toarray()
+
+    np.testing.assert_allclose(np.diag(cosines), [1, 1, 1, 0, 0], atol=1e-6)
+    assert cosines[0, 1] == pytest.approx(1)
+    audio = features.toarray()[:, :11] * np.sqrt(2)
+    np.testing.assert_allclose(cosines[0, 2], audio[0] @ audio[2] / 2, atol=1e-6)
+    with_artists = raw_features(catalogue, artists=True)
+    again = (with_artists @ with_artists.T).toarray()
+    assert again[0, 1] == pytest.approx(2 / 3)
+    assert again[0, 2] == pytest.approx((audio[0] @ audio[2] + 1) / 3, abs=1e-6)
+    assert again[0, 3] == pytest.approx(1 / np.sqrt(3))
+
+
+@pytest.mark.parametrize("neighbours", [1, 2, 10])
+def test_content_knn_takes_the_mean_of_the_nearest(catalogue: TrackColumns, neighbours: int) -> None:
+    features = raw_features(catalogue, artists=True)
+    cosines = (features @ features.T).toarray()
+    histories = [np.asarray(history, np.int32) for history in ([], [3], [0, 2, 3])]
+    expected = [
+        [np.mean(sorted(cosines[track, history])[-neighbours:]) if len(history) else 0 for track in range(5)]
+        for history in histories
+    ]
+
+    np.testing.assert_allclose(content_knn(features, neighbours=neighbours)(histories), expected, atol=1e-6)

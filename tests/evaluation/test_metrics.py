@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audotics.evaluation.metrics import expected_calibration_error, hit_rate, ndcg
+from audotics.evaluation.metrics import (
+    average_precision,
+    expected_calibration_error,
+    hit_rate,
+    list_ranks,
+    ndcg,
+    precision,
+    recall,
+    reciprocal_rank,
+)
+
+NOBODY = np.inf
 
 
 def test_hit_rate_counts_the_first_k() -> None:
@@ -23,6 +34,37 @@ def test_ndcg_never_exceeds_the_hit_rate() -> None:
     ranks = np.arange(0, 30, 0.5)
 
     assert (ndcg(ranks, 10) <= hit_rate(ranks, 10)).all()
+
+
+def test_several_relevant_tracks_by_hand() -> None:
+    """The second listener has one relevant track, the third none."""
+    ranks = np.asarray([[4.0, 0.0, 30.0], [1.0, NOBODY, NOBODY], [NOBODY] * 3])
+
+    assert hit_rate(ranks, 5).tolist() == [1, 1, 0]
+    assert precision(ranks, 5).tolist() == [0.4, 0.2, 0]
+    assert recall(ranks, 5).tolist() == pytest.approx([2 / 3, 1, 0])
+    assert average_precision(ranks, 5).tolist() == pytest.approx([(1 + 2 / 5) / 3, 1 / 2, 0])
+    ideal = 1 + 1 / np.log2(3) + 1 / np.log2(4)
+    assert ndcg(ranks, 5).tolist() == pytest.approx([(1 + 1 / np.log2(6)) / ideal, 1 / np.log2(3), 0])
+    assert reciprocal_rank(ranks, 5).tolist() == [1, 1 / 2, 0]
+
+
+def test_one_relevant_track_is_a_set_of_one() -> None:
+    ranks = np.asarray([0.0, 3.5, 9.0, 10.0, 80.0])
+
+    for metric in (hit_rate, precision, recall, average_precision, ndcg, reciprocal_rank):
+        assert metric(ranks, 10).tolist() == metric(ranks[:, None], 10).tolist()
+    assert recall(ranks, 10).tolist() == hit_rate(ranks, 10).tolist()
+    assert average_precision(ranks, 10).tolist() == reciprocal_rank(ranks, 10).tolist()
+
+
+def test_ranks_in_lists() -> None:
+    lists = np.asarray([[5, 2, 9], [1, 0, -1], [4, 3, 2]])
+    ranks = list_ranks(lists, [np.asarray([9, 5, 7]), np.asarray([0]), np.zeros(0, int)])
+
+    assert np.where(ranks > 3, 99, ranks).tolist() == [[0, 2, 99], [1, 99, 99], [99, 99, 99]]
+    assert recall(ranks, 3).tolist() == pytest.approx([2 / 3, 1, 0])
+    assert list_ranks(lists, [np.zeros(0, int)] * 3).shape == (3, 1)
 
 
 def test_calibrated_predictions_have_no_error() -> None:

@@ -84,8 +84,6 @@ def make_ncf() -> Callable[[int], Ncf]:
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter += 0.3 * torch.randn(parameter.shape)
-            for padded in (model.gmf_history, model.mlp_history):
-                padded.weight[n_tracks] = 0.0
         return model.eval()
 
     return make
@@ -95,7 +93,7 @@ def make_ncf() -> Callable[[int], Ncf]:
 def gate() -> Gate:
     torch.manual_seed(3)
     gate = Gate(6)
-    gate.scale = torch.tensor([1.2, 0.4, 0.1, 2.0, 0.9])
+    gate.scale = torch.tensor([1.2, 0.4, 0.1, 2.0, 0.9, 0.3])
     gate.calibration = torch.tensor([0.8, -0.3, -2.0])
     return gate.eval()
 

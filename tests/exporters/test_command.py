@@ -48,6 +48,30 @@ def test_json_holds_the_measurements(make_run, tmp_path, audotics):
     assert collaborative["size_bytes"] > 1000
 
 
+def test_precision_is_measured_and_shown(make_run, tmp_path, audotics):
+    run, repository = make_run(("collaborative",)), tmp_path / "repository"
+
+    arguments = ("--repository", str(repository), "--formats", "onnx", "--precision", "float16", "--json")
+    result = audotics("export", str(run.path), *arguments)
+
+    assert result.exit_code == 0, result.output
+    collaborative = json.loads(result.stdout)[1]
+    assert collaborative["precision"] == "float16"
+    assert collaborative["metrics"]["ndcg@10_float32"] >= 0
+    assert "collaborative: NDCG@10 is " in result.stderr
+    assert not (repository / "collaborative" / "1" / "saved_model.pb").exists()
+
+
+def test_a_format_that_is_not_known_ends_with_one_line(make_run, tmp_path, audotics):
+    run = make_run(("collaborative",))
+    result = audotics("export", str(run.path), "--repository", str(tmp_path / "repository"), "--formats", "onnx,tflite")
+
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "unknown format 'tflite'; known formats: onnx, saved-model" in line
+    assert not (tmp_path / "repository").exists()
+
+
 def test_a_folder_that_is_no_run_ends_with_one_line(tmp_path, audotics):
     result = audotics("export", str(tmp_path / "missing"), "--repository", str(tmp_path / "repository"))
 

@@ -35,7 +35,7 @@ def tracks():
 @pytest.fixture(scope="module")
 def encoder(tracks):
     fitted = ContentEncoder.fit(tracks, max_tags=12, artist_buckets=16)
-    return ContentEncoder(AudioScaler.fit(tracks.audio), fitted.tag_vocabulary, 16)
+    return ContentEncoder(AudioScaler.fit(tracks.audio), fitted.tag_vocabulary, fitted.tag_weights, 16)
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,16 @@ from audotics.exporters.graphs.hybrid import hybrid_graph
 from audotics.exporters.graphs.ncf import ncf_graph
 from audotics.exporters.kinds import collaborative, hybrid, ncf
 from audotics.features.history import MAX_HISTORY, pad_histories
+from audotics.features.hybrid import COMPONENTS, CONTEXT_FEATURES
 
 N_TRACKS = 30
 
 many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 histories = st.lists(st.lists(st.integers(0, N_TRACKS - 1), max_size=MAX_HISTORY), min_size=1, max_size=4)
-scores = arrays.arrays(np.float32, (7, 5), elements=st.floats(-20, 20, width=32, allow_subnormal=False))
+
+
+def of_shape(rows: int, columns: int):
+    return arrays.arrays(np.float32, (rows, columns), elements=st.floats(-20, 20, width=32, allow_subnormal=False))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +92,9 @@ def test_pairs_are_scored_as_by_ncf(exported_ncf, drawn, data):
         "track": np.ascontiguousarray(tracks),
     }
 
-    np.testing.assert_allclose(exported.run(feeds)["logit"], source(feeds)["logit"], rtol=0, atol=2e-5)
+    result = exported.run(feeds)
+    for name, expected in source(feeds).items():
+        np.testing.assert_allclose(result[name], expected, rtol=0, atol=2e-5)
 
 
 def test_logits_of_all_tracks_are_those_that_training_ranks_by(exported_ncf, make_ncf):
@@ -102,7 +108,11 @@ def test_logits_of_all_tracks_are_those_that_training_ranks_by(exported_ncf, mak
 
 
 @many
-@given(components=scores, available=arrays.arrays(np.bool_, (7, 5)), context=scores)
+@given(
+    components=of_shape(7, len(COMPONENTS)),
+    available=arrays.arrays(np.bool_, (7, len(COMPONENTS))),
+    context=of_shape(7, len(CONTEXT_FEATURES)),
+)
 def test_components_are_weighed_as_by_the_gate(exported_gate, components, available, context):
     source, exported = exported_gate
     feeds = {"components": components * available, "available": available.astype(np.float32), "context": context}
@@ -126,13 +136,14 @@ def test_inputs_and_outputs_are_those_that_the_server_reads(exported_collaborati
         TensorSpec("user_index", "int64", (-1,)),
         TensorSpec("track", "int64", (-1,)),
     )
-    assert ncf_model.outputs == (TensorSpec("logit", "float32", (-1,)),)
+    assert ncf_model.outputs == (TensorSpec("logit", "float32", (-1,)), TensorSpec("user_vector", "float32", (-1, 16)))
     _, gate_model = exported_gate
     assert gate_model.inputs == tuple(
-        TensorSpec(name, "float32", (-1, 5)) for name in ("components", "available", "context")
+        TensorSpec(name, "float32", (-1, len(columns)))
+        for name, columns in (("components", COMPONENTS), ("available", COMPONENTS), ("context", CONTEXT_FEATURES))
     )
     assert gate_model.outputs == (
-        TensorSpec("weights", "float32", (-1, 5)),
+        TensorSpec("weights", "float32", (-1, len(COMPONENTS))),
         TensorSpec("score", "float32", (-1,)),
         TensorSpec("confidence", "float32", (-1,)),
     )

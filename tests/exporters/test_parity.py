@@ -168,3 +168,17 @@ def test_a_gate_that_overflows_is_caught(gate):
 
     with pytest.raises(ParityError, match="extreme"):
         measure("hybrid", source, clipped, hybrid_cases(gate.scale.numpy()))
+
+
+def test_a_relative_limit_measures_every_case_in_units_of_its_output():
+    cases = [case(0.25, -0.25), case(4.0, -8.0, name="larger values")]
+    parity = measure("m", double, off_by(0.5), cases, limit=0.6, relative=True)
+
+    assert parity.max_abs_diff == 0.5
+    assert parity.max_rel_diff == 0.5
+    assert parity.to_json() == {"max_abs_diff": 0.5, "cases": 2, "limit": 0.6, "max_rel_diff": 0.5}
+    assert measure("m", double, off_by(0.5), cases[1:], limit=0.1, relative=True).max_rel_diff == pytest.approx(
+        0.5 / 16
+    )
+    with pytest.raises(ParityError, match=r"by 5\.00e-01 on some values; the limit is 4e-01"):
+        measure("m", double, off_by(0.5), cases, limit=0.4, relative=True)

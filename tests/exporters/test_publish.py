@@ -13,6 +13,7 @@ from audotics.bundle.catalog import read_ids
 from audotics.bundle.store import BundleStore
 from audotics.exporters.errors import ExportError, ParityError
 from audotics.exporters.exported import ExportedModel
+from audotics.exporters.formats import Formats
 from audotics.exporters.publish import export_run
 from audotics.features.history import pad_histories
 from audotics.server.repository.registry import Registry
@@ -52,8 +53,29 @@ def test_each_trained_kind_is_published_with_what_is_known_of_it(make_run, store
         assert manifest.training_data == run.training_data
         assert {"audotics", "numpy", "onnx", "faiss"} <= manifest.tools.keys()
     assert ncf.tools["torch"] == torch.__version__
-    assert progress.lines == [f"content: left out, it is not trained in {run.path}"]
+    assert progress.lines == [f"{kind}: left out, it is not trained in {run.path}" for kind in ("sequence", "content")]
     assert progress.stages["export"] == progress.stages["publish"] == 4
+
+
+def test_formats_and_precision_are_as_asked_for_and_triton_is_told(make_run, store, progress):
+    bundles = export_run(make_run(ALL_BUT_CONTENT), store, progress=progress, formats=Formats(False, "int8"))
+
+    catalog, collaborative, ncf, hybrid = (bundle.manifest for bundle in bundles)
+    assert (collaborative.precision, ncf.precision, hybrid.precision) == ("int8", "int8", "float32")
+    assert {"ndcg@10", "ndcg@10_float32"} <= ncf.metrics.keys()
+    for manifest in (collaborative, ncf, hybrid):
+        assert "saved_model.pb" not in manifest.files
+        assert f'name: "{manifest.name}"' in (store.root / manifest.name / "config.pbtxt").read_text()
+    assert not (store.root / catalog.name / "config.pbtxt").exists()
+
+
+def test_both_formats_are_written_and_compared(make_run, store, progress):
+    _, ncf = export_run(make_run(("ncf",)), store, progress=progress)
+
+    assert {"model.onnx", "saved_model.pb", "variables/variables.index"} <= ncf.manifest.files.keys()
+    for name in ("max_abs_diff", "saved_model_max_abs_diff", "onnx_saved_model_max_abs_diff"):
+        assert 0 <= ncf.manifest.parity[name] <= 1e-4
+    assert ncf.manifest.precision == "float32"
 
 
 def test_nothing_but_the_models_is_left_in_the_repository(make_run, store, progress):

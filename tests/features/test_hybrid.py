@@ -13,7 +13,7 @@ from audotics.features.genres import GENRES
 from audotics.features.hybrid import (
     COMPONENTS,
     CONTEXT_FEATURES,
-    NEIGHBOURS,
+    artist_matches,
     content_scores,
     context_scores,
     hybrid_inputs,
@@ -28,12 +28,12 @@ def unit_rows(n: int, d: int, seed: int) -> np.ndarray:
 
 
 @given(st.integers(0, 12), st.integers(1, 12), st.integers(0, 1000))
-def test_content_scores_are_the_mean_of_the_nearest(n_candidates: int, length: int, seed: int) -> None:
+def test_content_scores_are_mean_cosines(n_candidates: int, length: int, seed: int) -> None:
     candidates, history = unit_rows(n_candidates, 4, seed), unit_rows(length, 4, seed + 1)
 
     expected = []
     for candidate in candidates:
-        cosines = sorted((float(candidate @ heard) for heard in history), reverse=True)[:NEIGHBOURS]
+        cosines = [float(candidate @ heard) for heard in history]
         expected.append(sum(cosines) / len(cosines))
     np.testing.assert_allclose(content_scores(candidates, history), expected, atol=1e-6)
 
@@ -109,11 +109,13 @@ def test_what_is_missing_is_zero_and_marked() -> None:
         popularity=np.asarray([0.0, 1.0, 2.0], np.float32),
         cold_tracks=np.asarray([True, False, False]),
         history_length=9,
+        sequence=np.asarray([nan, 0.5, 0.0], np.float32),
+        artists=artist_matches(np.asarray([-1, 4, 8]), np.asarray([4, 6, -1, 4])),
     )
 
-    assert COMPONENTS == ("collaborative", "ncf", "content", "context", "popularity")
-    assert inputs.components.tolist() == [[0.5, 0, 0, 1, 0], [0, 0, 0, -1, 1], [-1, 0, 0.25, 0, 2]]
-    assert inputs.available.tolist() == [[1, 0, 0, 1, 1], [0, 0, 0, 1, 1], [1, 0, 1, 0, 1]]
+    assert COMPONENTS == ("collaborative", "ncf", "content", "context", "popularity", "sequence")
+    assert inputs.components.tolist() == [[0.5, 0, 0, 1, 0, 0], [0, 0, 0, -1, 1, 0.5], [-1, 0, 0.25, 0, 2, 0]]
+    assert inputs.available.tolist() == [[1, 0, 0, 1, 1, 0], [0, 0, 0, 1, 1, 1], [1, 0, 1, 0, 1, 1]]
     situation = {name: inputs.context[:, index].tolist() for index, name in enumerate(CONTEXT_FEATURES)}
     assert situation == {
         "history_length": [pytest.approx(math.log1p(9) / 5)] * 3,
@@ -121,10 +123,20 @@ def test_what_is_missing_is_zero_and_marked() -> None:
         "has_context": [1, 1, 0],
         "track_plays": [0, 1, 2],
         "cold_track": [1, 0, 0],
+        "artist_heard": [0, pytest.approx(math.log(3)), 0],
+        "artist_last": [0, 1, 0],
     }
     assert {name: value.dtype for name, value in inputs.feeds().items()} == dict.fromkeys(
         ("components", "available", "context"), np.float32
     )
+
+
+@given(st.lists(st.integers(-1, 5), max_size=8), st.lists(st.integers(-1, 5), max_size=8))
+def test_artists_are_counted_in_the_history(candidates: list[int], history: list[int]) -> None:
+    matches = artist_matches(np.asarray(candidates, np.int32), np.asarray(history, np.int32))
+
+    assert matches.heard.tolist() == [history.count(artist) if artist >= 0 else 0 for artist in candidates]
+    assert matches.last.tolist() == [bool(history) and artist == history[-1] >= 0 for artist in candidates]
 
 
 def test_a_new_listener_is_marked() -> None:

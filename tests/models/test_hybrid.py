@@ -18,6 +18,7 @@ from audotics.features.hybrid import COMPONENTS, CONTEXT_FEATURES, HybridInputs,
 from audotics.models.collaborative import CollaborativeOptions, assemble, decompose
 from audotics.models.hybrid import Ensemble, Gate
 from audotics.models.ncf import Ncf
+from audotics.models.sequence import SequenceOptions, count_transitions
 
 N = len(COMPONENTS)
 CONTEXT = COMPONENTS.index("context")
@@ -31,7 +32,7 @@ def gate() -> Gate:
     with torch.no_grad():
         for parameter in gate.parameters():
             parameter.normal_(std=0.3)
-    gate.scale = torch.tensor([0.5, 3.0, 0.1, 1.0, 2.0])
+    gate.scale = torch.tensor([0.5, 3.0, 0.1, 1.0, 2.0, 0.2])
     gate.calibration = torch.tensor([0.7, -0.4, -1.0])
     return gate.eval()
 
@@ -68,7 +69,9 @@ def test_confidence_is_a_probability_that_grows_with_the_score(gate: Gate, seed:
 
 def test_with_no_model_available_the_score_is_zero(gate: Gate) -> None:
     weights, scores, confidence = gate.rank(
-        HybridInputs(np.zeros((1, N), np.float32), np.zeros((1, N), np.float32), np.zeros((1, N), np.float32))
+        HybridInputs(
+            np.zeros((1, N), np.float32), np.zeros((1, N), np.float32), np.zeros((1, len(CONTEXT_FEATURES)), np.float32)
+        )
     )
 
     assert not weights.any()
@@ -81,7 +84,7 @@ def test_rows_of_any_shape_are_scored_one_by_one(gate: Gate) -> None:
     _, flat, _ = gate.rank(inputs)
 
     with torch.no_grad():
-        _, shaped, _ = gate(*(torch.from_numpy(value).reshape(3, 4, N) for value in inputs.feeds().values()))
+        _, shaped, _ = gate(*(torch.from_numpy(value).reshape(3, 4, -1) for value in inputs.feeds().values()))
 
     np.testing.assert_allclose(shaped.numpy().ravel(), flat, atol=1e-5)
 
@@ -110,6 +113,9 @@ def ensemble(dataset: Dataset) -> Ensemble:
         collaborative=assemble(decompose(matrix, dataset.tracks, options), options),
         ncf=Ncf(dataset.n_tracks, 8).eval(),
         content_vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+        sequence=count_transitions(
+            dataset.interactions.histories(dataset.n_users), dataset.n_tracks, SequenceOptions(neighbours=20)
+        ),
     )
 
 
@@ -126,13 +132,16 @@ def test_components_are_the_models_scores(ensemble: Ensemble) -> None:
         components["content"], content_scores(ensemble.content_vectors, ensemble.content_vectors[HISTORY])
     )
     np.testing.assert_array_equal(components["popularity"], ensemble.popularity)
-    assert inputs.available.all(axis=0).tolist() == [True, True, True, False, True]
+    np.testing.assert_array_equal(components["sequence"], ensemble.sequence.scores([HISTORY])[0])
+    assert dict(zip(COMPONENTS, inputs.available.all(axis=0).tolist(), strict=True)) == {
+        name: name != "context" for name in COMPONENTS
+    }
 
 
 def test_only_popularity_knows_a_new_listener(ensemble: Ensemble) -> None:
     inputs = ensemble.inputs([HISTORY, np.zeros(0, np.int32)])[1]
 
-    assert inputs.available.any(axis=0).tolist() == [False, False, False, False, True]
+    assert [name for column, name in enumerate(COMPONENTS) if inputs.available[:, column].any()] == ["popularity"]
     assert (inputs.context[:, CONTEXT_FEATURES.index("cold_listener")] == 1).all()
 
 
@@ -142,7 +151,7 @@ def test_models_that_are_not_there_have_no_opinion(dataset: Dataset) -> None:
     )
     (inputs,) = alone.inputs([HISTORY])
 
-    assert inputs.available.any(axis=0).tolist() == [False, False, False, False, True]
+    assert [name for column, name in enumerate(COMPONENTS) if inputs.available[:, column].any()] == ["popularity"]
 
 
 @pytest.mark.parametrize(("mood", "genres"), [("party", ()), (None, ("rock",)), ("chill", ("jazz", "pop"))])
@@ -166,6 +175,28 @@ def test_a_context_changes_the_context_alone(
     np.testing.assert_array_equal(
         np.delete(asked.context, HAS_CONTEXT, axis=1), np.delete(plain.context, HAS_CONTEXT, axis=1)
     )
+
+
+def test_tracks_that_nobody_has_heard_keep_content_and_context_alone(ensemble: Ensemble) -> None:
+    (plain,) = ensemble.inputs([HISTORY])
+    unheard = np.zeros(120, np.bool_)
+    unheard[[7, 50]] = True
+    inputs = ensemble.with_unheard(ensemble.with_context(plain, mood="party", genres=()), unheard)
+
+    known = {name: inputs.available[unheard, column].all() for column, name in enumerate(COMPONENTS)}
+    assert known == {
+        "collaborative": False,
+        "ncf": False,
+        "content": True,
+        "context": True,
+        "popularity": True,
+        "sequence": False,
+    }
+    assert (inputs.components[unheard, COMPONENTS.index("popularity")] == 0).all()
+    assert (inputs.context[unheard, CONTEXT_FEATURES.index("cold_track")] == 1).all()
+    asked = ensemble.with_context(plain, mood="party", genres=())
+    for name, values in inputs.feeds().items():
+        np.testing.assert_array_equal(values[~unheard], asked.feeds()[name][~unheard])
 
 
 def test_the_hybrids_scores_are_the_gates(ensemble: Ensemble, gate: Gate) -> None:

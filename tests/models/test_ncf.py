@@ -1,4 +1,4 @@
-"""NCF as a function of a history: its two ways to score, what must not matter, its loss, and disk."""
+"""NCF as a function of a history: its ways to score, what must and must not matter, attributes, and disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from audotics.features.history import PADDING, pad_histories
-from audotics.models.ncf import Ncf, sampled_softmax_loss
+from audotics.models.attributes import Attributes
+from audotics.models.ncf import RECENCY_STEPS, TABLES, Ncf, recency_step
 
 N_TRACKS = 30
 
@@ -52,13 +53,41 @@ def test_scoring_pairs_agrees_with_scoring_all(model: Ncf, histories: list[np.nd
     np.testing.assert_allclose(pairs, model.scores(histories)[np.arange(4), tracks.numpy()], atol=1e-5)
 
 
-def test_the_order_of_a_history_does_not_matter(model: Ncf) -> None:
+def test_without_recency_weights_the_order_of_a_history_does_not_matter(model: Ncf) -> None:
     history = np.asarray([1, 2, 5, 8, 13])
 
     np.testing.assert_allclose(model.scores([history]), model.scores([history[::-1]]), atol=1e-5)
 
 
+def test_the_last_track_counts_by_its_own_weight(model: Ncf) -> None:
+    """With the weights 0 but for the last track's 1, the rest of a history only counts in its length."""
+    with torch.no_grad():
+        model.recency.zero_()
+        model.recency[0] = 1.0
+
+    both, alone = model.listeners(torch.tensor([[1, 8], [8, PADDING]]))[0]
+
+    torch.testing.assert_close(both, alone / 2**0.5)
+
+
+def test_ages_share_weights_in_steps_that_double() -> None:
+    steps = recency_step(torch.tensor([0, 1, 2, 3, 6, 7, 254, 255, 100_000]))
+
+    assert steps.tolist() == [0, 1, 1, 2, 2, 3, 7, 8, RECENCY_STEPS - 1]
+
+
+def test_only_the_end_of_a_history_is_scored_by_unless_more_is_asked_for(model: Ncf) -> None:
+    history = np.arange(N_TRACKS)
+
+    np.testing.assert_allclose(
+        model.scores([history], max_history=5), model.scores([history[-5:]]), rtol=1e-5, atol=1e-5
+    )
+    assert np.abs(model.scores([history], max_history=5) - model.scores([history])).max() > 0.01
+
+
 def test_padding_does_not_matter(model: Ncf) -> None:
+    with torch.no_grad():
+        model.recency.uniform_(0.5, 2.0)
     short = torch.tensor([[5, 8]])
     padded = torch.tensor([[5, 8, PADDING, PADDING], [PADDING, 5, PADDING, 8]])
 
@@ -93,41 +122,44 @@ def test_a_saved_model_comes_back_equal(model: Ncf, histories: list[np.ndarray],
     np.testing.assert_array_equal(back.scores(histories), model.scores(histories))
 
 
-def loss_of(model: Ncf, *, heard: list[list[bool]], history: list[list[int]] | None = None) -> torch.Tensor:
-    return sampled_softmax_loss(
-        model,
-        torch.tensor(history or [[5, 8, 4]]),
-        torch.tensor([4]),
-        torch.tensor([1, 2, 9]),
-        torch.tensor(heard),
-        history_dropout=0.0,
+@pytest.fixture
+def with_attributes() -> Ncf:
+    """Tracks 0 .. 9 share attribute 0, tracks 5 .. 14 share attribute 1; attributes count a half."""
+    rows = [[code for code, first in ((0, 0), (1, 5)) if first <= track < first + 10] for track in range(N_TRACKS)]
+    attributes = Attributes(
+        ("artist:a", "tag:b"),
+        np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64),
+        np.asarray([code for row in rows for code in row], np.int64),
+        np.full(sum(map(len, rows)), 0.5, np.float32),
     )
+    torch.manual_seed(1)
+    network = Ncf(N_TRACKS, 8, attributes=attributes)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(std=0.3)
+    return network.eval()
 
 
-def test_the_loss_is_the_cross_entropy_against_the_negatives(model: Ncf) -> None:
-    logits = model.scores([np.asarray([5, 8])])[0, [4, 1, 2, 9]].astype(np.float64)
-    expected = np.log(np.exp(logits).sum()) - logits[0]
-
-    assert loss_of(model, heard=[[False, False, False]]).item() == pytest.approx(expected, abs=1e-5)
-
-
-def test_the_positive_is_hidden_from_its_own_history(model: Ncf) -> None:
-    with_it = loss_of(model, heard=[[False] * 3], history=[[5, 8, 4]])
-    without = loss_of(model, heard=[[False] * 3], history=[[5, 8, PADDING]])
-
-    torch.testing.assert_close(with_it, without)
+def test_attributes_are_added_to_the_tracks_that_carry_them(with_attributes: Ncf) -> None:
+    assert with_attributes.shared is not None
+    for name in TABLES:
+        own, shared = getattr(with_attributes, name).weight, with_attributes.shared.tables[name]
+        table = with_attributes.table(name)
+        torch.testing.assert_close(table[0], own[0] + shared[0] / 2)
+        torch.testing.assert_close(table[7], own[7] + shared[0] / 2 + shared[1] / 2)
+        torch.testing.assert_close(table[20], own[20])
 
 
-def test_heard_negatives_do_not_count(model: Ncf) -> None:
-    logits = model.scores([np.asarray([5, 8])])[0, [4, 1, 9]].astype(np.float64)
-    expected = np.log(np.exp(logits).sum()) - logits[0]
+def test_folding_attributes_in_changes_no_score(
+    with_attributes: Ncf, histories: list[np.ndarray], tmp_path: Path
+) -> None:
+    gmf, mlp = with_attributes.listeners(torch.from_numpy(pad_histories(histories)))
+    with torch.no_grad():
+        expected = with_attributes(gmf, mlp, torch.arange(N_TRACKS)).numpy()
 
-    assert loss_of(model, heard=[[False, True, False]]).item() == pytest.approx(expected, abs=1e-5)
+    with_attributes.save(tmp_path)
+    back = Ncf.load(tmp_path, {"embedding_size": 8})
 
-
-def test_the_padding_rows_get_no_gradient(model: Ncf) -> None:
-    loss_of(model, heard=[[False] * 3], history=[[4, 5, PADDING]]).backward()
-
-    assert not model.gmf_history.weight.grad[N_TRACKS].any()
-    assert not model.mlp_history.weight.grad[N_TRACKS].any()
-    assert model.gmf_track.weight.grad[4].any()
+    assert back.shared is None
+    for network in (with_attributes, with_attributes.folded(), back):
+        np.testing.assert_allclose(network.scores(histories), expected, atol=1e-5)

@@ -33,7 +33,7 @@ from audotics.features.tracks import TagSets, TrackColumns
 KINDS = ("catalog", "collaborative", "content", "ncf", "hybrid")
 GENRE_OF_TASTE = ("rock", "jazz", "electronic", "classical")
 DIMENSION = 16
-HYBRID_WEIGHTS = (0.4, 0.3, 0.15, 0.1, 0.05)
+HYBRID_WEIGHTS = (0.4, 0.25, 0.15, 0.1, 0.05, 0.05)
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def _signature(kind: str, tracks: TrackColumns) -> dict[str, Any]:
 
 def _encoder(tracks: TrackColumns) -> ContentEncoder:
     fitted = ContentEncoder.fit(tracks, max_tags=16, artist_buckets=64)
-    return ContentEncoder(AudioScaler.fit(tracks.audio), fitted.tag_vocabulary, 64)
+    return ContentEncoder(AudioScaler.fit(tracks.audio), fitted.tag_vocabulary, fitted.tag_weights, 64)
 
 
 def _taste_vectors(taste: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:

@@ -14,9 +14,9 @@ from audotics.data.dataset import DataError
 from audotics.features.content import ContentEncoder, ContentInputs
 from audotics.features.tracks import TagSets, TrackColumns
 from audotics.models.content import ContentOptions, encode, load, save
+from audotics.models.content_map import ContentMapOptions, fit_content_map, listening_factors
 from audotics.training.checkpoints import CheckpointError
-from audotics.training.content import draw_pairs, train_content
-from audotics.training.loop import Fit
+from audotics.training.content import ContentFit, draw_pairs, train_content
 from audotics.training.progress import Quiet
 
 OPTIONS = ContentOptions(
@@ -33,7 +33,7 @@ class Content:
     histories: list[np.ndarray]
     folder: Path
 
-    def train(self, options: ContentOptions, *, name: str, resume: bool = False) -> tuple[keras.Model, Fit]:
+    def train(self, options: ContentOptions, *, name: str, resume: bool = False) -> tuple[keras.Model, ContentFit]:
         return train_content(
             self.encoder,
             self.inputs,
@@ -58,18 +58,18 @@ def content(two_tastes: list[np.ndarray], tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def trained(content: Content) -> tuple[keras.Model, Fit]:
+def trained(content: Content) -> tuple[keras.Model, ContentFit]:
     return content.train(OPTIONS, name="whole")
 
 
-def test_vectors_have_unit_length(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+def test_vectors_have_unit_length(content: Content, trained: tuple[keras.Model, ContentFit]) -> None:
     vectors = encode(trained[0], content.inputs)
 
     assert vectors.shape == (40, 8)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_tracks_of_one_taste_point_the_same_way(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+def test_tracks_of_one_taste_point_the_same_way(content: Content, trained: tuple[keras.Model, ContentFit]) -> None:
     network, result = trained
     vectors = encode(network, content.inputs)
     cosines = vectors @ vectors.T
@@ -79,7 +79,7 @@ def test_tracks_of_one_taste_point_the_same_way(content: Content, trained: tuple
     assert cosines[same].mean() > cosines[~same].mean() + 0.5
 
 
-def test_a_new_track_lands_among_its_like(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+def test_a_new_track_lands_among_its_like(content: Content, trained: tuple[keras.Model, ContentFit]) -> None:
     new = TrackColumns.build(["new"], tags=TagSets.from_lists([["metal", "fast", "never seen before"]]))
     vector = encode(trained[0], content.encoder.encode(new))[0]
     cosines = encode(trained[0], content.inputs) @ vector
@@ -87,13 +87,17 @@ def test_a_new_track_lands_among_its_like(content: Content, trained: tuple[keras
     assert cosines[20:].mean() > cosines[:20].mean() + 0.5
 
 
-def test_a_saved_network_comes_back_equal(content: Content, trained: tuple[keras.Model, Fit], tmp_path: Path) -> None:
+def test_a_saved_network_comes_back_equal(
+    content: Content, trained: tuple[keras.Model, ContentFit], tmp_path: Path
+) -> None:
     save(trained[0], tmp_path)
 
     np.testing.assert_array_equal(encode(load(tmp_path), content.inputs), encode(trained[0], content.inputs))
 
 
-def test_a_resumed_run_ends_where_an_uninterrupted_one_does(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
+    content: Content, trained: tuple[keras.Model, ContentFit]
+) -> None:
     _, before = content.train(replace(OPTIONS, epochs=2), name="parts")
     network, after = content.train(OPTIONS, name="parts", resume=True)
 
@@ -103,18 +107,22 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(content: Content, tr
     np.testing.assert_allclose(encode(network, content.inputs), encode(trained[0], content.inputs), atol=1e-3)
 
 
-def test_training_anew_forgets_what_was(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+def test_training_anew_forgets_what_was(content: Content, trained: tuple[keras.Model, ContentFit]) -> None:
     content.train(replace(OPTIONS, epochs=2), name="anew")
     _, result = content.train(replace(OPTIONS, epochs=1), name="anew")
 
     assert result.losses == pytest.approx(trained[1].losses[:1], rel=1e-4)
-    assert sorted(path.name for path in (content.folder / "anew").iterdir()) == ["epoch-001.weights.h5", "losses.json"]
+    assert sorted(path.name for path in (content.folder / "anew" / "selection").iterdir()) == [
+        "epoch-001.weights.h5",
+        "losses.json",
+    ]
 
 
-def test_only_the_best_and_the_last_weights_are_kept(content: Content, trained: tuple[keras.Model, Fit]) -> None:
-    kept = {path.name for path in (content.folder / "whole").iterdir()}
+def test_only_the_best_and_the_last_weights_are_kept(content: Content, trained: tuple[keras.Model, ContentFit]) -> None:
+    kept = {path.name for path in (content.folder / "whole" / "selection").iterdir()}
+    best = 1 + int(np.argmax(trained[1].scores))
 
-    assert kept == {"losses.json", f"epoch-{trained[1].best_epoch:03d}.weights.h5", "epoch-004.weights.h5"}
+    assert kept == {"losses.json", f"epoch-{best:03d}.weights.h5", "epoch-004.weights.h5"}
 
 
 @pytest.mark.parametrize(
@@ -126,27 +134,28 @@ def test_only_the_best_and_the_last_weights_are_kept(content: Content, trained: 
 )
 @pytest.mark.parametrize("size", [0, 15])
 def test_a_damaged_checkpoint_is_named(
-    content: Content, trained: tuple[keras.Model, Fit], file: str, message: str, size: int
+    content: Content, trained: tuple[keras.Model, ContentFit], file: str, message: str, size: int
 ) -> None:
     folder = content.folder / f"damaged {file} {size}"
     shutil.copytree(content.folder / "whole", folder)
-    (folder / file).write_bytes((folder / file).read_bytes()[:size])
+    damaged = folder / "selection" / file
+    damaged.write_bytes(damaged.read_bytes()[:size])
 
     with pytest.raises(CheckpointError, match=f"{message}; train without --resume"):
         content.train(OPTIONS, name=folder.name, resume=True)
 
 
-def test_a_missing_checkpoint_is_named(content: Content, trained: tuple[keras.Model, Fit]) -> None:
+def test_a_missing_checkpoint_is_named(content: Content, trained: tuple[keras.Model, ContentFit]) -> None:
     folder = content.folder / "missing"
     shutil.copytree(content.folder / "whole", folder)
-    (folder / "epoch-004.weights.h5").unlink()
+    (folder / "selection" / "epoch-004.weights.h5").unlink()
 
     with pytest.raises(CheckpointError, match=r"epoch-004\.weights\.h5: is missing or damaged"):
         content.train(OPTIONS, name="missing", resume=True)
 
 
-def test_a_checkpoint_of_another_shape_is_refused(content: Content, trained: tuple[keras.Model, Fit]) -> None:
-    with pytest.raises(CheckpointError, match=r"whole: .*another shape.*without --resume"):
+def test_a_checkpoint_of_another_shape_is_refused(content: Content, trained: tuple[keras.Model, ContentFit]) -> None:
+    with pytest.raises(CheckpointError, match=r"selection: .*another shape.*without --resume"):
         content.train(replace(OPTIONS, embedding_size=6), name="whole", resume=True)
 
 
@@ -164,19 +173,43 @@ def test_two_listeners_are_enough(content: Content) -> None:
     assert np.isfinite([*result.losses, *result.scores]).all()
 
 
+def test_what_no_epoch_improves_stays_in_its_closed_form(content: Content) -> None:
+    network, result = content.train(replace(OPTIONS, epochs=1, learning_rate=50.0), name="wild")
+    heard = np.zeros(40, np.bool_)
+    heard[np.concatenate(content.histories)] = True
+    options = ContentMapOptions(l2=result.l2)
+    factors = listening_factors(content.histories, 40, 8, damping=options.damping)
+    expected = fit_content_map(content.inputs, factors, heard, buckets=16, options=options).factors(content.inputs)
+
+    assert (result.best_epoch, len(result.scores)) == (0, 1)
+    assert result.start >= result.scores[0]
+    unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(encode(network, content.inputs), unit, atol=1e-4)
+
+
+def test_the_closed_form_already_finds_tracks_that_nobody_has_heard(content: Content) -> None:
+    _, result = content.train(replace(OPTIONS, epochs=1), name="start")
+
+    assert result.start > 0.7  # at random it would be about 0.55
+
+
+def test_the_record_of_a_fit_tells_where_it_started(trained: tuple[keras.Model, ContentFit]) -> None:
+    record = trained[1].to_json()
+
+    assert record["start"] == trained[1].start
+    assert record["l2"] in (1.0, 3.0, 9.0)
+    assert len(record["losses"]) == 4
+
+
 def test_pairs_join_two_places_of_one_history() -> None:
     histories = [np.asarray([1, 2, 3], np.int32), np.asarray([10, 20], np.int32)]
-    pairs, places = draw_pairs(histories, 1000, batch_size=64, rng=np.random.default_rng(0))
+    pairs = draw_pairs(histories, 1000, batch_size=64, rng=np.random.default_rng(0))
 
     assert pairs.shape == (960, 2)
-    assert places.tolist() == list(range(64)) * 15
     drawn = {tuple(pair) for pair in pairs.tolist()}
     assert drawn == {(1, 2), (1, 3), (2, 1), (2, 3), (3, 1), (3, 2), (10, 20), (20, 10)}
     assert (pairs < 10).mean() == pytest.approx(3 / 5, abs=0.06)
 
 
 def test_less_than_a_batch_of_pairs_is_one_batch() -> None:
-    pairs, places = draw_pairs([np.asarray([1, 2], np.int32)], 5, batch_size=64, rng=np.random.default_rng(0))
-
-    assert len(pairs) == 5
-    assert places.tolist() == [0, 1, 2, 3, 4]
+    assert len(draw_pairs([np.asarray([1, 2], np.int32)], 5, batch_size=64, rng=np.random.default_rng(0))) == 5

@@ -23,7 +23,7 @@ from audotics.training.progress import Quiet
 
 CONTENT = COMPONENTS.index("content")
 HAS_CONTEXT = CONTEXT_FEATURES.index("has_context")
-OPTIONS = HybridOptions(hidden=8, epochs=8, batch_size=16, learning_rate=0.02, patience=8, candidates=24)
+OPTIONS = HybridOptions(hidden=8, epochs=8, batch_size=16, learning_rate=0.02, candidates=24)
 
 
 def ensemble_of(tracks: TrackColumns, vectors: np.ndarray) -> Ensemble:
@@ -73,6 +73,7 @@ def test_the_gate_learns_whom_to_trust_and_how_far(
     assert (weights * spread)[:, CONTENT].mean() > (weights * spread)[:, COMPONENTS.index("popularity")].mean()
     assert confidence[:50].mean() > confidence[50:].mean()
     assert 0 <= measured["ece"] < 0.05
+    assert measured["ndcg@10"] > 0.1  # at random among 50 tracks of a taste it is 0.09
 
 
 def test_examples_put_the_held_out_track_first_among_tracks_not_heard(tasteful: tuple[Ensemble, Holdout]) -> None:

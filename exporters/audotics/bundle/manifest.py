@@ -49,7 +49,8 @@ class Manifest:
     parts: dict[str, int] = field(default_factory=dict)  # versions of other bundles it was trained with
     training_data: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
-    parity: dict[str, float] = field(default_factory=dict)  # "max_abs_diff" and "limit", source against export
+    parity: dict[str, float] = field(default_factory=dict)  # "max_abs_diff" and "limit", source against export; …
+    precision: str = "float32"  # of the arithmetic in model.onnx: "float32", "float16" or "int8"
     preprocessing: dict[str, Any] = field(default_factory=dict)  # what `audotics.features` needs to make the inputs
     tools: dict[str, str] = field(default_factory=dict)  # versions of the libraries that made it
     files: dict[str, FileRecord] = field(default_factory=dict)  # by path inside the bundle, "/" between folders
@@ -85,6 +86,8 @@ def _check_types(value: dict[str, Any]) -> None:
     for name in _TEXTS:
         if not isinstance(value[name], str):
             raise TypeError(f"{name!r} is not text")
+    if not isinstance(value.get("precision", "float32"), str):  # bundles from before it was noted are float32
+        raise TypeError("'precision' is not text")
     if type(value["version"]) is not int:
         raise TypeError("'version' is not an integer")
     for name in _MAPPINGS:

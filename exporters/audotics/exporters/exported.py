@@ -14,7 +14,14 @@ from audotics.bundle.manifest import TensorSpec
 
 MODEL_FILE: Final = "model.onnx"
 
-_DTYPES: Final = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+_DTYPES: Final = {
+    "tensor(bool)": "bool",
+    "tensor(double)": "float64",
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+}
 
 
 class ExportedModel:

@@ -32,30 +32,50 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The largest differences over `cases` sets of inputs: absolute ones, and relative ones where some are extreme."""
+    """The largest differences over `cases` sets of inputs: absolute ones, and relative ones where some are extreme.
+
+    `max_rel_diff`, over all cases, is there when the limit was on relative differences.
+    """
 
     max_abs_diff: float
     extreme_max_rel_diff: float | None
     cases: int
     limit: float = LIMIT
+    max_rel_diff: float | None = None
 
     def to_json(self) -> dict[str, float]:
         """As the manifest has it."""
         measured = {"max_abs_diff": self.max_abs_diff, "cases": self.cases, "limit": self.limit}
-        if self.extreme_max_rel_diff is not None:
-            measured["extreme_max_rel_diff"] = self.extreme_max_rel_diff
+        for name in ("extreme_max_rel_diff", "max_rel_diff"):
+            value = getattr(self, name)
+            if value is not None:
+                measured[name] = value
         return measured
 
 
-def measure(model: str, source: Run, exported: Run, cases: Sequence[Case], *, limit: float = LIMIT) -> Parity:
+def measure(
+    model: str,
+    source: Run,
+    exported: Run,
+    cases: Sequence[Case],
+    *,
+    limit: float = LIMIT,
+    relative: bool = False,
+) -> Parity:
     """Run both on every case and compare all outputs of the source.
+
+    With `relative` the limit is on differences in units of the largest value of each output, or of 1 if that is more,
+    in all cases and not in the extreme ones alone.
 
     Raises ParityError that names `model` and the worst case when a difference is above `limit`, when a value is not
     finite on either side, or when shapes differ. Raises ValueError without cases, which would prove nothing.
     """
     if not cases:
         raise ValueError(f"{model}: parity needs at least one case")
-    differences = [_difference(model, case, source(case.feeds), exported(case.feeds)) for case in cases]
+    found = [_difference(model, case, source(case.feeds), exported(case.feeds)) for case in cases]
+    differences = [
+        in_units if relative or case.extreme else plain for (plain, in_units), case in zip(found, cases, strict=True)
+    ]
     worst = int(np.argmax(differences))
     if differences[worst] > limit:
         raise ParityError(
@@ -63,9 +83,15 @@ def measure(model: str, source: Run, exported: Run, cases: Sequence[Case], *, li
             f"{cases[worst].name}; the limit is {limit:.0e}. Nothing was published. Train the model again; if that "
             "does not help, its export has a bug"
         )
-    ordinary = [value for value, case in zip(differences, cases, strict=True) if not case.extreme]
-    extreme = [value for value, case in zip(differences, cases, strict=True) if case.extreme]
-    return Parity(max(ordinary, default=0.0), max(extreme, default=None), len(cases), limit)
+    ordinary = [plain for (plain, _), case in zip(found, cases, strict=True) if not case.extreme]
+    extreme = [in_units for (_, in_units), case in zip(found, cases, strict=True) if case.extreme]
+    return Parity(
+        max(ordinary, default=0.0),
+        max(extreme, default=None),
+        len(cases),
+        limit,
+        max(in_units for _, in_units in found) if relative else None,
+    )
 
 
 def _difference(
@@ -73,8 +99,9 @@ def _difference(
     case: Case,
     expected: Mapping[str, NDArray[np.float32]],
     actual: Mapping[str, NDArray[np.float32]],
-) -> float:
-    largest = 0.0
+) -> tuple[float, float]:
+    """The largest difference of all outputs, as it is and in units of the largest value of its output."""
+    plain, in_units = 0.0, 0.0
     for name, wanted in expected.items():
         where = f"{model}: output {name!r} on {case.name}"
         if name not in actual:
@@ -86,6 +113,7 @@ def _difference(
             if not np.isfinite(values).all():
                 raise ParityError(f"{where} is not finite in the {side} model; train it again. Nothing was published")
         if wanted.size:
-            unit = max(1.0, float(np.abs(wanted).max())) if case.extreme else 1.0
-            largest = max(largest, float(np.abs(wanted.astype(np.float64) - got).max()) / unit)
-    return largest
+            difference = float(np.abs(wanted.astype(np.float64) - got).max())
+            plain = max(plain, difference)
+            in_units = max(in_units, difference / max(1.0, float(np.abs(wanted).max())))
+    return plain, in_units

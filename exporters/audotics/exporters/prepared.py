@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
@@ -17,24 +17,24 @@ import onnx
 import onnxruntime
 
 from audotics.bundle.manifest import Manifest, TensorSpec
+from audotics.data.groups import GroupDataset
+from audotics.data.labelled import LabelledTracks
 from audotics.exporters.errors import ExportError
+from audotics.exporters.formats import Formats
+from audotics.exporters.quantization import Precision
 from audotics.features.tracks import TrackColumns
+from audotics.training.folder import RunFolder
+from audotics.training.group_run import GroupRun
+from audotics.training.label_run import LabelRun
 from audotics.training.progress import Progress
 from audotics.training.run import Run, Split
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What is exported: an open run, its whole catalogue, and the part that models are trained on."""
+class RunSource:
+    """What is exported: an open run of any task."""
 
-    run: Run
-    tracks: TrackColumns
-    split: Split
-
-    @classmethod
-    def read(cls, run: Run) -> Source:
-        """Raises RunError when the run's data cannot be read."""
-        return cls(run, run.tracks(), run.split())
+    run: RunFolder
 
     def metrics(self, kind: str) -> dict[str, float]:
         """What `audotics evaluate` measured; empty before it ran."""
@@ -54,6 +54,42 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Source(RunSource):
+    """A listening run with its whole catalogue, and the part that models are trained on."""
+
+    run: Run
+    tracks: TrackColumns
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSource(RunSource):
+    """A run on labelled tracks."""
+
+    data: LabelledTracks
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSource(RunSource):
+    """A run on groups."""
+
+    data: GroupDataset
+
+
+def read_source(run: RunFolder) -> RunSource:
+    """Read a run's data. Raises RunError when they cannot be read."""
+    match run:
+        case Run():
+            return Source(run, run.tracks(), run.split())
+        case LabelRun():
+            return LabelSource(run, run.data())
+        case GroupRun():
+            return GroupSource(run, run.data())
+        case _:
+            raise TypeError(f"{type(run).__name__} has no exports")
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A finished export. `folder` holds all files of the bundle but its manifest."""
 
@@ -65,6 +101,7 @@ class Prepared:
     outputs: tuple[TensorSpec, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
     parity: dict[str, float] = field(default_factory=dict)
+    precision: Precision = "float32"
     preprocessing: dict[str, Any] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)  # versions of the libraries that only this kind needs
 
@@ -83,6 +120,7 @@ class Prepared:
             training_data=training_data,
             metrics=self.metrics,
             parity=self.parity,
+            precision=self.precision,
             preprocessing=self.preprocessing,
             tools={
                 "audotics": version("audotics"),
@@ -95,5 +133,7 @@ class Prepared:
         )
 
 
-Prepare = Callable[[Source, Path, Progress], Prepared]
-"""Exports one kind into an empty folder and measures it. Raises ExportError."""
+class Prepare(Protocol):
+    """Exports one kind into an empty folder and measures it. Raises ExportError."""
+
+    def __call__(self, source: Any, folder: Path, progress: Progress, /, *, formats: Formats) -> Prepared: ...

@@ -6,51 +6,48 @@ published, one atomic rename each.
 
 from __future__ import annotations
 
+import importlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 from audotics.bundle.errors import BundleError
 from audotics.bundle.store import Bundle, BundleStore
 from audotics.exporters.errors import ExportError
-from audotics.exporters.kinds import catalog, collaborative, hybrid, ncf
-from audotics.exporters.prepared import Prepare, Prepared, Source
+from audotics.exporters.formats import DEFAULT, Formats
+from audotics.exporters.prepared import Prepare, Prepared, read_source
+from audotics.exporters.triton import write_config
+from audotics.training.folder import RunFolder
+from audotics.training.kinds import KINDS, WEIGHED
 from audotics.training.progress import Progress
 from audotics.training.run import Run
 
-
-def _prepare_content(source: Source, folder: Path, progress: Progress) -> Prepared:
-    from audotics.exporters.kinds import content  # Keras and TensorFlow, which other kinds do not need
-
-    return content.prepare(source, folder, progress)
+CATALOG: Final = "catalog"
+PARTS: Final[tuple[str, ...]] = (CATALOG, *WEIGHED)
+"""What a hybrid is published with."""
 
 
-KINDS: Final[Mapping[str, Prepare]] = MappingProxyType(
-    {
-        "catalog": catalog.prepare,
-        "collaborative": collaborative.prepare,
-        "content": _prepare_content,
-        "ncf": ncf.prepare,
-        "hybrid": hybrid.prepare,
-    }
-)
-"""How each kind is exported, in the order in which they are published: the hybrid names the versions of the others."""
-
-
-def export_run(run: Run, store: BundleStore, *, progress: Progress, kinds: Sequence[str] | None = None) -> list[Bundle]:
-    """Publish a new version of each of `kinds`, by default all, that is trained in `run`; and the catalogue.
+def export_run(
+    run: RunFolder,
+    store: BundleStore,
+    *,
+    progress: Progress,
+    kinds: Sequence[str] | None = None,
+    formats: Formats = DEFAULT,
+) -> list[Bundle]:
+    """Publish a new version of each of `kinds`, by default all, that is trained in `run`; and its catalogue, if any.
 
     Raises ExportError when nothing is trained, ParityError when an export does not hold, RunError when the run's data
     cannot be read. After these, and after any other error before the first rename, the repository is as it was.
     """
     chosen = _chosen(run, kinds, progress)
+    formats = formats.possible(progress)
     try:
         store.root.mkdir(parents=True, exist_ok=True)
         # In the repository's own file system, so that files can be moved from there without a copy.
         with tempfile.TemporaryDirectory(prefix=".export-", dir=store.root) as scratch:
-            prepared = _prepare(Source.read(run), chosen, Path(scratch), progress)
+            prepared = _prepare(run, chosen, Path(scratch), formats, progress)
             return _publish(prepared, run, store, progress)
     except OSError as error:
         raise ExportError(
@@ -61,47 +58,59 @@ def export_run(run: Run, store: BundleStore, *, progress: Progress, kinds: Seque
         raise ExportError(f"{error}. Somebody else may be exporting; run `audotics export` again") from error
 
 
-def _chosen(run: Run, kinds: Sequence[str] | None, progress: Progress) -> list[str]:
-    wanted = list(KINDS) if kinds is None else kinds
-    unknown = [kind for kind in wanted if kind not in KINDS]
+def _chosen(run: RunFolder, kinds: Sequence[str] | None, progress: Progress) -> list[str]:
+    """In the order in which they are published: the hybrid names the versions of the others."""
+    exportable = [CATALOG, *KINDS] if isinstance(run, Run) else list(KINDS)
+    unknown = [kind for kind in kinds or () if kind not in exportable]
     if unknown:
-        raise ExportError(f"unknown kind {unknown[0]!r}; known kinds: {', '.join(KINDS)}")
-    trained = {"catalog", *run.kinds}
-    chosen = [kind for kind in KINDS if kind in wanted and kind in trained]
+        raise ExportError(f"unknown kind {unknown[0]!r}; known kinds: {', '.join(exportable)}")
+    trained = {CATALOG, *run.kinds}
+    chosen = [kind for kind in exportable if kind in trained and (kinds is None or kind in kinds)]
     if not run.kinds or not chosen:
-        lacking = f"{', '.join(wanted)} is not trained" if run.kinds else "nothing is trained"
+        lacking = f"{', '.join(kinds or ())} is not trained" if run.kinds else "nothing is trained"
         raise ExportError(
             f"{run.path}: {lacking} in this run; train with `audotics train all --data DATA --output {run.path}`"
         )
-    for kind in KINDS:
-        if kind in wanted and kind not in trained:
+    expected = (*WEIGHED, "hybrid") if kinds is None and isinstance(run, Run) else kinds or ()
+    for kind in expected:
+        if kind not in trained:
             progress.say(f"{kind}: left out, it is not trained in {run.path}")
     return chosen
 
 
-def _prepare(source: Source, kinds: Sequence[str], scratch: Path, progress: Progress) -> list[Prepared]:
+def _prepare(
+    run: RunFolder, kinds: Sequence[str], scratch: Path, formats: Formats, progress: Progress
+) -> list[Prepared]:
+    source = read_source(run)
     prepared = []
     with progress.stage("export", len(kinds)) as stage:
         for kind in kinds:
             stage.advance(0, kind)
             folder = scratch / kind
             folder.mkdir()
-            prepared.append(KINDS[kind](source, folder, progress))
+            prepared.append(_load(kind)(source, folder, progress, formats=formats))
             stage.advance(1, kind)
     return prepared
 
 
-def _publish(prepared: Sequence[Prepared], run: Run, store: BundleStore, progress: Progress) -> list[Bundle]:
+def _load(kind: str) -> Prepare:
+    """What exports a kind, imported only now: it may bring in a framework that other kinds do without."""
+    return cast(Prepare, importlib.import_module(f"audotics.exporters.kinds.{kind}").prepare)
+
+
+def _publish(prepared: Sequence[Prepared], run: RunFolder, store: BundleStore, progress: Progress) -> list[Bundle]:
     versions: dict[str, int] = {}
     bundles = []
     with progress.stage("publish", len(prepared)) as stage:
         for export in prepared:
             number = store.next_version(export.kind)
-            parts = versions if export.kind == "hybrid" else {}
-            manifest = export.manifest(number=number, parts=dict(parts), training_data=run.training_data)
+            parts = {kind: versions[kind] for kind in PARTS if kind in versions} if export.kind == "hybrid" else {}
+            manifest = export.manifest(number=number, parts=parts, training_data=run.training_data)
             with store.write(manifest) as folder:
                 for path in export.folder.iterdir():
                     path.rename(folder / path.name)
+            if manifest.inputs:
+                write_config(store.root, manifest)
             versions[export.kind] = number
             bundles.append(store.open(export.kind, number))
             stage.advance(1, str(bundles[-1]))

@@ -1,4 +1,6 @@
-"""Keras models for TensorFlow Serving: a network goes in, a SavedModel comes out, and reads back as a callable.
+"""SavedModels for TensorFlow Serving: a Keras network goes in, a folder comes out, and any reads back as a callable.
+
+Models of other frameworks are written by `tensorflow_graph`.
 
 TensorFlow is imported inside the functions, since that takes seconds and most exports do not need it.
 """
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 SIGNATURE: Final = "serving_default"
+SAVED_MODEL_FILE: Final = "saved_model.pb"
 
 
 def serving_function(network: keras.Model) -> tf.types.experimental.PolymorphicFunction:

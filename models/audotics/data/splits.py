@@ -24,6 +24,18 @@ class Split:
     test_tracks: NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True)
+class ListenerSplit:
+    """The pairs of the listeners to train on, and two halves of the histories of others, who are unseen in training.
+
+    No row number differs from that of the whole. Each unseen listener has at least one pair in either half.
+    """
+
+    train: Interactions
+    fold_in: Interactions
+    held_out: Interactions
+
+
 def k_core(dataset: Dataset, k: int) -> Dataset:
     """Drop users and tracks with fewer than `k` pairs until none is left, and renumber the rows of both.
 
@@ -107,6 +119,31 @@ def cold_tracks(dataset: Dataset, *, fraction: float, seed: int) -> Split:
     cold = np.zeros(dataset.n_tracks, np.bool_)
     cold[chosen] = True
     return _divide(dataset.interactions, cold[dataset.interactions.tracks])
+
+
+def unseen_listeners(
+    dataset: Dataset, *, fraction: float, seed: int, how: Literal["random", "last"] = "random"
+) -> ListenerSplit:
+    """Keep a random `fraction` (0 < f < 1) of the listeners, at least one, out of training, and halve their histories.
+
+    Of an odd number of pairs the larger part is folded in. The halves are drawn at random, or, with "last", what was
+    heard last is held out. Only listeners of two pairs can be drawn; raises DataError when there is none.
+    """
+    _check_fraction("fraction", fraction)
+    interactions = dataset.interactions
+    offsets = interactions.offsets(dataset.n_users)
+    able = np.flatnonzero(np.diff(offsets) >= 2)
+    if not len(able):
+        raise DataError(f"{dataset.name}: no listener has the two tracks that a fold-in and a held-out half need")
+    rng = np.random.default_rng(seed)
+    size = max(1, round(fraction * len(able)))
+    unseen, held_out = (np.zeros(len(interactions), np.bool_) for _ in range(2))
+    for user in np.sort(rng.choice(able, size=size, replace=False)):
+        start, end = offsets[user], offsets[user + 1]
+        unseen[start:end] = True
+        places = np.arange(start, end) if how == "last" else rng.permutation(np.arange(start, end))
+        held_out[places[(end - start + 1) // 2 :]] = True
+    return ListenerSplit(interactions.take(~unseen), interactions.take(unseen & ~held_out), interactions.take(held_out))
 
 
 def _divide(interactions: Interactions, held_out: NDArray[np.bool_]) -> Split:

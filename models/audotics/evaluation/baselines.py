@@ -1,4 +1,4 @@
-"""The simple models that every other has to beat: popularity, item k-NN, EASE."""
+"""The simple models that every other has to beat: popularity, item k-NN, EASE, and k-NN on what tracks are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from scipy import sparse
 
 from audotics.data.dataset import Interactions
 from audotics.evaluation.ranking import Histories, Scorer
+from audotics.features.audio import AUDIO_FEATURES, AudioScaler
+from audotics.features.tracks import TrackColumns
 
 
 def interaction_matrix(interactions: Interactions, *, n_users: int, n_tracks: int) -> sparse.csr_matrix:
@@ -49,6 +51,45 @@ def ease(matrix: sparse.csr_matrix, *, l2: float = 100.0) -> Scorer:
     weights = (-inverse / np.diag(inverse)).astype(np.float32)
     np.fill_diagonal(weights, 0.0)
     return _item_item(weights)
+
+
+def raw_features(tracks: TrackColumns, *, artists: bool = False) -> sparse.csr_matrix:
+    """What the catalogue says of each track, float32 (n, d): standardised audio features beside binary tags.
+
+    With `artists`, whose track it is stands there as well. Each of the two or three blocks has unit length, or is 0
+    where nothing is known, and so has the whole: inner products are cosines.
+    """
+    audio = AudioScaler.fit(tracks.audio).transform(tracks.audio)[:, : len(AUDIO_FEATURES)]
+    ones = np.ones(len(tracks.tags.codes), np.float32)
+    tags = sparse.csr_matrix((ones, tracks.tags.codes, tracks.tags.offsets), (len(tracks), len(tracks.tags.names)))
+    blocks = [sparse.csr_matrix(audio), tags]
+    if artists:
+        known = np.flatnonzero(tracks.artists != "")
+        codes = np.unique(tracks.artists[known].astype(str), return_inverse=True)[1]
+        blocks.append(sparse.csr_matrix((np.ones(len(known), np.float32), (known, codes)), (len(tracks), len(tracks))))
+    return _unit_rows(sparse.hstack([_unit_rows(block) for block in blocks]).tocsr())
+
+
+def content_knn(features: sparse.csr_matrix, *, neighbours: int = 5) -> Scorer:
+    """Scores a track by its mean cosine to the `neighbours` nearest tracks of the history; `features` has unit rows."""
+    similarities = np.asarray((features @ features.T).todense(), np.float32)
+
+    def score(histories: Histories) -> NDArray[np.float32]:
+        scores = np.zeros((len(histories), len(similarities)), np.float32)
+        for row, history in enumerate(histories):
+            nearest = similarities[history]
+            if len(nearest) > neighbours:
+                nearest = np.partition(nearest, len(nearest) - neighbours, axis=0)[-neighbours:]
+            if len(nearest):
+                scores[row] = nearest.mean(axis=0)
+        return scores
+
+    return score
+
+
+def _unit_rows(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    lengths = np.sqrt(np.asarray(matrix.power(2).sum(axis=1)).ravel())
+    return (sparse.diags(1.0 / np.maximum(lengths, 1e-12)) @ matrix).astype(np.float32).tocsr()
 
 
 def _item_item(weights: NDArray[np.float32]) -> Scorer:

@@ -12,19 +12,28 @@ from numpy.typing import NDArray
 from audotics.features.genres import genre_columns
 from audotics.features.moods import MOODS
 
-COMPONENTS: Final = ("collaborative", "ncf", "content", "context", "popularity")
+COMPONENTS: Final = ("collaborative", "ncf", "content", "context", "popularity", "sequence")
 """Columns of `components`, one score each."""
 
-CONTEXT_FEATURES: Final = ("history_length", "cold_listener", "has_context", "track_plays", "cold_track")
+CONTEXT_FEATURES: Final = (
+    "history_length",
+    "cold_listener",
+    "has_context",
+    "track_plays",
+    "cold_track",
+    "artist_heard",
+    "artist_last",
+)
 """Columns of `context`: what the weights depend on besides the scores."""
 
-NEIGHBOURS: Final = 5
-"""How many of a listener's tracks, those nearest to the candidate, make its content score."""
+
+RECENT_TRACKS: Final = 32
+"""Most tracks of a listener, the last ones, that the sequence model looks at."""
 
 
 @dataclass(frozen=True, slots=True)
 class HybridInputs:
-    """float32: components (n, 5), available (n, 5) with 1 where a score exists, context (n, 5)."""
+    """float32: components (n, 6), available (n, 6) with 1 where a score exists, context (n, 7)."""
 
     components: NDArray[np.float32]
     available: NDArray[np.float32]
@@ -36,16 +45,14 @@ class HybridInputs:
 
 
 def content_scores(candidates: NDArray[np.float32], history: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean cosine of each candidate to its NEIGHBOURS nearest tracks of the history, float32 (n,).
+    """Mean cosine of each candidate to all tracks of the history, float32 (n,).
 
-    `candidates` (n, d) and `history` (h, d) hold unit vectors; with an empty history the result is NaN.
+    `candidates` (n, d) and `history` (h, d) hold unit vectors; with an empty history the result is NaN. The mean over
+    the few nearest tracks alone was tried: it finds fewer of the tracks that nobody has heard yet.
     """
     if len(history) == 0:
         return np.full(len(candidates), np.nan, np.float32)
-    similarities = candidates @ history.T
-    if len(history) > NEIGHBOURS:
-        similarities = np.partition(similarities, len(history) - NEIGHBOURS, axis=1)[:, -NEIGHBOURS:]
-    scores: NDArray[np.float32] = similarities.mean(axis=1, dtype=np.float32)
+    scores: NDArray[np.float32] = candidates @ history.mean(axis=0, dtype=np.float32)
     return scores
 
 
@@ -64,6 +71,24 @@ def context_scores(
     if wanted_genres:
         scores += np.where(genres[:, genre_columns(wanted_genres)].any(axis=1), 1.0, -1.0).astype(np.float32)
     return scores
+
+
+@dataclass(frozen=True, slots=True)
+class ArtistMatches:
+    """float32 (n,) each: how many of a listener's tracks are by a candidate's artist, and 1 where the last one is."""
+
+    heard: NDArray[np.float32]
+    last: NDArray[np.float32]
+
+
+def artist_matches(candidates: NDArray[np.integer], history: NDArray[np.integer]) -> ArtistMatches:
+    """`candidates` (n,) and `history` (h,), oldest first, are codes of artists, negative where unknown."""
+    artists, counts = np.unique(history[history >= 0], return_counts=True)
+    if not len(artists):
+        return ArtistMatches(np.zeros(len(candidates), np.float32), np.zeros(len(candidates), np.float32))
+    place = np.minimum(np.searchsorted(artists, candidates), len(artists) - 1)
+    heard = np.where(artists[place] == candidates, counts[place], 0).astype(np.float32)
+    return ArtistMatches(heard, ((candidates == history[-1]) & (candidates >= 0)).astype(np.float32))
 
 
 def popularity_scores(plays: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -85,14 +110,16 @@ def hybrid_inputs(
     popularity: NDArray[np.float32],
     cold_tracks: NDArray[np.bool_],
     history_length: int,
+    sequence: NDArray[np.float32] | None = None,
+    artists: ArtistMatches | None = None,
 ) -> HybridInputs:
     """Assemble the gating network's inputs for the candidates of one listener.
 
     Scores have shape (n,); None, or NaN in a place, says that the model has no opinion. `popularity` comes from
-    `popularity_scores`, `cold_tracks` says which candidates nobody has played.
+    `popularity_scores`, `cold_tracks` says which candidates nobody has played. Without `artists` nothing matches.
     """
     n = len(popularity)
-    columns = (collaborative, ncf, content, context, popularity)
+    columns = (collaborative, ncf, content, context, popularity, sequence)
     components = np.full((n, len(COMPONENTS)), np.nan, np.float32)
     for index, column in enumerate(columns):
         if column is not None:
@@ -104,6 +131,8 @@ def hybrid_inputs(
     situation[:, 2] = available[:, 3]
     situation[:, 3] = popularity
     situation[:, 4] = cold_tracks
+    situation[:, 5] = 0.0 if artists is None else np.log1p(artists.heard)
+    situation[:, 6] = 0.0 if artists is None else artists.last
     return HybridInputs(
         np.where(available, components, 0.0).astype(np.float32), available.astype(np.float32), situation
     )

@@ -1,8 +1,12 @@
 """Content embedding: what a track is (audio features, tags, artist) goes in, a unit vector comes out.
 
-Three branches, joined and projected; trained so that tracks heard by the same listeners point the same way. The loss
-is the cosine softmax over a batch of co-listened pairs (InfoNCE, van den Oord et al. 2018): each anchor has to find its
-own partner among those of the batch. A track that nobody has heard is embedded like any other.
+    embedding = unit( audio·A + tags·T + artist[bucket] + residual(audio, tags, artist) )
+
+The linear part starts as the closed form of `models/content_map.py`, which maps content to listening factors, and the
+residual, a hidden layer, at zero. Training goes on from there, so that tracks heard by the same listeners point the
+same way: the loss is a cosine softmax (InfoNCE, van den Oord et al. 2018), in which each track has to find another one
+that a listener of it heard among random tracks. Rivals drawn from the pairs themselves, as is usual, were tried: they
+are the popular tracks, and pushed these away from everything. A track that nobody has heard is embedded like any other.
 """
 
 from __future__ import annotations
@@ -18,21 +22,26 @@ from numpy.typing import NDArray
 
 from audotics.features.audio import AUDIO_FEATURES
 from audotics.features.content import ContentEncoder, ContentInputs
+from audotics.models.content_map import ContentMap
 
 ENCODED_AT_ONCE = 8_192
+
+START_LENGTH = 10.0
+"""Length of the sums before they become unit vectors. It is free, and so long that a step of the optimizer is small."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContentOptions:
-    """Hyper-parameters of training; `pairs_per_epoch` bounds an epoch on large data."""
+    """Hyper-parameters of training. A batch has `rivals` random tracks a pair; `pairs_per_epoch` bounds an epoch."""
 
     embedding_size: int = 64
     epochs: int = 50
-    batch_size: int = 256
+    batch_size: int = 64
     learning_rate: float = 0.001
     validation_split: float = 0.2
     temperature: float = 0.1
     dropout: float = 0.2
+    rivals: int = 4
     patience: int = 3
     pairs_per_epoch: int = 200_000
 
@@ -43,17 +52,27 @@ def build(encoder: ContentEncoder, options: ContentOptions) -> keras.Model:
     tags = keras.Input((len(encoder.tag_vocabulary),), name="tags", dtype="float32")
     artist = keras.Input((), name="artist", dtype="int64")
     size = options.embedding_size
-    branches = [
-        layers.Dense(size, activation="relu", name="audio_branch")(audio),
-        layers.Dense(2 * size, activation="relu", name="tag_branch")(tags),
-        layers.Embedding(encoder.artist_buckets, size, embeddings_initializer=_small(), name="artist_branch")(artist),
+    linear = [
+        layers.Dense(size, use_bias=False, name="audio_map")(audio),
+        layers.Dense(size, use_bias=False, name="tag_map")(tags),
+        layers.Embedding(encoder.artist_buckets, size, embeddings_initializer="zeros", name="artist_map")(artist),
     ]
-    joined = layers.Dropout(options.dropout)(layers.Concatenate()(branches))
-    hidden = layers.Dense(2 * size, activation="relu", name="hidden")(joined)
-    # The artist reaches the output by a path of its own, so that what its tracks share need not pass the hidden layer.
-    projected = layers.Add()([layers.Dense(size, name="projection")(hidden), branches[2]])
-    embedding = layers.UnitNormalization(name="embedding")(projected)
+    hidden = layers.Dense(2 * size, activation="relu", name="hidden")(layers.Concatenate()([audio, tags, linear[2]]))
+    dropped = layers.Dropout(options.dropout)(hidden)
+    linear.append(layers.Dense(size, kernel_initializer="zeros", name="residual")(dropped))
+    embedding = layers.UnitNormalization(name="embedding")(layers.Add()(linear))
     return keras.Model([audio, tags, artist], embedding, name="content")
+
+
+def start(network: keras.Model, content_map: ContentMap, inputs: ContentInputs) -> None:
+    """Put the closed form into the linear part, scaled so that sums over `inputs` are START_LENGTH long on average."""
+    length = float(np.linalg.norm(content_map.factors(inputs), axis=1).mean())
+    scale = START_LENGTH / max(length, 1e-9)
+    network.get_layer("audio_map").set_weights([scale * content_map.audio])
+    network.get_layer("tag_map").set_weights([scale * content_map.tags])
+    network.get_layer("artist_map").set_weights([scale * content_map.artist])
+    residual = network.get_layer("residual")
+    residual.set_weights([np.zeros_like(residual.get_weights()[0]), scale * content_map.constant])
 
 
 class PairModel(keras.Model):
@@ -65,17 +84,20 @@ class PairModel(keras.Model):
         self.temperature = temperature
         self.table = [keras.ops.convert_to_tensor(value) for value in inputs.feeds().values()]
 
-    def call(self, pairs: Any, training: bool = False) -> Any:
-        """Cosines over temperature (b, b) of the anchors pairs[:, 0] with the partners pairs[:, 1]."""
-        anchors, partners = (
-            self.network([ops.take(column, pairs[:, side], axis=0) for column in self.table], training=training)
-            for side in (0, 1)
-        )
-        logits = ops.matmul(anchors, ops.transpose(partners)) / self.temperature
-        # A partner that stands in the batch twice is right in both places, so the other one does not count.
-        same = ops.equal(pairs[:, 1][:, None], pairs[:, 1][None, :])
-        other = ops.logical_and(same, ops.logical_not(ops.eye(ops.shape(pairs)[0], dtype="bool")))
-        return ops.where(other, -1e9, logits)
+    def call(self, rows: Any, training: bool = False) -> Any:
+        """Cosines over temperature (b, 1 + r·b): of the anchors rows[:, 0] with their partners rows[:, 1], then rivals.
+
+        Rivals are rows[:, 2:], shared by the batch; one that is the anchor's own partner does not count.
+        """
+        anchors, partners = (self._embed(rows[:, side], training) for side in (0, 1))
+        rivals = ops.reshape(rows[:, 2:], (-1,))
+        own = ops.sum(anchors * partners, axis=1, keepdims=True)
+        others = ops.matmul(anchors, ops.transpose(self._embed(rivals, training)))
+        others = ops.where(ops.equal(rows[:, 1][:, None], rivals[None, :]), -1e9, others / self.temperature)
+        return ops.concatenate([own / self.temperature, others], axis=1)
+
+    def _embed(self, rows: Any, training: bool) -> Any:
+        return self.network([ops.take(column, rows, axis=0) for column in self.table], training=training)
 
 
 def encode(network: keras.Model, inputs: ContentInputs) -> NDArray[np.float32]:
@@ -93,7 +115,3 @@ def save(network: keras.Model, folder: Path) -> None:
 
 def load(folder: Path) -> keras.Model:
     return keras.models.load_model(folder / "model.keras", compile=False)
-
-
-def _small() -> keras.initializers.Initializer:
-    return keras.initializers.RandomNormal(stddev=0.05, seed=0)

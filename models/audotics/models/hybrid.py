@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,9 @@ from audotics.features.history import MAX_HISTORY
 from audotics.features.hybrid import (
     COMPONENTS,
     CONTEXT_FEATURES,
+    ArtistMatches,
     HybridInputs,
+    artist_matches,
     content_scores,
     context_scores,
     hybrid_inputs,
@@ -36,18 +39,25 @@ from audotics.features.hybrid import (
 from audotics.features.moods import mood_scores
 from audotics.features.tracks import TrackColumns
 from audotics.models.collaborative import CollaborativeModel
+from audotics.models.ials import IalsModel
 from audotics.models.ncf import Ncf
+from audotics.models.neighbours import NeighboursModel
+from audotics.models.nmf import NmfModel
+from audotics.models.sequence import SequenceModel
+
+LEARNT_FROM_LISTENING = ("collaborative", "ncf", "sequence")
+"""Components that know nothing of a track before somebody has heard it."""
 
 
 @dataclass(frozen=True, slots=True)
 class HybridOptions:
     """Hyper-parameters of training."""
 
-    hidden: int = 32
-    epochs: int = 60
-    batch_size: int = 64
-    learning_rate: float = 0.003
-    patience: int = 6
+    hidden: int = 64
+    epochs: int = 20
+    batch_size: int = 256
+    learning_rate: float = 0.01
+    averaging: float = 0.99
     candidates: int = 160
     listeners: int = 10_000
 
@@ -66,7 +76,7 @@ class Gate(nn.Module):
         self.register_buffer("calibration", torch.tensor([1.0, 0.0, 0.0]))
 
     def forward(self, components: Tensor, available: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights (…, 5), score (…) and confidence (…) of rows (…, 5)."""
+        """Weights (…, 6), score (…) and confidence (…) of rows (…, 6)."""
         inputs = torch.cat([torch.tanh(components / (2 * self.scale)), available, context], dim=-1)
         raw = nn.functional.softplus(self.second(torch.relu(self.first(inputs))))
         weights = raw / self.scale * available
@@ -86,7 +96,7 @@ class Gate(nn.Module):
 
     @torch.no_grad()
     def rank(self, inputs: HybridInputs) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Weights (n, 5), scores (n,) and confidences (n,)."""
+        """Weights (n, 6), scores (n,) and confidences (n,)."""
         weights, score, confidence = self(
             torch.from_numpy(inputs.components), torch.from_numpy(inputs.available), torch.from_numpy(inputs.context)
         )
@@ -97,13 +107,15 @@ class Gate(nn.Module):
 class Ensemble:
     """The models that the hybrid weighs, over the same n tracks; None where there is none."""
 
-    collaborative: CollaborativeModel | None
+    collaborative: CollaborativeModel | IalsModel | NmfModel | NeighboursModel | None
     ncf: Ncf | None
     content_vectors: NDArray[np.float32] | None  # (n, d), unit length
     moods: NDArray[np.float32]
     genres: NDArray[np.bool_]
     popularity: NDArray[np.float32]
     cold: NDArray[np.bool_]
+    artists: NDArray[np.int32]  # codes (n,), -1 where unknown
+    sequence: SequenceModel | None = None
 
     @classmethod
     def build(
@@ -111,9 +123,10 @@ class Ensemble:
         tracks: TrackColumns,
         *,
         scaler: AudioScaler,
-        collaborative: CollaborativeModel | None,
+        collaborative: CollaborativeModel | IalsModel | NmfModel | NeighboursModel | None,
         ncf: Ncf | None,
         content_vectors: NDArray[np.float32] | None,
+        sequence: SequenceModel | None = None,
     ) -> Ensemble:
         """`tracks` are the models' tracks, with `plays` counted on the interactions that they were trained on.
 
@@ -127,6 +140,8 @@ class Ensemble:
             genre_matrix(tracks.tags),
             popularity_scores(tracks.plays),
             tracks.plays == 0,
+            artist_codes(tracks.artists),
+            sequence,
         )
 
     def inputs(self, histories: Sequence[NDArray[np.int32]]) -> list[HybridInputs]:
@@ -134,6 +149,7 @@ class Ensemble:
         histories = [history[-MAX_HISTORY:] for history in histories]
         collaborative = self.collaborative.scores(histories) if self.collaborative else None
         ncf = self.ncf.scores(histories) if self.ncf else None
+        sequence = self.sequence.scores(histories) if self.sequence else None
         return [
             hybrid_inputs(
                 collaborative=collaborative[row] if collaborative is not None and len(history) else None,
@@ -145,6 +161,9 @@ class Ensemble:
                 popularity=self.popularity,
                 cold_tracks=self.cold,
                 history_length=len(history),
+                # A listener after whose tracks nothing was ever heard: the model has nothing to say.
+                sequence=sequence[row] if sequence is not None and sequence[row].any() else None,
+                artists=artist_matches(self.artists, self.artists[history]),
             )
             for row, history in enumerate(histories)
         ]
@@ -152,20 +171,40 @@ class Ensemble:
     def with_context(self, inputs: HybridInputs, *, mood: str | None, genres: Sequence[str]) -> HybridInputs:
         """The same inputs for a listener who asked for a mood or genres."""
         context = context_scores(self.moods, self.genres, mood=mood, wanted_genres=genres)
-        known = {
-            name: np.where(inputs.available[:, column] > 0, inputs.components[:, column], np.nan).astype(np.float32)
-            for column, name in enumerate(COMPONENTS)
-        }
-        return hybrid_inputs(
-            collaborative=known["collaborative"],
-            ncf=known["ncf"],
-            content=known["content"],
-            context=context,
-            popularity=self.popularity,
-            cold_tracks=self.cold,
-            history_length=round(float(np.expm1(inputs.context[0, 0] * 5.0))),
+        return _revised(inputs, context=context)
+
+    def with_unheard(self, inputs: HybridInputs, unheard: NDArray[np.bool_]) -> HybridInputs:
+        """The same inputs as if nobody had heard some of the tracks, bool (n,): only content and context know these."""
+        plays = np.where(unheard, np.float32(0.0), inputs.components[:, COMPONENTS.index("popularity")])
+        return _revised(
+            inputs,
+            **{name: np.where(unheard, np.nan, _known(inputs, name)) for name in LEARNT_FROM_LISTENING},
+            popularity=plays.astype(np.float32),
+            cold_tracks=unheard | (inputs.context[:, CONTEXT_FEATURES.index("cold_track")] > 0),
         )
 
     def scores(self, gate: Gate, histories: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
         """float32 (b, n): the hybrid's scores of all tracks."""
         return np.stack([gate.rank(inputs)[1] for inputs in self.inputs(histories)])
+
+
+def artist_codes(artists: NDArray[np.object_]) -> NDArray[np.int32]:
+    """One number an artist, int32 (n,), -1 for the unknown one."""
+    names, codes = np.unique(artists.astype(str), return_inverse=True)
+    return np.where(names[codes] == "", -1, codes).astype(np.int32)
+
+
+def _known(inputs: HybridInputs, name: str) -> NDArray[np.float32]:
+    """A component (n,), NaN where it is not available."""
+    column = COMPONENTS.index(name)
+    return np.where(inputs.available[:, column] > 0, inputs.components[:, column], np.float32(np.nan))
+
+
+def _revised(inputs: HybridInputs, **changes: NDArray[Any]) -> HybridInputs:
+    """The same inputs with other values of some arguments of `hybrid_inputs`."""
+    values: dict[str, Any] = {name: _known(inputs, name) for name in COMPONENTS}
+    values["cold_tracks"] = inputs.context[:, CONTEXT_FEATURES.index("cold_track")] > 0
+    heard, last = (inputs.context[:, CONTEXT_FEATURES.index(name)] for name in ("artist_heard", "artist_last"))
+    values["artists"] = ArtistMatches(np.expm1(heard), last)
+    values["history_length"] = round(float(np.expm1(inputs.context[0, 0] * 5.0)))
+    return hybrid_inputs(**(values | changes))

@@ -1,74 +1,76 @@
-"""Evaluation of a run: its trained models and the baselines on the same split go in, a table of metrics comes out."""
+"""Evaluation of a run: its trained models and the baselines on the same split go in, their results come out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.evaluation.assessment import Assessment, assess
 from audotics.evaluation.baselines import ease, history_matrix, item_knn, popularity
-from audotics.evaluation.ranking import Histories, Scorer
-from audotics.features.hybrid import content_scores
-from audotics.training.pipeline import content_vectors, load_ensemble, load_gate
+from audotics.evaluation.lists import Catalogue
+from audotics.evaluation.ranking import Scorer
+from audotics.evaluation.results import Comparison, ModelResult
+from audotics.evaluation.significance import LEVEL, RESAMPLES, mean_intervals, paired_ratios
 from audotics.training.progress import Progress
-from audotics.training.run import Run
+from audotics.training.run import Run, Split
+from audotics.training.scorers import core_scorers
 
 BASELINE_TRACKS = 20_000
 """Item k-NN and EASE hold a dense matrix of all pairs of tracks; beyond this many they are left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """`protocol` says how it was measured; `rows` maps each model to its metrics, baselines first."""
+def compare(run: Run, *, k: int = 10, baseline_tracks: int = BASELINE_TRACKS, progress: Progress) -> Comparison:
+    """Rank every track for each test listener with every model, and note the trained kinds' metrics in the run.
 
-    protocol: dict[str, Any]
-    rows: dict[str, dict[str, float]]
-
-    def to_json(self) -> dict[str, Any]:
-        rows = [{"model": model, "metrics": metrics} for model, metrics in self.rows.items()]
-        return {"protocol": self.protocol, "rows": rows}
-
-
-def compare(run: Run, *, progress: Progress) -> Comparison:
-    """Rank every track for each test listener with every model, and note the trained kinds' metrics in the run."""
+    NDCG@k stands beside that of EASE, or, where EASE is left out, of the strongest baseline. Beyond `baseline_tracks`
+    tracks only popularity is left of the baselines.
+    """
     split = run.split()
-    matrix = history_matrix(split.training, len(split.tracks))
-    scorers: dict[str, Callable[[], Scorer]] = {"popularity": lambda: popularity(matrix)}
-    if len(split.tracks) <= BASELINE_TRACKS:
-        scorers |= {"item k-NN": lambda: item_knn(matrix), "EASE": lambda: ease(matrix)}
-    ensemble = load_ensemble(run, split, selection=False)
-    if ensemble.collaborative is not None:
-        model = ensemble.collaborative
-        scorers["collaborative"] = lambda: model.scores
-    if ensemble.content_vectors is not None:
-        scorers["content"] = lambda: _nearest(content_vectors(run))
-    if ensemble.ncf is not None:
-        network = ensemble.ncf
-        scorers["ncf"] = lambda: network.scores
-    if "hybrid" in run.kinds:
-        gate = load_gate(run)
-        scorers["hybrid"] = lambda: lambda histories: ensemble.scores(gate, histories)
-    rows = {}
+    baselines = _baselines(split, baseline_tracks)
+    scorers = baselines | core_scorers(run, split)
+    catalogue = Catalogue.of(split.tracks, n_listeners=len(split.training))
+    assessed: dict[str, Assessment] = {}
     with progress.stage("evaluate", len(scorers) * len(split.test.targets)) as stage:
         for name, build in scorers.items():
-            rows[name] = split.test.evaluate(build(), on_batch=partial(stage.advance, note=name))
-            if name in run.kinds:
-                run.record_metrics(name, rows[name])
+            assessed[name] = assess(build(), split.test, k=k, on_batch=partial(stage.advance, note=name))
+    gains = {name: assessment.ndcg(k) for name, assessment in assessed.items()}
+    intervals, baseline = mean_intervals(gains), _reference(gains, tuple(baselines))
+    ratios = paired_ratios(gains, baseline=baseline) if baseline is not None else {}
+    results = {
+        name: ModelResult(
+            assessment.metrics(k, catalogue),
+            intervals[name],
+            ratios.get(name),
+            assessment.bias(k, split.test, split.tracks.plays),
+            assessment.reliability(),
+        )
+        for name, assessment in assessed.items()
+    }
+    for kind in results.keys() & run.kinds.keys():
+        run.record_metrics(kind, results[kind].metrics)
     protocol = {
         "dataset": run.name,
         "split": f"leave one out ({run.options['split']}), {run.options['k_core']}-core, seed {run.options['seed']}",
         "ranking": f"full, {len(split.tracks)} tracks without those heard in training",
         "listeners": len(split.test.targets),
+        "intervals": f"{LEVEL:.0%}, paired bootstrap over listeners, {RESAMPLES} resamples",
     }
-    return Comparison(protocol, rows)
+    return Comparison(protocol, k, baseline, results)
 
 
-def _nearest(vectors: NDArray[np.float32]) -> Scorer:
-    def score(histories: Histories) -> NDArray[np.float32]:
-        return np.stack([np.nan_to_num(content_scores(vectors, vectors[history])) for history in histories])
+def _baselines(split: Split, most_tracks: int) -> dict[str, Callable[[], Scorer]]:
+    """The baselines by name, fitted on the training histories when they are called for."""
+    matrix = history_matrix(split.training, len(split.tracks))
+    scorers: dict[str, Callable[[], Scorer]] = {"popularity": lambda: popularity(matrix)}
+    if len(split.tracks) <= most_tracks:
+        scorers |= {"item k-NN": lambda: item_knn(matrix), "EASE": lambda: ease(matrix)}
+    return scorers
 
-    return score
+
+def _reference(gains: dict[str, NDArray[np.float64]], baselines: tuple[str, ...]) -> str | None:
+    """EASE, or else the baseline with the highest mean; None where that is 0."""
+    name = "EASE" if "EASE" in baselines else max(baselines, key=lambda name: float(gains[name].mean()))
+    return name if gains[name].any() else None

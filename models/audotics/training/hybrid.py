@@ -15,9 +15,10 @@ from audotics.data.dataset import DataError
 from audotics.evaluation.metrics import expected_calibration_error, ndcg
 from audotics.evaluation.ranking import Holdout
 from audotics.features.genres import GENRES
-from audotics.features.hybrid import HybridInputs
+from audotics.features.hybrid import COMPONENTS, HybridInputs
 from audotics.features.moods import MOODS
 from audotics.models.hybrid import Ensemble, Gate, HybridOptions
+from audotics.training.averaging import Averaged
 from audotics.training.checkpoints import Checkpoints
 from audotics.training.loop import Fit, Schedule, fit
 from audotics.training.progress import Progress
@@ -25,24 +26,44 @@ from audotics.training.progress import Progress
 CONTEXT_SHARE = 0.3
 """Share of the listeners that stand among the examples twice, again with a context that suits their held-out track."""
 
-STOPPING_SHARE = 0.2
-"""Share of the listeners kept for early stopping and calibration."""
+UNHEARD_SHARE = 0.3
+"""Share of the listeners that stand among the examples again, with some tracks as if nobody had heard them."""
+
+UNHEARD_TRACKS = 0.2
+"""Share of the tracks that nobody has heard in such an example; the held-out one is as likely among them as others."""
+
+JUDGING_SHARE = 0.2
+"""Share of the listeners kept for calibration, and to measure how well the gate ranks."""
 
 LEAST_LISTENERS = 10
 
-NDCG_WEIGHT = 10.0
-"""Weight of the smooth NDCG against the log-softmax in the loss, which brings them to about one size."""
+NDCG_WEIGHT = 300.0
+"""Weight of the smooth NDCG against the log-softmax in the loss.
+
+With 10, which brings them to about one size, the gate ranked the validation tracks worse than the best of its
+components. The softmax keeps scores on a scale that can be calibrated.
+"""
+
+ASKED = 0.0
+"""Bias with which the context's weight begins: whoever asks for a mood or a genre is to see it in the list."""
+
+LEADING, FOLLOWING = 1.0, -3.0
+"""Biases with which the collaborative weight and the others begin: what is learned is where to depart from it."""
 
 LISTENERS_AT_ONCE = 128
+DEPTH = 10
+"""Places that count in the NDCG of a gate."""
+
 LISTED = 20
 """Length of the lists over which the calibration error is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """float32 tensors (m, c, 5): m lists of c candidates; the held-out track is candidate 0.
+    """float32 tensors (m, c, 6): m lists of c candidates; the held-out track is candidate 0.
 
-    `listeners` int64 (m,) tells whose list it is: a listener may have one with and one without a context.
+    `listeners` int64 (m,) tells whose list it is, and `plain` bool (m,) whether it is as it was: a listener may have
+    others, with a context, or as if nobody had heard some tracks.
     `multiplicity` (m, c) says for how many tracks of the catalogue a candidate stands: 1 for the held-out one and for
     those among a component's best, more for those drawn from the rest. Without it the gate would learn that what a
     component puts on top is mostly wrong, for only those of its scores are seen.
@@ -53,6 +74,7 @@ class Examples:
     available: Tensor
     context: Tensor
     multiplicity: Tensor
+    plain: Tensor
 
     def __len__(self) -> int:
         return len(self.components)
@@ -64,11 +86,16 @@ class Examples:
             self.available[rows],
             self.context[rows],
             self.multiplicity[rows],
+            self.plain[rows],
         )
 
     def of(self, listeners: Tensor) -> Examples:
         """The lists of some listeners."""
         return self.take(torch.isin(self.listeners, listeners))
+
+    def unaltered(self) -> Examples:
+        """The plain lists alone."""
+        return self.take(self.plain.nonzero().squeeze(1))
 
     def run(self, gate: Gate) -> tuple[Tensor, Tensor]:
         """Scores and confidences (m, c)."""
@@ -88,7 +115,9 @@ def train_hybrid(
 ) -> tuple[Gate, Fit, dict[str, float]]:
     """Fit the gate on `holdout`, whose tracks no model of `ensemble` has seen with those listeners.
 
-    Returns the gate, how training went, and {"ece": …} measured on listeners that neither weights nor calibration saw.
+    Returns the gate, how training went, and {"ndcg@10": …, "ece": …} measured on listeners that the weights have not
+    seen, and the latter not the calibration either. Training lasts for all epochs: stopped where listeners kept for
+    that were ranked best, gates came out worse, since the best of some epochs is mostly the luckiest.
     Raises DataError with fewer than LEAST_LISTENERS.
     """
     torch.manual_seed(seed)
@@ -100,35 +129,34 @@ def train_hybrid(
         )
     examples = collect_examples(ensemble, holdout, options.candidates, seed=seed, progress=progress)
     listeners = torch.from_numpy(np.random.default_rng([seed, 1]).permutation(len(holdout.targets)))
-    kept = max(2, int(len(listeners) * STOPPING_SHARE))
-    stopping, training = examples.of(listeners[:kept]), examples.of(listeners[kept:])
-    gate = Gate(options.hidden)
-    gate.scale = _spread(training)
-    nn.init.constant_(gate.second.bias, -0.5)
+    kept = max(2, int(len(listeners) * JUDGING_SHARE))
+    training = examples.of(listeners[kept:])
+    averaged = Averaged(_first_gate(training, options.hidden), options.averaging)
 
     def batches(rng: np.random.Generator) -> list[Callable[[], Tensor]]:
         rows = torch.from_numpy(rng.permutation(len(training)))
-        return [partial(_loss, gate, training, chunk) for chunk in rows.split(options.batch_size)]
-
-    @torch.no_grad()
-    def validate() -> float:
-        gate.eval()
-        score, _ = stopping.run(gate)
-        above = (score[:, 1:] >= score[:, :1]) * stopping.multiplicity[:, 1:]
-        return float(ndcg(above.sum(dim=1).numpy().astype(np.float64), 10).mean())
+        return [partial(_step, averaged, training, chunk) for chunk in rows.split(options.batch_size)]
 
     result = fit(
-        gate,
-        Schedule(options.epochs, options.patience, options.learning_rate, seed),
+        averaged,
+        Schedule(options.epochs, options.epochs, options.learning_rate, seed),
         batches=batches,
-        validate=validate,
+        validate=None,
         checkpoints=checkpoints,
         resume=resume,
         progress=progress,
         title="hybrid",
     )
+    gate = averaged.average.eval()
     calibrate(gate, examples.of(listeners[: kept // 2]))
-    return gate, result, {"ece": calibration_error(gate, examples.of(listeners[kept // 2 : kept]))}
+    return (
+        gate,
+        result,
+        {
+            f"ndcg@{DEPTH}": _quality(gate, examples.of(listeners[:kept]).unaltered()),
+            "ece": calibration_error(gate, examples.of(listeners[kept // 2 : kept])),
+        },
+    )
 
 
 def collect_examples(
@@ -139,6 +167,7 @@ def collect_examples(
     chosen: list[HybridInputs] = []
     multiplicities: list[NDArray[np.float32]] = []
     listeners: list[int] = []
+    plain: list[bool] = []
     n_tracks = len(ensemble.popularity)
     n_candidates = min(n_candidates, n_tracks // 2 + 1)
     with progress.stage("hybrid: candidates", len(holdout.targets)) as stage:
@@ -151,10 +180,13 @@ def collect_examples(
                     mood, genres = _context_of(ensemble, target, rng)
                     if mood is not None or genres:
                         variants.append(ensemble.with_context(inputs, mood=mood, genres=genres))
+                if rng.random() < UNHEARD_SHARE:
+                    variants.append(ensemble.with_unheard(inputs, rng.random(n_tracks) < UNHEARD_TRACKS))
                 for variant in variants:
                     rows, multiplicity = _candidates(variant, histories[offset], target, n_candidates, rng)
                     multiplicities.append(multiplicity)
                     listeners.append(start + offset)
+                    plain.append(variant is inputs)
                     chosen.append(
                         HybridInputs(variant.components[rows], variant.available[rows], variant.context[rows])
                     )
@@ -165,6 +197,7 @@ def collect_examples(
         torch.from_numpy(np.stack([inputs.available for inputs in chosen])),
         torch.from_numpy(np.stack([inputs.context for inputs in chosen])),
         torch.from_numpy(np.stack(multiplicities)),
+        torch.tensor(plain),
     )
 
 
@@ -200,10 +233,35 @@ def calibration_error(gate: Gate, examples: Examples) -> float:
     return expected_calibration_error(shown.ravel().astype(np.float64), hit.ravel())
 
 
+@torch.no_grad()
+def _quality(gate: Gate, examples: Examples) -> float:
+    """Mean NDCG of the held-out tracks over the catalogue, as the candidates stand for it."""
+    score, _ = examples.run(gate)
+    above = (score[:, 1:] >= score[:, :1]) * examples.multiplicity[:, 1:]
+    return float(ndcg(above.sum(dim=1).numpy().astype(np.float64), DEPTH).mean())
+
+
 def _with_rivals(holdout: Holdout, n_tracks: int) -> Holdout:
     """Leave out listeners who have heard every track but the held-out one: it would stand alone."""
     kept = [index for index, history in enumerate(holdout.histories) if len(history) < n_tracks - 1]
     return Holdout([holdout.histories[index] for index in kept], holdout.targets[kept])
+
+
+def _first_gate(examples: Examples, hidden: int) -> Gate:
+    gate = Gate(hidden)
+    gate.scale = _spread(examples)
+    leading = COMPONENTS.index("collaborative")
+    if examples.available[..., leading].any():
+        nn.init.constant_(gate.second.bias, FOLLOWING)
+        with torch.no_grad():
+            gate.second.bias[COMPONENTS.index("context")] = ASKED
+            gate.second.bias[leading] = LEADING
+    return gate
+
+
+def _step(averaged: Averaged[Gate], examples: Examples, rows: Tensor) -> Tensor:
+    averaged.follow()
+    return _loss(averaged.network, examples, rows)
 
 
 def _loss(gate: Gate, examples: Examples, rows: Tensor) -> Tensor:
@@ -223,7 +281,7 @@ def _loss(gate: Gate, examples: Examples, rows: Tensor) -> Tensor:
 
 
 def _spread(examples: Examples) -> Tensor:
-    """Standard deviation of each component over the rows where it is available, (5,); 1 where it never is."""
+    """Standard deviation of each component over the rows where it is available, (6,); 1 where it never is."""
     spread = torch.ones(examples.components.shape[-1])
     for column in range(len(spread)):
         values = examples.components[..., column][examples.available[..., column] > 0]

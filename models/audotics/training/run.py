@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from audotics.bundle.catalog import Histories, read_histories, read_tracks, write_histories, write_tracks
 from audotics.data.dataset import DataError, Dataset, Interactions
 from audotics.data.splits import k_core, leave_one_out
+from audotics.data.validation import validate, validate_split
 from audotics.evaluation.ranking import Holdout
 from audotics.features.tracks import TrackColumns
 from audotics.training.folder import RunError as RunError
@@ -60,6 +61,8 @@ class Run(RunFolder):
     @classmethod
     def create(cls, path: Path, dataset: Dataset, options: RunOptions) -> Run:
         """Prepare `dataset` in a new folder. Raises DataError when too little of it is left after the k-core."""
+        checks = validate(dataset)
+        checks.refuse_errors(dataset.report.source)
         core = k_core(dataset, options.k_core) if options.k_core > 1 else dataset
         test = leave_one_out(core.interactions, core.n_users, seed=options.seed, how=options.split)
         validation = leave_one_out(test.train, core.n_users, seed=options.seed + 1, how=options.split)
@@ -68,6 +71,8 @@ class Run(RunFolder):
                 f"{dataset.name}: only {len(validation.test_users)} listeners have the three tracks that a test, a "
                 "validation and a training part need; lower --k-core or bring more data"
             )
+        for leaks in (validate_split(test), validate_split(validation)):
+            leaks.refuse_errors(dataset.report.source)
         row_of = {track_id: row for row, track_id in enumerate(dataset.tracks.ids)}
 
         def write_data(folder: Path) -> None:
@@ -88,6 +93,7 @@ class Run(RunFolder):
             "dataset": dataset.name,
             "fingerprint": fingerprint(dataset),
             "report": dataset.report.to_json(),
+            "validation": checks.to_json(),
             "options": asdict(options),
             "counts": {
                 "tracks": dataset.n_tracks,

@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from audotics.cli.evaluate import print_comparison
 from audotics.cli.export import print_exported
 from audotics.cli.output import expected_errors, print_line, print_table
-from audotics.cli.train import print_report, print_trained, training_options
+from audotics.cli.train import flags_by_kind, print_report, print_trained
 
 if TYPE_CHECKING:
     from audotics.client import Recommendation
     from audotics.server.settings import Settings
-    from audotics.training.pipeline import TrainingOptions
 
 
 def demo(
@@ -40,7 +38,8 @@ def demo(
     from audotics.server.errors import AudoticsError
     from audotics.server.settings import load_settings
     from audotics.training.comparison import compare
-    from audotics.training.pipeline import KINDS, train
+    from audotics.training.kinds import KINDS, WEIGHED
+    from audotics.training.pipeline import train
     from audotics.training.run import Run, RunError, RunOptions
 
     run_folder, repository = output / "run", output / "repository"
@@ -50,8 +49,9 @@ def demo(
         print_report(dataset.report)
         output.mkdir(parents=True, exist_ok=True)
         run = Run.create(run_folder, dataset, RunOptions(seed=seed))
+        kinds = [kind for kind in (*WEIGHED, "hybrid") if KINDS[kind].absent is None]
         with rich_progress() as progress:
-            records = train(run, KINDS, _quick_options(), resume=False, progress=progress)
+            records = train(run, kinds, _quick(), resume=False, progress=progress)
         print_trained(records)
         with rich_progress() as progress:
             comparison = compare(run, progress=progress)
@@ -67,9 +67,9 @@ def demo(
     print_line(f"  audotics recommend {user} --explain", style="bold")
 
 
-def _quick_options() -> TrainingOptions:
-    options = training_options({"epochs": 8})
-    return replace(options, ncf=replace(options.ncf, negatives=32))
+def _quick() -> dict[str, dict[str, Any]]:
+    """Options that end sooner, by kind."""
+    return flags_by_kind({"epochs": 8})
 
 
 async def _serve_and_recommend(settings: Settings, user: str) -> None:

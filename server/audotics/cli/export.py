@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 def export(
     run: Annotated[Path, typer.Argument(help="Folder that `audotics train` wrote.")],
     repository: Annotated[Path, typer.Option(help="Model repository to publish into.")] = Path("repository"),
+    formats: Annotated[
+        str, typer.Option(help="What to write: onnx, or onnx,saved-model for TensorFlow Serving too.")
+    ] = "onnx,saved-model",
+    precision: Annotated[
+        str, typer.Option(help="Of model.onnx: float32, float16 (half the size) or int8 (a quarter).")
+    ] = "float32",
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Export a trained run into a model repository.
@@ -26,13 +32,15 @@ def export(
     from audotics.bundle.store import BundleStore
     from audotics.cli.progress import rich_progress
     from audotics.exporters.errors import ExportError
+    from audotics.exporters.formats import Formats
     from audotics.exporters.publish import export_run
-    from audotics.training.run import Run, RunError
+    from audotics.training.folder import RunError
+    from audotics.training.tasks import open_run
 
     with expected_errors(RunError, ExportError):
-        opened = Run.open(run)
+        opened, asked = open_run(run), Formats.parse(formats, precision=precision)
         with rich_progress() as progress:
-            bundles = export_run(opened, BundleStore(repository), progress=progress)
+            bundles = export_run(opened, BundleStore(repository), progress=progress, formats=asked)
     if json:
         print_json([_plain(bundle) for bundle in bundles])
         return
@@ -68,6 +76,7 @@ def _plain(bundle: Bundle) -> dict[str, Any]:
         "path": str(bundle.path),
         "size_bytes": manifest.size_bytes,
         "parity": manifest.parity,
+        "precision": manifest.precision,
         "metrics": manifest.metrics,
     }
 

@@ -42,9 +42,9 @@ def assert_is_the_example(dataset: Dataset) -> None:
     assert np.isnan(dataset.tracks.popularity[1:]).all()
     assert dataset.tracks.audio[0, AUDIO_FEATURES.index("energy")] == np.float32(0.9)
     assert np.isnan(dataset.tracks.audio[1:]).all()
-    assert dataset.report.read["tracks without a row in the track file"] == 1
+    assert dataset.report.read["tracks without a row in the track table"] == 1
     assert dataset.report.dropped == {
-        "repeated rows of the track file": 1,
+        "repeated rows of the track table": 1,
         "repeats of a user and a track, joined": 1,
     }
 

@@ -295,8 +295,8 @@ async def test_a_new_track_is_found_by_its_sound(tmp_path, make_repository, open
         model = stage.snapshot.catalog.record(int(files.history("u02")[-1]))
         debut = TrackRecord("debut", title="Debut", artist=model.artist, tags=model.tags, audio=model.audio)
         await stage.registry.apply_tracks(upserts=[debut])
-        answer = await stage.recommend("u02", 10, explain=True, objectives=Objectives(relevance=1.0, novelty=0.5))
+        answer = await stage.recommend("u02", 10, explain=True, objectives=Objectives(relevance=1.0, novelty=1.0))
         (track,) = [track for track in answer.tracks if track.track_id == "debut"]
         assert any(reason.startswith("Similar to ") for reason in track.reasons)
-        others = await stage.recommend("u03", 10, objectives=Objectives(relevance=1.0, novelty=0.5))
+        others = await stage.recommend("u03", 10, objectives=Objectives(relevance=1.0, novelty=1.0))
         assert "debut" not in {track.track_id for track in others.tracks}

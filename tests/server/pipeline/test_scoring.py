@@ -56,7 +56,7 @@ async def test_a_piece_without_the_hybrid_leaves_it_out_of_all(stage, scoring):
 
 async def test_a_listener_without_history_has_no_neural_score(stage, scoring):
     (scored,) = scoring.run([job(stage, "nobody", np.arange(10))])
-    assert scored.inputs.available.tolist() == [[0, 0, 0, 1, 1]] * 10
+    assert scored.inputs.available.tolist() == [[0, 0, 0, 1, 1, 0]] * 10
 
 
 async def test_jobs_of_other_models_do_not_share_a_batch(stage, scoring):

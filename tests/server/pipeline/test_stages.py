@@ -62,8 +62,8 @@ def test_without_embeddings_diversity_goes_by_artist():
 
 
 def test_the_fallback_shares_the_weights_out_over_what_there_is():
-    components = np.asarray([[1, 0, 0, 0, 2], [3, 0, 0, 0, 1], [0, 0, 0, 0, 0]], np.float32)
-    available = np.asarray([[1, 0, 0, 0, 1], [1, 0, 0, 0, 1], [0, 0, 0, 0, 1]], bool)
+    components = np.asarray([[1, 0, 0, 0, 2, 0], [3, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0]], np.float32)
+    available = np.asarray([[1, 0, 0, 0, 1, 0], [1, 0, 0, 0, 1, 0], [0, 0, 0, 0, 1, 0]], bool)
     relevance = Relevance.fallback(components, available)
     np.testing.assert_allclose(relevance.weights.sum(axis=1), 1.0, rtol=1e-6)
     assert (relevance.weights[~available] == 0).all()

@@ -53,7 +53,7 @@ class GraphBuilder:
         self._bytes += array.nbytes
         return name
 
-    def node(self, operator: str, *inputs: str, to: str | None = None, **attributes: int | float) -> str:
+    def node(self, operator: str, *inputs: str, to: str | None = None, **attributes: int | float | str) -> str:
         """Add an operator with one output, named `to`, and return that name."""
         name = to or f"{operator.lower()}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))

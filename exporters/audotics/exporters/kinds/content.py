@@ -10,15 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.bundle.catalog import write_ids
+from audotics.evaluation.ranking import Histories, Scorer
 from audotics.exporters.cases import content_cases
 from audotics.exporters.exported import MODEL_FILE, ExportedModel
+from audotics.exporters.formats import DEFAULT, Formats
 from audotics.exporters.graphs.content import write_content_graph
 from audotics.exporters.index import write_index
-from audotics.exporters.parity import Run, measure
+from audotics.exporters.parity import Run
 from audotics.exporters.prepared import Prepared, Source
-from audotics.exporters.saved_model import SavedModel, write_saved_model
+from audotics.exporters.quantization import TABLES
+from audotics.exporters.saved_model import write_saved_model
 from audotics.exporters.warmup import write_warmup
+from audotics.exporters.written import Ranking, write_formats
 from audotics.features.content import ContentEncoder
+from audotics.features.hybrid import content_scores
 from audotics.features.tracks import TrackColumns
 from audotics.training.progress import Progress
 from audotics.training.quiet import quiet_native_logs
@@ -31,11 +36,10 @@ _QUERIES: Final = 100
 _WARM_UP_TRACKS: Final = 16
 
 
-def prepare(source: Source, folder: Path, progress: Progress) -> Prepared:
+def prepare(source: Source, folder: Path, progress: Progress, *, formats: Formats = DEFAULT) -> Prepared:
     """Export the network; its rows are those of the whole catalogue, so that tracks nobody has heard are served too."""
     with quiet_native_logs():
         import keras
-        import tensorflow as tf
 
         from audotics.models.content import load
 
@@ -43,28 +47,35 @@ def prepare(source: Source, folder: Path, progress: Progress) -> Prepared:
             network = load(trained)
             encoder = ContentEncoder.from_json(record["encoder"])
         write_content_graph(network, folder / MODEL_FILE)
-        write_saved_model(network, folder)
-        saved = SavedModel(folder)
-    exported = ExportedModel(folder / MODEL_FILE)
+        if formats.saved_model:
+            write_saved_model(network, folder)
     cases = content_cases(encoder, source.tracks)
-    parity = measure("content", as_function(network), exported.run, cases)
-    saved_parity = measure("content (SavedModel)", as_function(network), saved.run, cases)
+    written = write_formats(
+        "content",
+        as_function(network),
+        folder,
+        cases,
+        formats=formats,
+        progress=progress,
+        ranking=Ranking(lambda run: as_scorer(run, encoder, source.split.tracks), source.split.test),
+        operators=TABLES,  # a track's embedding is the same whatever is embedded with it
+    )
+    exported = written.exported
     write_warmup(folder, {name: value[:_WARM_UP_TRACKS] for name, value in cases[0].feeds.items()})
     write_ids(folder, source.tracks.ids)
     vectors = _embed(exported, encoder, source.tracks)
     queries = np.random.default_rng(0).permutation(vectors)[:_QUERIES]
     recall = write_index(folder, vectors, queries, progress=progress, title="content index")
-    return Prepared(
-        "content",
-        folder,
-        framework="keras",
-        catalog_fingerprint=source.tracks.fingerprint(),
-        inputs=exported.inputs,
-        outputs=exported.outputs,
-        metrics=source.metrics("content") | recall,
-        parity=parity.to_json() | {"saved_model_max_abs_diff": saved_parity.max_abs_diff},
-        preprocessing={"content_encoder": encoder.to_json()},
-        tools={"keras": keras.__version__, "tensorflow": tf.__version__},
+    return written.noted(
+        Prepared(
+            "content",
+            folder,
+            framework="keras",
+            catalog_fingerprint=source.tracks.fingerprint(),
+            metrics=source.metrics("content") | recall,
+            preprocessing={"content_encoder": encoder.to_json()},
+            tools={"keras": keras.__version__},
+        )
     )
 
 
@@ -76,6 +87,16 @@ def as_function(network: keras.Model) -> Run:
         return {"embedding": np.asarray(embedding, np.float32)}
 
     return run
+
+
+def as_scorer(run: Run, encoder: ContentEncoder, tracks: TrackColumns) -> Scorer:
+    """How near every one of `tracks`, as `run` embeds them, is to what a listener heard."""
+    vectors = run(encoder.encode(tracks).feeds())["embedding"]
+
+    def score(histories: Histories) -> NDArray[np.float32]:
+        return np.stack([np.nan_to_num(content_scores(vectors, vectors[history])) for history in histories])
+
+    return score
 
 
 def _embed(model: ExportedModel, encoder: ContentEncoder, tracks: TrackColumns) -> NDArray[np.float32]:

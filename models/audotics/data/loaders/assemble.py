@@ -24,15 +24,26 @@ def assemble(
 
     Raises DataError when nothing is left.
     """
-    report.dropped = +report.dropped
     if len(interactions) == 0:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in report.dropped.items())
-        raise DataError(f"holds no usable interactions{f'; dropped: {reasons}' if reasons else ''}", path=path)
-    report.read["users"] = len(user_ids)
-    report.read["tracks"] = len(tracks)
-    report.read["pairs"] = len(interactions)
+        raise DataError(nothing_left(report), path=path)
+    name = path.resolve().name
+    return with_counts(Dataset(name, tracks, user_ids, interactions, report))
+
+
+def with_counts(dataset: Dataset) -> Dataset:
+    """Count users, tracks and pairs in the report, and fill `tracks.plays`."""
+    report, tracks = dataset.report, dataset.tracks
+    report.dropped = +report.dropped
+    report.read["users"] = dataset.n_users
+    report.read["tracks"] = dataset.n_tracks
+    report.read["pairs"] = len(dataset.interactions)
     known = ~np.isnan(tracks.audio).all(axis=1)
     report.read["tracks with audio features"] = int(known.sum())
     report.read["tracks with tags"] = int((np.diff(tracks.tags.offsets) > 0).sum())
-    name = path.resolve().name
-    return Dataset(name, tracks, user_ids, interactions, report).with_interactions(interactions)
+    return dataset.with_interactions(dataset.interactions)
+
+
+def nothing_left(report: LoadReport) -> str:
+    """What to say of a source without interactions, after its name."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in (+report.dropped).items())
+    return f"holds no usable interactions{f'; dropped: {reasons}' if reasons else ''}"

@@ -1,25 +1,36 @@
-"""The one door to every format: a path goes in, its format is recognised by file names, a data set comes out."""
+"""The one door to every format: a path or a URL goes in, its format is recognised by names, a data set comes out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from audotics.data.dataset import DataError, Dataset
 from audotics.data.loaders.hetrec import load_hetrec
 from audotics.data.loaders.ncf_ratings import TRAIN_SUFFIX, load_ncf_ratings
+from audotics.data.loaders.postgres import is_postgres_url, load_postgres
 from audotics.data.loaders.spotify_songs import SONGS_FILE, load_spotify_songs
 from audotics.data.loaders.tabular import LAYOUTS, load_tabular
 from audotics.data.loaders.yes_playlists import load_yes_playlists
 
 
-def load(path: Path, *, skip_bad_rows: bool = False, columns: Mapping[str, str] | None = None) -> Dataset:
-    """Load a folder or file of any known format; its `report` says what was read and what was dropped.
+def load(
+    source: Path | str,
+    *,
+    skip_bad_rows: bool = False,
+    columns: Mapping[str, str] | None = None,
+    watch: Callable[[int], object] | None = None,
+) -> Dataset:
+    """Load a folder, a file or a PostgreSQL database of any known form; `report` says what was read and dropped.
 
     The first broken row raises DataError with file, line and reason, or, with `skip_bad_rows`, broken rows are left out
-    and counted. `columns` names the columns of plain CSV, TSV or Parquet, see `load_tabular`. A format that is not
-    recognised raises DataError that says what was looked for.
+    and counted. `columns` names the columns of plain CSV, TSV, Parquet or of a database, see `load_tabular` and
+    `load_postgres`; `watch` is the latter's. A format that is not recognised raises DataError that says what was looked
+    for.
     """
+    if is_postgres_url(str(source)):
+        return load_postgres(str(source), columns=columns, skip_bad_rows=skip_bad_rows, watch=watch)
+    path = Path(source)
     if not path.exists():
         raise DataError("there is no such file or folder", path=path)
     interactions = _tabular_file(path, "interactions")
@@ -27,7 +38,9 @@ def load(path: Path, *, skip_bad_rows: bool = False, columns: Mapping[str, str] 
         tracks = _tabular_file(path, "tracks") if path.is_dir() else None
         return load_tabular(interactions, tracks=tracks, columns=columns, skip_bad_rows=skip_bad_rows)
     if columns:
-        raise DataError("a column mapping is for plain CSV, TSV and Parquet files; this is none", path=path)
+        raise DataError(
+            "a column mapping is for plain CSV, TSV and Parquet files and for databases; this is none", path=path
+        )
     if (path / "song_hash.txt").is_file() and (path / "train.txt").is_file():
         return load_yes_playlists(path, skip_bad_rows=skip_bad_rows)
     if (path / "user_artists.dat").is_file():

@@ -75,7 +75,7 @@ def read_table(path: Path, fields: Sequence[Field], *, layout: TextLayout | None
         names = _text_names(path, fields, layout)
         arrow = _text_table(path, fields, layout, names)
         source = _text_rows(path, layout)
-    table = None if arrow is None else _checked(arrow, fields)
+    table = None if arrow is None else checked(arrow, fields)
     return _row_by_row(path, fields, names, source, broken) if table is None else table
 
 
@@ -151,7 +151,7 @@ def _parquet_table(path: Path, fields: Sequence[Field]) -> pa.Table:
     return pa.table(columns)
 
 
-def _checked(table: pa.Table, fields: Sequence[Field]) -> Table | None:
+def checked(table: pa.Table, fields: Sequence[Field]) -> Table | None:
     """Columns as NumPy arrays, or None where a value is not what its field allows."""
     columns: dict[str, NDArray[np.generic]] = {}
     try:

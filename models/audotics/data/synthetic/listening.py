@@ -76,7 +76,8 @@ def _pick_tracks(
     pool = np.searchsorted(cumulated, rng.random((len(tastes), _POOL)))
     pool = np.sort(np.minimum(pool, len(cumulated) - 1), axis=1)
     scores = np.einsum("spd,sd->sp", space.track_positions[pool], tastes) * np.float32(_AFFINITY)
-    scores -= np.log(rng.standard_exponential(pool.shape, dtype=np.float32))
+    drawn = rng.standard_exponential(pool.shape, dtype=np.float32)
+    scores -= np.log(np.maximum(drawn, np.finfo(np.float32).tiny))  # a draw may be 0
     scores[:, 1:][pool[:, 1:] == pool[:, :-1]] = -np.inf
     best = np.argpartition(-scores, _SESSION_TRACKS - 1, axis=1)[:, :_SESSION_TRACKS]
     picks = np.where(np.isneginf(np.take_along_axis(scores, best, 1)), -1, np.take_along_axis(pool, best, 1))

@@ -48,6 +48,8 @@ class Explainer:
         match part.model:
             case "collaborative" | "ncf":
                 return ["Listeners with your taste play it"]
+            case "sequence":
+                return self._next()
             case "content":
                 return self._similar(embedding)
             case "context":
@@ -67,6 +69,12 @@ class Explainer:
         columns, row = self._catalog.columns, self._taste.history[nearest]
         artist = f" by {columns.artists[row]}" if columns.artists[row] else ""
         return [f"Similar to “{columns.titles[row] or columns.ids[row]}”{artist}, {self._how_known}"]
+
+    def _next(self) -> list[str]:
+        if not len(self._taste.history):
+            return []
+        columns, last = self._catalog.columns, self._taste.history[-1]
+        return [f"Often comes soon after “{columns.titles[last] or columns.ids[last]}”, {self._how_known}"]
 
     def _suitable(self, row: int) -> list[str]:
         sentences = []

@@ -14,6 +14,9 @@ from audotics.server.repository.snapshot import Snapshot
 
 _MOST_SEEN: Final = 300
 
+_SEQUENCE_SHARE: Final = 4
+"""For so many tracks by collaborative score there is one by what may come next."""
+
 
 @dataclass(frozen=True, slots=True)
 class SearchDepth:
@@ -43,10 +46,12 @@ class SearchDepth:
 
 
 def search(snapshot: Snapshot, taste: Taste, depth: SearchDepth) -> NDArray[np.int64]:
-    """Rows near to a taste by collaborative score or by sound, in no order; a row may stand twice."""
+    """Rows near to a taste by collaborative score, sound or what may come next, in no order; a row may stand twice."""
     found = [np.empty(0, np.int64)]
     if snapshot.collaborative is not None and taste.user_vector is not None:
         found.append(snapshot.collaborative.nearest(taste.user_vector, depth.collaborative))
+    if snapshot.sequence is not None and taste.next_tracks is not None:
+        found.append(snapshot.sequence.likeliest(taste.next_tracks, depth.collaborative // _SEQUENCE_SHARE))
     interests = taste.interests(depth.interests)
     if snapshot.content is not None and len(interests):
         by_sound = snapshot.content.nearest(interests, depth.content)[1].ravel()

@@ -12,13 +12,13 @@ from audotics.features.hybrid import COMPONENTS
 from audotics.server.pipeline.scoring import ScoredRows
 from audotics.server.types import Contribution
 
-FALLBACK_WEIGHTS: Final = np.asarray([0.35, 0.25, 0.15, 0.2, 0.05], np.float32)
+FALLBACK_WEIGHTS: Final = np.asarray([0.3, 0.25, 0.15, 0.2, 0.05, 0.05], np.float32)
 """Weights of COMPONENTS without the hybrid; in each row they are shared out over those there are. Hand-set."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relevance:
-    """n rows scored: score (n,) is the sum of weights * components (n, 5) over what is available (n, 5)."""
+    """n rows scored: score (n,) is the sum of weights * components (n, 6) over what is available (n, 6)."""
 
     score: NDArray[np.float32]
     confidence: NDArray[np.float32]
@@ -36,7 +36,7 @@ class Relevance:
 
     @classmethod
     def fallback(cls, components: NDArray[np.float32], available: NDArray[np.bool_]) -> Relevance:
-        """Fixed weights on components (n, 5) standardised over these rows. No model vouches for it: confidence is 0."""
+        """Fixed weights on components (n, 6) standardised over these rows. No model vouches for it: confidence is 0."""
         count = np.maximum(available.sum(axis=0), 1)
         centred = np.where(available, components - np.where(available, components, 0.0).sum(axis=0) / count, 0.0)
         spread = np.sqrt((centred**2).sum(axis=0) / count)

@@ -32,8 +32,8 @@ class Shortlist:
 
     @classmethod
     def of(cls, slate: Slate, scored: ScoredRows) -> Self:
-        """Without the embeddings: they take most of the space, and are gathered in no time."""
-        taste = replace(slate.taste, sounds=None)
+        """Without what only scoring needed, and the embeddings: they take most space, and are gathered in no time."""
+        taste = replace(slate.taste, sounds=None, next_tracks=None)
         return cls(taste, slate.rows, Relevance.of(scored), (*slate.taste.degraded, *scored.degraded))
 
     def embeddings(self, snapshot: Snapshot, places: NDArray[np.int64]) -> NDArray[np.float32] | None:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audotics.features.hybrid import HybridInputs, content_scores, context_scores, hybrid_inputs
+from audotics.features.hybrid import (
+    ArtistMatches,
+    HybridInputs,
+    artist_matches,
+    content_scores,
+    context_scores,
+    hybrid_inputs,
+)
 from audotics.server.pipeline.taste import Taste
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.types import Context
@@ -23,6 +30,8 @@ class RowSignals:
     popularity: NDArray[np.float32]
     cold: NDArray[np.bool_]
     history_length: int
+    sequence: NDArray[np.float32] | None
+    artists: ArtistMatches
 
     @classmethod
     def measure(
@@ -36,9 +45,11 @@ class RowSignals:
     ) -> RowSignals:
         """Score catalogue `rows` (n,), whose content embeddings (n, d) are `embeddings`."""
         catalog = snapshot.catalog
-        collaborative = content = suitable = None
+        collaborative = content = suitable = sequence = None
         if snapshot.collaborative is not None and taste.user_vector is not None:
             collaborative = snapshot.collaborative.scores(taste.user_vector, rows)
+        if snapshot.sequence is not None and taste.next_tracks is not None:
+            sequence = snapshot.sequence.scores(taste.next_tracks, rows)
         if embeddings is not None and taste.sounds is not None and len(taste.sounds):
             content = content_scores(embeddings, taste.sounds)
         if context.mood is not None or context.genres:
@@ -55,6 +66,8 @@ class RowSignals:
             popularity=catalog.signals.popularity.take(rows),
             cold=catalog.signals.cold.take(rows),
             history_length=taste.history_length,
+            sequence=sequence,
+            artists=artist_matches(catalog.artist_codes.take(rows), catalog.artist_codes.take(taste.history)),
         )
 
     def __len__(self) -> int:
@@ -73,6 +86,8 @@ class RowSignals:
             popularity=self.popularity[start:end],
             cold=self.cold[start:end],
             history_length=self.history_length,
+            sequence=cut(self.sequence),
+            artists=ArtistMatches(self.artists.heard[start:end], self.artists.last[start:end]),
         )
 
     def inputs(self, ncf: NDArray[np.float32] | None) -> HybridInputs:
@@ -85,4 +100,6 @@ class RowSignals:
             popularity=self.popularity,
             cold_tracks=self.cold,
             history_length=self.history_length,
+            sequence=self.sequence,
+            artists=self.artists,
         )

@@ -28,19 +28,26 @@ class Taste:
     sounds: NDArray[np.float32] | None
     """Content embeddings float32 (h, d) of `history`, None without a content model."""
     degraded: tuple[Degradation, ...]
+    next_tracks: NDArray[np.float32] | None = None
+    """float32 (m,), what may come next, by rows of the sequence model; None when there is none, or nothing it knows."""
 
     @classmethod
     def read(cls, snapshot: Snapshot, history: NDArray[np.int64]) -> Taste:
         """Encode all of a listener's history, oldest first. A model that fails is left out and named in `degraded`."""
         recent = history[-MAX_HISTORY:]
-        user_vector = None
+        user_vector = next_tracks = None
         degraded: tuple[Degradation, ...] = ()
         if snapshot.collaborative is not None:
             try:
                 user_vector = snapshot.collaborative.user_vector(recent)
             except InferenceError as error:
                 degraded = (Degradation("collaborative", DegradationReason.FAILED, str(error)),)
-        return cls(recent, len(history), user_vector, None, degraded).heard_again(snapshot)
+        if snapshot.sequence is not None:
+            try:
+                next_tracks = snapshot.sequence.next_tracks(recent)
+            except InferenceError as error:
+                degraded = (*degraded, Degradation("sequence", DegradationReason.FAILED, str(error)))
+        return cls(recent, len(history), user_vector, None, degraded, next_tracks).heard_again(snapshot)
 
     def heard_again(self, snapshot: Snapshot) -> Taste:
         """The same taste with its embeddings gathered from the snapshot."""

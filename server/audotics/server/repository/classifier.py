@@ -1,4 +1,4 @@
-"""A classifier in service: audio features of tracks go in, a probability for each class comes out."""
+"""A classifier in service: descriptors of tracks go in, a probability for each class comes out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from audotics.bundle.store import Bundle
 from audotics.features.audio import AUDIO_FEATURES
+from audotics.features.descriptors import DESCRIPTORS
 from audotics.server.errors import RefusedModelError
 from audotics.server.runtime.onnx import OnnxModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassifierPart:
-    """Classes from audio features. `columns` int64 (f,) are those of an audio matrix that the model takes, in order."""
+    """Classes from descriptors. `columns` int64 (f,) are those of DESCRIPTORS that the model takes, in order."""
 
     version: int
     model: OnnxModel
@@ -32,23 +33,24 @@ class ClassifierPart:
             raise RefusedModelError(
                 f"{bundle}: its manifest does not name its 'features' and 'classes'; export it again"
             ) from error
-        unknown = [name for name in names if name not in AUDIO_FEATURES]
+        unknown = [name for name in names if name not in DESCRIPTORS]
         if unknown:
             raise RefusedModelError(
                 f"{bundle}: it needs the feature {unknown[0]!r}, which tracks do not have; train one on "
-                f"{', '.join(AUDIO_FEATURES)}"
+                f"{', '.join(DESCRIPTORS)}"
             )
-        columns = np.asarray([AUDIO_FEATURES.index(name) for name in names], np.int64)
+        columns = np.asarray([DESCRIPTORS.index(name) for name in names], np.int64)
         return cls(bundle.manifest.version, model, columns, classes)
 
-    def probabilities(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (n, classes) for audio features (n, 11); NaN for a track that lacks one of those the model takes.
+    def probabilities(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (n, classes) for `track_descriptors` (n, 14); NaN for a track of which no audio feature is known.
 
-        Raises InferenceError.
+        A single unknown value is the model's own business. Raises InferenceError.
         """
-        features = audio[:, self.columns]
-        known = ~np.isnan(features).any(axis=1)
-        result = np.full((len(audio), len(self.classes)), np.nan, np.float32)
+        features = descriptors[:, self.columns]
+        audio = self.columns < len(AUDIO_FEATURES)
+        known = ~np.isnan(features[:, audio]).all(axis=1)
+        result = np.full((len(features), len(self.classes)), np.nan, np.float32)
         if known.any():
             result[known] = self.model.run({"features": features[known]}, ["probabilities"])[0]
         return result

@@ -15,7 +15,7 @@ from audotics.features.hybrid import COMPONENTS
 from audotics.server.errors import RefusedModelError
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.classifier import ClassifierPart
-from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart
+from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart, SequencePart
 from audotics.server.repository.rows import RowMap
 from audotics.server.retrieval.vectors import INDEX_FILE, VECTORS_FILE, VectorIndex
 from audotics.server.runtime.onnx import InferenceError, OnnxModel
@@ -24,10 +24,13 @@ CATALOG: Final = "catalog"
 RANKING_KINDS: Final = ("collaborative", "content", "ncf", "hybrid")
 """What makes lists; one that is missing stands in every list's `degraded`."""
 
-CLASSIFIER_KINDS: Final = ("mood", "genre")
-MODEL_KINDS: Final = (*RANKING_KINDS, *CLASSIFIER_KINDS)
+OPTIONAL_KINDS: Final = ("sequence",)
+"""What helps to make lists, but is not missed: data that keep no order have none."""
 
-Part = CollaborativePart | ContentPart | NcfPart | HybridPart | ClassifierPart
+CLASSIFIER_KINDS: Final = ("mood", "genre")
+MODEL_KINDS: Final = (*RANKING_KINDS, *OPTIONAL_KINDS, *CLASSIFIER_KINDS)
+
+Part = CollaborativePart | ContentPart | NcfPart | SequencePart | HybridPart | ClassifierPart
 
 _MODEL_FILE: Final = "model.onnx"
 _WARMUP_FILE: Final = "warmup.npz"
@@ -35,6 +38,7 @@ _FILES: Final[dict[str, tuple[str, ...]]] = {
     "collaborative": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE, INDEX_FILE, VECTORS_FILE),
     "content": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE, INDEX_FILE, VECTORS_FILE),
     "ncf": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE),
+    "sequence": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE),
     "hybrid": (_MODEL_FILE, _WARMUP_FILE),
     **dict.fromkeys(CLASSIFIER_KINDS, (_MODEL_FILE, _WARMUP_FILE)),
 }
@@ -42,6 +46,7 @@ _INPUTS: Final[dict[str, dict[str, str]]] = {
     "collaborative": {"history": "int64"},
     "content": {"audio": "float32", "tags": "float32", "artist": "int64"},
     "ncf": {"history": "int64", "user_index": "int64", "track": "int64"},
+    "sequence": {"history": "int64"},
     "hybrid": {"components": "float32", "available": "float32", "context": "float32"},
     **{kind: {"features": "float32"} for kind in CLASSIFIER_KINDS},
 }
@@ -49,6 +54,7 @@ _OUTPUTS: Final[dict[str, tuple[str, ...]]] = {
     "collaborative": ("user_vector",),
     "content": ("embedding",),
     "ncf": ("logit",),
+    "sequence": ("scores",),
     "hybrid": ("weights", "score", "confidence"),
     **dict.fromkeys(CLASSIFIER_KINDS, ("probabilities",)),
 }
@@ -100,7 +106,7 @@ def load_model(bundle: Bundle, *, threads: int) -> LoadedModel:
     missing = set(_OUTPUTS[kind]) - {spec.name for spec in model.outputs}
     if missing:
         raise RefusedModelError(f"{bundle}: it has no output {', '.join(sorted(missing))}; export it again")
-    _warm_up(bundle, model, width=_width(bundle, index))
+    _warm_up(bundle, model, width=_width(bundle, model, index))
     return LoadedModel(bundle, model, index)
 
 
@@ -113,6 +119,13 @@ def link(loaded: LoadedModel, catalog: Catalog) -> Part:
     if kind in CLASSIFIER_KINDS:
         return ClassifierPart.of(bundle, model)
     rows = _row_map(bundle, catalog)
+    if kind == "sequence":
+        width = {spec.name: spec.shape[-1] for spec in model.outputs}["scores"]
+        if width not in (-1, rows.size):
+            raise RefusedModelError(
+                f"{bundle}: {IDS_FILE} names {rows.size} tracks, but it scores {width}; export again"
+            )
+        return SequencePart(version, model, rows).with_catalog(catalog)
     if index is None:
         return NcfPart(version, model, rows).with_catalog(catalog)
     if index.size != rows.size:
@@ -125,8 +138,10 @@ def link(loaded: LoadedModel, catalog: Catalog) -> Part:
     return part.with_catalog(catalog, part.lacking(catalog))
 
 
-def _width(bundle: Bundle, index: VectorIndex | None) -> int:
+def _width(bundle: Bundle, model: OnnxModel, index: VectorIndex | None) -> int:
     """Columns of the outputs that are matrices."""
+    if bundle.manifest.kind == "sequence":
+        return {spec.name: spec.shape[-1] for spec in model.outputs}["scores"]  # `link` compares it with the rows
     if bundle.manifest.kind in CLASSIFIER_KINDS:
         return len(bundle.manifest.preprocessing.get("classes", ()))
     return len(COMPONENTS) if index is None else index.dimension

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from audotics.features.content import ContentEncoder
 from audotics.features.history import pad_histories
-from audotics.features.hybrid import HybridInputs
+from audotics.features.hybrid import RECENT_TRACKS, HybridInputs
 from audotics.features.tracks import TrackColumns
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.rows import UNKNOWN, RowMap
@@ -138,10 +138,47 @@ class NcfPart:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SequencePart:
+    """What is likely to come next."""
+
+    version: int
+    model: OnnxModel
+    rows: RowMap
+
+    def next_tracks(self, history: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """float32 (m,), a score for each of the model's rows, after catalogue rows; None when nothing ever came next.
+
+        Raises InferenceError.
+        """
+        heard = self.rows.to_model(history)
+        heard = heard[heard >= 0][-RECENT_TRACKS:]
+        if not len(heard):
+            return None
+        scores: NDArray[np.float32] = self.model.run({"history": heard[None]}, ["scores"])[0][0]
+        return scores if scores.any() else None
+
+    def likeliest(self, next_tracks: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+        """Catalogue rows of the k tracks with the highest scores, in no order, without those that never came next."""
+        k = min(k, len(next_tracks))
+        best = np.argpartition(-next_tracks, k - 1)[:k]
+        rows = self.rows.to_catalog(best[next_tracks[best] > 0])
+        return rows[rows >= 0]
+
+    def scores(self, next_tracks: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 (n,) for catalogue `rows` (n,), NaN for a track that the model does not know."""
+        model_rows = self.rows.to_model(rows)
+        return np.where(model_rows >= 0, next_tracks.take(np.maximum(model_rows, 0)), np.float32(np.nan))
+
+    def with_catalog(self, catalog: Catalog) -> SequencePart:
+        """The part after changes to the catalogue that it is linked to."""
+        return replace(self, rows=self.rows.grown(len(catalog)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Weighing:
     """What the hybrid made of n rows, float32: score is the sum of weights * components."""
 
-    weights: NDArray[np.float32]  # (n, 5)
+    weights: NDArray[np.float32]  # (n, 6)
     score: NDArray[np.float32]  # (n,)
     confidence: NDArray[np.float32]  # (n,), 0..1
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.classifier import ClassifierPart
-from audotics.server.repository.loading import CLASSIFIER_KINDS, RANKING_KINDS, Part
-from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart
+from audotics.server.repository.loading import CLASSIFIER_KINDS, OPTIONAL_KINDS, RANKING_KINDS, Part
+from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart, SequencePart
 from audotics.server.types import Degradation, DegradationReason
 
 
@@ -30,12 +30,14 @@ class Snapshot:
     degraded: tuple[Degradation, ...]
     classifiers: Mapping[str, ClassifierPart]
     unclassified: tuple[Degradation, ...]
+    sequence: SequencePart | None = None
 
     @classmethod
     def assemble(cls, catalog: Catalog, parts: Mapping[str, Part], *, absent: Mapping[str, str]) -> Snapshot:
         """`parts` by kind; `absent` says why a kind is missing."""
         collaborative, content = parts.get("collaborative"), parts.get("content")
-        ncf, hybrid = parts.get("ncf"), parts.get("hybrid")
+        ncf, hybrid, sequence = parts.get("ncf"), parts.get("hybrid"), parts.get("sequence")
+        ranking = {*RANKING_KINDS, *OPTIONAL_KINDS}
         classifiers = {kind: part for kind, part in parts.items() if isinstance(part, ClassifierPart)}
 
         def missing(kinds: Sequence[str]) -> tuple[Degradation, ...]:
@@ -52,9 +54,10 @@ class Snapshot:
             content=content if isinstance(content, ContentPart) else None,
             ncf=ncf if isinstance(ncf, NcfPart) else None,
             hybrid=hybrid if isinstance(hybrid, HybridPart) else None,
-            model_versions=tuple((kind, parts[kind].version) for kind in sorted(parts) if kind in RANKING_KINDS),
+            model_versions=tuple((kind, parts[kind].version) for kind in sorted(parts) if kind in ranking),
             index_version="+".join([f"catalog/{catalog.version}", *indexes, f"changes/{catalog.generation}"]),
             degraded=missing(RANKING_KINDS),
             classifiers=classifiers,
             unclassified=missing(CLASSIFIER_KINDS),
+            sequence=sequence if isinstance(sequence, SequencePart) else None,
         )

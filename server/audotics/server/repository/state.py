@@ -12,7 +12,7 @@ import numpy as np
 from audotics.server.errors import RefusedModelError
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.loading import LoadedModel, Part, link
-from audotics.server.repository.parts import CollaborativePart, ContentPart, NcfPart
+from audotics.server.repository.parts import CollaborativePart, ContentPart, NcfPart, SequencePart
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.runtime.onnx import InferenceError
 from audotics.server.types import TrackRecord
@@ -86,7 +86,7 @@ class State:
                 except InferenceError as error:
                     _LOG.exception("content/%d taken out of service", part.version)
                     absent[kind] = str(error)
-            elif isinstance(part, CollaborativePart | NcfPart):
+            elif isinstance(part, CollaborativePart | NcfPart | SequencePart):
                 parts[kind] = part.with_catalog(catalog)
             else:
                 parts[kind] = part

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.features.descriptors import track_descriptors
 from audotics.server.repository.classifier import ClassifierPart
 from audotics.server.repository.records import columns_of
 from audotics.server.repository.registry import Registry
@@ -39,16 +40,17 @@ class ClassifyService:
 
 
 def _classify(snapshot: Snapshot, rows: NDArray[np.int64], query: ClassifyQuery) -> Classification:
-    audio = np.concatenate([snapshot.catalog.columns.audio[rows], columns_of(query.tracks).audio])
+    known, given = snapshot.catalog.columns.take(rows), columns_of(query.tracks)
+    descriptors = np.concatenate([track_descriptors(known), track_descriptors(given)])
     degraded = list(snapshot.unclassified)
     found: dict[str, list[_Classes]] = {}
     for kind, part in snapshot.classifiers.items():
         try:
-            found[kind] = _classes(part, audio)
+            found[kind] = _classes(part, descriptors)
         except InferenceError as error:
             _LOG.warning("left out of an answer: %s", error, exc_info=error)
             degraded.append(Degradation(kind, DegradationReason.FAILED, str(error)))
-    nothing: list[_Classes] = [()] * len(audio)
+    nothing: list[_Classes] = [()] * len(descriptors)
     names = (*query.track_ids, *(track.track_id for track in query.tracks))
     classes = zip(names, found.get("mood", nothing), found.get("genre", nothing), strict=True)
     return Classification(
@@ -58,8 +60,8 @@ def _classify(snapshot: Snapshot, rows: NDArray[np.int64], query: ClassifyQuery)
     )
 
 
-def _classes(part: ClassifierPart, audio: NDArray[np.float32]) -> list[_Classes]:
-    probabilities = part.probabilities(audio)
+def _classes(part: ClassifierPart, descriptors: NDArray[np.float32]) -> list[_Classes]:
+    probabilities = part.probabilities(descriptors)
     orders = np.argsort(-probabilities, axis=1, kind="stable")
     return [
         () if np.isnan(row).any() else tuple((part.classes[column], float(row[column])) for column in order)
