@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format protos serve bench clean
+.PHONY: help install demo test lint format protos serve bench bench-models clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,8 +45,11 @@ protos: install ## Generate clients/audotics/v1 from protos/
 serve: install ## Serve ./demo/repository
 	@$(BIN)/audotics serve --repository demo/repository
 
-bench: install ## Every performance claim, printed as ratios of one run
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: install ## The claims of speed, printed as ratios of one run
+	@for script in benchmarks/recommend_latency.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+bench-models: install ## Every table of docs/models.md, from DATA=folder of data sets; takes hours
+	@$(BIN)/python benchmarks/models_page.py --data $(DATA)
 
 clean: ## Remove the environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
