@@ -202,19 +202,22 @@ def collect_examples(
 
 
 def calibrate(gate: Gate, examples: Examples) -> None:
-    """Fit the confidence by Platt scaling: is this track of the catalogue the held-out one?"""
+    """Fit the confidence by Platt scaling: is this track, which stands in a list, the held-out one?
+
+    The LISTED best candidates of each listener count, since their confidence is what callers see. Fitted on the whole
+    catalogue, which is nearly all misses, it was several times too low on them.
+    """
     with torch.no_grad():
         score, _ = examples.run(gate)
-    length = examples.context[..., 0]
-    labels = torch.zeros_like(score)
-    labels[:, 0] = 1.0
+    listed, labels = _listed(score)
+    score, length = score.gather(1, listed), examples.context[..., 0].gather(1, listed)
     parameters = torch.tensor([1.0, 0.0, -4.0], requires_grad=True)
     optimizer = torch.optim.LBFGS([parameters], max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
         logits = parameters[0] * score + parameters[1] * length + parameters[2]
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels, weight=examples.multiplicity)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
         loss.backward()
         return loss
 
@@ -226,11 +229,16 @@ def calibrate(gate: Gate, examples: Examples) -> None:
 def calibration_error(gate: Gate, examples: Examples) -> float:
     """Expected calibration error of the confidence over the LISTED best candidates of each listener."""
     score, confidence = examples.run(gate)
-    labels = torch.zeros_like(score)
-    labels[:, 0] = 1.0
+    listed, hit = _listed(score)
+    return expected_calibration_error(
+        confidence.gather(1, listed).numpy().ravel().astype(np.float64), hit.numpy().ravel()
+    )
+
+
+def _listed(score: Tensor) -> tuple[Tensor, Tensor]:
+    """Of scores (m, c): the LISTED best candidates, int64 (m, l), and 1 where one is the held-out track, (m, l)."""
     listed = score.topk(min(LISTED, score.shape[1]), dim=1).indices
-    shown, hit = confidence.gather(1, listed).numpy(), labels.gather(1, listed).numpy()
-    return expected_calibration_error(shown.ravel().astype(np.float64), hit.ravel())
+    return listed, (listed == 0).to(score.dtype)
 
 
 @torch.no_grad()
