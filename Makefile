@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (once; about a minute on a fast network)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
-	@$(UV) --group dev --editable '.[server,cpu,train,tensorflow,audio,text,postgres]'
+	@$(UV) --group dev --editable '.[server,cpu,train,tensorflow,audio,text,postgres,redis]'
 	@touch $@
 
 demo: install ## Synthetic catalogue to recommendations, end to end; leaves ./demo/repository
