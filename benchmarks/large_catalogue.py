@@ -1,8 +1,9 @@
-"""Beyond the catalogues that EASE can invert: sparse neighbours beside the truncated factors, in time and memory.
+"""Beyond the catalogues that EASE can invert: what is trained by default beside sparse neighbours, in time and memory.
 
 A synthetic catalogue of more tracks than `models/collaborative.py` decomposes whole. Each model runs in a process of
 its own, chooses its options on validation tracks, is fitted without and with these, and ranks every track for each test
-listener. Seconds are those of the processor, so that what else the machine does counts for less; memory is the most
+listener. By default a cut spectrum competes with factored neighbours; the options in --json tell which was better.
+Seconds are those of the processor, so that what else the machine does counts for less; memory is the most
 that the process held, less what it held with the data alone.
 """
 
@@ -108,7 +109,7 @@ def _peak_mebibytes() -> float:
 
 MODELS: Final[dict[str, Callable[[Split, int, bool], tuple[Scorer, dict[str, Any]]]]] = {
     "popularity": _popularity,
-    "truncated factors": _factors,
+    "factors": _factors,
     "neighbours": _neighbours,
 }
 

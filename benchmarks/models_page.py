@@ -23,6 +23,7 @@ from rich.console import Console
 PAGE: Final = Path(__file__).parents[1] / "docs" / "models.md"
 RANKING: Final = ("hr@10", "ndcg@10")
 LABELS: Final = ("accuracy", "precision", "recall", "f1", "ece")
+UPDATES: Final = (*RANKING, "seconds")
 GROUPS: Final = ("hr@5", "ndcg@5", "new_hr@5", "new_ndcg@5", "satisfaction", "harmony", "min_satisfaction")
 
 
@@ -55,6 +56,9 @@ ENTRIES: Final = MappingProxyType(
         "cold-lastfm": Entry("cold_tracks.py", LASTFM),
         "unseen-yes": Entry("unseen_listeners.py", YES),
         "unseen-lastfm": Entry("unseen_listeners.py", LASTFM),
+        "incremental-yes": Entry("incremental.py", YES, UPDATES),
+        "incremental-yes-listeners": Entry("incremental.py", YES, UPDATES, ("--by", "listeners")),
+        "incremental-lastfm": Entry("incremental.py", LASTFM, UPDATES),
         "deep-yes": Entry("deep_model.py", YES),
         "deep-lastfm": Entry("deep_model.py", LASTFM),
         "text-yes": Entry("text_model.py", YES),
@@ -76,18 +80,18 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console()
     arguments.results.mkdir(parents=True, exist_ok=True)
-    text = PAGE.read_text("utf-8")
     for name in arguments.only:
         entry, kept = ENTRIES[name], arguments.results / f"{name}.json"
         if arguments.fresh or not kept.is_file():
             with console.status(name):
                 done = subprocess.run(entry.command(arguments.data), stdout=subprocess.PIPE, text=True, check=False)
             if done.returncode:
-                sys.exit(f"{name}: {entry.script} failed; the page is as it was")
+                sys.exit(f"{name}: {entry.script} failed; its table is as it was")
             kept.write_text(done.stdout, "utf-8")
-        text = replaced(text, name, markdown(json.loads(kept.read_text("utf-8")), entry))
+        table = markdown(json.loads(kept.read_text("utf-8")), entry)
+        # Read anew each time: while a benchmark runs for an hour, somebody may edit the page.
+        PAGE.write_text(replaced(PAGE.read_text("utf-8"), name, table), "utf-8")
         console.print(f"{name}: in the page")
-    PAGE.write_text(text, "utf-8")
 
 
 def replaced(page: str, name: str, table: str) -> str:
@@ -112,7 +116,9 @@ def markdown(result: dict[str, Any], entry: Entry) -> str:
 
 
 def _numbers(row: dict[str, Any], names: Sequence[str]) -> list[str]:
-    return [f"{row['metrics'][name]:.4f}" if name in row["metrics"] else "–" for name in names]
+    metrics: dict[str, float] = row["metrics"]
+    digits = {"seconds": 1}
+    return [f"{metrics[name]:.{digits.get(name, 4)}f}" if name in metrics else "–" for name in names]
 
 
 def _ratio(row: dict[str, Any]) -> str:

@@ -1,9 +1,11 @@
-"""`audotics data validate`: findings for people and scripts, and an exit code that says whether training refuses."""
+"""`audotics data`: findings for people and scripts, and runs that are prepared in one step and trained in another."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+
+import numpy as np
 
 
 def write(tmp_path: Path, rows: list[str], tracks: str = "") -> Path:
@@ -49,3 +51,67 @@ def test_columns_are_mapped_and_broken_rows_left_out(audotics, tmp_path):
     done = audotics("data", "validate", str(path), "--column", "user=who", "--skip-bad-rows")
     assert done.exit_code == 0, done.output
     assert "left out: 1 rows of plays.csv" in done.stdout
+
+
+def plays(tmp_path: Path) -> Path:
+    """40 listeners of two tastes, each with 8 of 12 tracks."""
+    rng = np.random.default_rng(0)
+    heard = [rng.choice(12, 8, replace=False) + 12 * (user % 2) for user in range(40)]
+    path = tmp_path / "plays.csv"
+    rows = [f"u{user},t{track}" for user, tracks in enumerate(heard) for track in tracks]
+    path.write_text("\n".join(["user_id,track_id", *rows]) + "\n")
+    return path
+
+
+def test_what_was_prepared_is_trained_measured_and_left_as_it_was(audotics, tmp_path):
+    prepared, run, evaluation = tmp_path / "prepared", tmp_path / "run", tmp_path / "evaluation.json"
+    done = audotics("data", "prepare", str(plays(tmp_path)), "--output", str(prepared), "--k-core", "4", "--json")
+
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["options"] == {"seed": 0, "k_core": 4, "split": "random"}
+    before = (prepared / "run.json").read_bytes()
+    trained = audotics("train", "collaborative", "--data", str(prepared), "--output", str(run))
+    assert trained.exit_code == 0, trained.output
+    assert f"Prepared {prepared}: 24 tracks, 40 listeners" in trained.stdout
+    record = (run / "run.json").read_bytes()
+    evaluated = audotics("evaluate", str(run), "--evaluation", str(evaluation), "--json")
+
+    assert evaluated.exit_code == 0, evaluated.output
+    assert "4-core" in json.loads(evaluated.stdout)["protocol"]["split"]
+    assert 0 < json.loads(evaluation.read_text())["collaborative"]["ndcg@10"] <= 1
+    assert not (run / "evaluation.json").exists()
+    assert (run / "run.json").read_bytes() == record
+    assert (prepared / "run.json").read_bytes() == before
+    assert json.loads(before)["kinds"] == {}
+    command = ("export", str(run), "--evaluation", str(evaluation), "--formats", "onnx", "--json")
+    exported = audotics(*command, "--repository", str(tmp_path / "repository"))
+    assert exported.exit_code == 0, exported.output
+    (bundle,) = [bundle for bundle in json.loads(exported.stdout) if bundle["model"] == "collaborative"]
+    assert bundle["metrics"]["ndcg@10"] == json.loads(evaluation.read_text())["collaborative"]["ndcg@10"]
+
+
+def test_options_that_a_prepared_run_does_not_have_are_refused(audotics, tmp_path):
+    prepared = tmp_path / "prepared"
+    assert audotics("data", "prepare", str(plays(tmp_path)), "--output", str(prepared)).exit_code == 0
+    command = ("train", "collaborative", "--data", str(prepared), "--output", str(tmp_path / "run"), "--json")
+
+    other = audotics(*command, "--k-core", "2")
+    grown = audotics(*command, "--update")
+
+    assert other.exit_code == grown.exit_code == 1
+    assert "was prepared with {'seed': 0, 'k_core': 5, 'split': 'random'}" in other.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_labelled_tracks_need_no_preparing(audotics, tmp_path):
+    (tmp_path / "set").mkdir()
+    header = "danceability,acousticness,energy,instrumentalness,liveness,valence,loudness,speechiness,tempo"
+    columns = f"name,album,artist,id,release_date,popularity,length,{header},key,time_signature,mood"
+    rows = [f"n{row},a,b,i{row},2000-01-01,1,1,{','.join(['0.5'] * 8)},{row},1,4,{'Calm' if row % 2 else 'Sad'}"
+            for row in range(20)]  # fmt: skip
+    (tmp_path / "set" / "data_moods.csv").write_text("\n".join([columns, *rows]) + "\n")
+
+    done = audotics("data", "prepare", str(tmp_path / "set"), "--output", str(tmp_path / "run"))
+
+    assert done.exit_code == 1
+    assert "holds labelled tracks, which need no preparing" in done.stderr

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+
+from audotics.features.hybrid import COMPONENTS, CONTEXT_FEATURES
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -234,3 +238,121 @@ def test_a_database_that_does_not_answer_is_one_line(audotics, tmp_path):
     assert "no server answers" in line
     assert "--synthetic" in line
     assert "hush" not in line
+
+
+def test_all_leaves_out_what_the_data_are_too_poor_for(audotics, csv, tmp_path):
+    result = audotics("train", "all", "--data", str(csv), "--output", str(tmp_path / "run"), "--epochs", "1", "--json")
+
+    assert result.exit_code == 0, result.output
+    assert list(json.loads(result.stdout)["kinds"]) == ["collaborative", "sequence", "content", "ncf", "hybrid"]
+    said = [line for line in result.stderr.splitlines() if "left out" in line]
+    assert [line.partition(":")[0] for line in said] == ["deep", "text"]
+    assert said[1] == (
+        "text: left out: no 2 of the 24 tracks share a word in title, artist or tags, and text learns from these; "
+        "bring a catalogue with such columns"
+    )
+
+    refined = audotics(
+        *("train", "hybrid", "--data", str(csv), "--output", str(tmp_path / "run"), "--epochs", "1", "--resume"),
+        *("--rewards", str(logged(tmp_path / "rewards.parquet"))),
+    )
+
+    assert refined.exit_code == 0, refined.output
+    assert "hybrid: kept, it was finished with the same options" in refined.stderr
+    lines = {line.split()[0]: line for line in refined.stdout.splitlines() if line.split()}
+    assert lines["SNIPS"].count("(") == lines["doubly"].count("(") == 2
+    rewards = json.loads((tmp_path / "run" / "run.json").read_text())["kinds"]["hybrid"]["rewards"]
+    assert rewards["decisions"] == 80
+    said = "kept" if rewards["kept"] else "dropped, since an estimate's lower bound fell"
+    assert f"refined on 80 logged decisions: {said}" in refined.stdout
+
+
+def logged(path: Path) -> Path:
+    """80 decisions of three candidates each, of which a random one was shown; the higher it ranked, the better."""
+    rng = np.random.default_rng(0)
+    scores, shown = rng.random((80, 3)), rng.integers(0, 3, 80)
+    columns: dict[str, object] = {
+        "decision": np.repeat(np.arange(80), 3),
+        "shown": (np.arange(3) == shown[:, None]).ravel(),
+        "propensity": np.full(240, 1 / 3),
+        "reward": np.repeat(scores[np.arange(80), shown], 3),
+        **{name: scores.ravel() for name in COMPONENTS},
+        **{name: np.zeros(240) for name in CONTEXT_FEATURES},
+    }
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_rewards_are_for_the_hybrid_and_read_before_any_work(audotics, csv, tmp_path):
+    command = ("--data", str(csv), "--output", str(tmp_path / "run"), "--rewards", str(tmp_path / "none.parquet"))
+
+    wrong = audotics("train", "ncf", *command)
+    absent = audotics("train", "hybrid", *command, "--json")
+
+    assert wrong.exit_code == 2
+    assert "rewards refine the hybrid" in " ".join(wrong.stderr.replace("│", " ").split())
+    assert "none.parquet: cannot be read as Parquet" in only_error(absent)
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_data_update_a_run(audotics, csv, tmp_path):
+    rows = csv.read_text().splitlines(keepends=True)
+    csv.write_text("".join(rows[:-60]))
+    command = ("--data", str(csv), "--output", str(tmp_path / "run"), "--json")
+    flags = ("--epochs", "1", "--embedding-size", "4")
+    assert audotics("train", "ncf", *command, *flags).exit_code == 0
+    assert audotics("train", "collaborative", *command).exit_code == 0
+    csv.write_text("".join(rows))
+
+    refused = audotics("train", "ncf", *command)
+    updated = audotics("train", "ncf", *command, "--update")
+
+    assert "choose another --output" in only_error(refused)
+    assert updated.exit_code == 0, updated.output
+    assert "new are 0 tracks, 7 listeners, 60 interactions" in updated.stderr
+    assert "collaborative: outdated now; `audotics train collaborative --update` brings it up" in updated.stderr
+    document = json.loads(updated.stdout)
+    assert document["kinds"]["ncf"]["updated"]["changed_listeners"] >= 7
+    assert [noted["new"]["interactions"] for noted in document["updates"]] == [60]
+    rest = audotics("train", "all", *command, "--update")
+
+    assert list(json.loads(rest.stdout)["kinds"]) == ["collaborative", "ncf"]
+    assert "has these data already" in rest.stderr
+    assert "ncf: kept, nothing is new since it was trained" in rest.stderr
+    evaluated = audotics("evaluate", str(tmp_path / "run"), "--json")
+    assert {"collaborative", "ncf"} <= {row["model"] for row in json.loads(evaluated.stdout)["rows"]}
+    assert "no sequence to update" in only_error(audotics("train", "sequence", *command, "--update"))
+    assert audotics("train", "ncf", *command, "--update", "--resume").exit_code == 2
+    bare = ("--data", str(csv), "--output", str(tmp_path / "bare"))
+    assert audotics("data", "prepare", str(csv), "--output", str(tmp_path / "bare")).exit_code == 0
+    assert "has nothing trained that could be updated" in only_error(
+        audotics("train", "all", *bare, "--json", "--update")
+    )
+
+
+def test_a_kind_by_name_fails_where_all_leaves_it_out(audotics, csv, tmp_path):
+    result = audotics("train", "text", "--data", str(csv), "--output", str(tmp_path / "run"), "--json")
+
+    assert only_error(result).startswith("error: no 2 of the 24 tracks share a word")
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "said"),
+    [
+        ("features_30_sec.csv", "ncf", "holds tracks labelled with a genre, which train genre only, not ncf"),
+        ("data_moods.csv", "genre", "holds tracks labelled with a mood, which train mood only, not genre"),
+        ("groupMember.txt", "hybrid", "holds groups, which train group only, not hybrid"),
+        (
+            "plays.csv",
+            "mood",
+            "holds no tracks labelled with a mood. Looked for: data_moods.csv. Other data train other",
+        ),
+    ],
+)
+def test_data_that_suit_other_kinds_say_which(audotics, tmp_path, file, kind, said):
+    (tmp_path / file).write_text("")
+
+    line = only_error(audotics("train", kind, "--data", str(tmp_path), "--output", str(tmp_path / "run")))
+
+    assert f"{tmp_path}: {said}" in line
+    assert not (tmp_path / "run").exists()

@@ -227,7 +227,7 @@ def test_turned_factors_score_alike_and_stand_on_the_same_axes(factors: Collabor
     turn = np.linalg.qr(np.random.default_rng(5).normal(0.0, 1.0, (RANK, RANK)))[0].astype(np.float32)
     turned = CollaborativeModel(factors.history_vectors @ turn, factors.track_vectors @ turn, factors.options)
 
-    back = aligned(turned, factors)
+    back = aligned(turned, factors.track_vectors)
 
     np.testing.assert_allclose(back.track_vectors, factors.track_vectors, atol=1e-4)
     np.testing.assert_allclose(back.scores([A, B]), turned.scores([A, B]), atol=1e-4)
@@ -236,7 +236,7 @@ def test_turned_factors_score_alike_and_stand_on_the_same_axes(factors: Collabor
 def test_factors_of_fewer_dimensions_are_filled_up(factors: CollaborativeModel) -> None:
     few = CollaborativeModel(factors.history_vectors[:, :5], factors.track_vectors[:, :5], factors.options)
 
-    back = aligned(few, factors)
+    back = aligned(few, factors.track_vectors)
 
     assert back.track_vectors.shape == (N_TRACKS, RANK)
     np.testing.assert_allclose(back.scores([A, B]), few.scores([A, B]), atol=1e-4)

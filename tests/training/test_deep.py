@@ -164,7 +164,7 @@ def test_a_checkpoint_of_another_shape_is_refused(trained: tuple[DeepModel, Fit]
 def test_tracks_of_which_nothing_is_known_are_refused(split: Split, folder: Path) -> None:
     bare = replace(split, tracks=TrackColumns.build(split.tracks.ids))
 
-    with pytest.raises(DataError, match=r"deep needs something known of the tracks.*leave `deep` out"):
+    with pytest.raises(DataError, match=r"no track has audio features, or a tag that a second .* bring a catalogue"):
         train_deep(bare, OPTIONS, seed=0, checkpoints=folder / "bare", resume=False, progress=Quiet())
 
 

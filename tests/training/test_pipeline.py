@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import pytest
 
+from audotics.data.dataset import DataError
 from audotics.data.synthetic import synthetic
 from audotics.training.comparison import Comparison, compare
 from audotics.training.ensemble import content_vectors, load_ensemble, load_gate
@@ -181,10 +182,19 @@ def test_an_option_that_a_kind_does_not_have_is_named(tmp_path: Path) -> None:
 def test_a_kind_that_the_data_do_not_suit_is_refused_before_any_work(tmp_path: Path) -> None:
     run = create(tmp_path / "run")
 
-    with pytest.raises(RunError, match="is a run on listening, which mood cannot be trained on"):
+    with pytest.raises(RunError, match=r"is a run on listening, which mood cannot .*; it suits collaborative, "):
         train(run, ["collaborative", "mood"], resume=False, progress=Quiet())
 
     assert run.kinds == {}
+
+
+def test_where_every_kind_would_be_left_out_the_first_reason_is_raised(tmp_path: Path, watcher: Watcher) -> None:
+    bare = Run.create(tmp_path / "run", synthetic(n_tracks=120, n_users=100, seed=4), RunOptions(seed=3))
+
+    with pytest.raises(DataError, match=r"no 200 of the .* tracks share a word"):
+        train(bare, ["text"], {"text": {"min_tracks": 200}}, resume=False, progress=watcher, leave_out=True)
+
+    assert watcher.lines == []
 
 
 def test_every_kind_has_a_recipe_that_takes_its_flags() -> None:

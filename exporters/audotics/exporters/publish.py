@@ -73,7 +73,9 @@ def _chosen(run: RunFolder, kinds: Sequence[str] | None, progress: Progress) -> 
         )
     expected = (*WEIGHED, "hybrid") if kinds is None and isinstance(run, Run) else kinds or ()
     for kind in expected:
-        if kind not in trained:
+        if kind in run.outdated:
+            progress.say(f"{kind}: left out, it is outdated; `audotics train {kind} --update` brings it up to the data")
+        elif kind not in trained:
             progress.say(f"{kind}: left out, it is not trained in {run.path}")
     return chosen
 

@@ -34,7 +34,11 @@ DENSE_TRACKS = 6_000
 
 @dataclass(frozen=True, slots=True)
 class CollaborativeOptions:
-    """Hyper-parameters. `l2` is λ in units of the Gram matrix's mean diagonal."""
+    """Hyper-parameters. `l2` is λ in units of the Gram matrix's mean diagonal.
+
+    With `neighbours`, the vectors are factors of the weights that each track has for so many of its nearest
+    (`models/factored_neighbours.py`), and there is no side information.
+    """
 
     rank: int = 512
     l2: float = 2.0
@@ -42,6 +46,7 @@ class CollaborativeOptions:
     user_exponent: float = 0.0
     tag_weight: float = 0.0
     artist_weight: float = 0.0
+    neighbours: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,17 +268,21 @@ def standard_popularity(plays: NDArray[np.floating] | NDArray[np.integer]) -> ND
     return ((logs - logs.mean()) / spread).astype(np.float32)
 
 
-def aligned(factors: CollaborativeModel, axes: CollaborativeModel) -> CollaborativeModel:
-    """`factors` turned to the axes of other factors of the same tracks (orthogonal Procrustes, Schönemann 1966).
+def aligned(
+    factors: CollaborativeModel, axes: NDArray[np.float32], rows: NDArray[np.integer] | None = None
+) -> CollaborativeModel:
+    """`factors` turned to the axes of other track vectors (n, d) (orthogonal Procrustes, Schönemann 1966).
 
     Scores stay the same. Where `factors` has fewer dimensions, the others are 0; where it has more, the last are cut.
+    `rows` int64 (n,) says which of the factors' tracks those of `axes` are, where they are not the same.
     """
-    rank = axes.track_vectors.shape[1]
+    rank = axes.shape[1]
 
     def fitted(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.pad(vectors, ((0, 0), (0, max(0, rank - vectors.shape[1]))))[:, :rank]
 
     history, track = fitted(factors.history_vectors), fitted(factors.track_vectors)
-    left, _, right = np.linalg.svd(track.T.astype(np.float64) @ axes.track_vectors)
+    shared = track if rows is None else track[rows]
+    left, _, right = np.linalg.svd(shared.T.astype(np.float64) @ axes)
     turn = (left @ right).astype(np.float32)
     return CollaborativeModel(history @ turn, track @ turn, factors.options)

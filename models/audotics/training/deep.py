@@ -132,8 +132,8 @@ def fit_preprocessing(
     columns = features.encode(tracks)
     if not len(columns) or not np.ptp(np.nan_to_num(columns, nan=0.0), axis=0).any():
         raise DataError(
-            "deep needs something known of the tracks, audio features or tags that at least two tracks share, and "
-            "there is nothing; bring a catalogue with such columns, or leave `deep` out"
+            "no track has audio features, or a tag that a second track has too, and deep learns from these; bring a "
+            "catalogue with such columns"
         )
     listeners = rng.permutation(np.flatnonzero([len(history) > 0 for history in histories]))[:SELECTION_LISTENERS]
     heard = np.concatenate([histories[listener] for listener in listeners])

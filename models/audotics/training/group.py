@@ -9,6 +9,10 @@ The network starts as the linear model, and on few groups it ends worse than it 
 while the metric asks for the first five. So its parameters are taken a share of the way from start to end (as in
 Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"), and a share of 0 leaves the linear model. Tried without
 gain: learnt embeddings of tracks, the generalised cross-entropy, and ApproxNDCG as the loss.
+
+With more data, the network may go on from an earlier one. λ and the item exponent stay what they were, the factors are
+fitted anew and turned to the old axes, and fewer epochs follow. The earlier network has learnt from pairs that may be
+in the validation part now, so the validation metrics of an update flatter it; the test part is the source's own.
 """
 
 from __future__ import annotations
@@ -53,6 +57,9 @@ METRIC: Final = "ndcg@5"
 SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How far from its start towards its end of training the network may be taken."""
 
+UPDATE_EPOCHS: Final = 1 / 3
+"""Epochs after which an update ends at the latest, as a share of training's."""
+
 SIMULATED: Final = "simulated from single listeners"
 _PAIRS: Final = 20_000
 
@@ -81,6 +88,16 @@ class GroupFit:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class GroupStart:
+    """An earlier model to go on from, the row that each of its tracks has now, and what was chosen for its factors."""
+
+    model: GroupModel
+    rows: NDArray[np.int64]
+    l2: float
+    item_exponent: float
+
+
 def train_group(
     data: GroupDataset,
     options: GroupOptions,
@@ -89,26 +106,32 @@ def train_group(
     checkpoints: Checkpoints,
     resume: bool,
     progress: Progress,
+    start: GroupStart | None = None,
 ) -> tuple[GroupModel, GroupFit]:
-    """Fit on the training part of `data`; its test part is not looked at.
+    """Fit on the training part of `data`, from an earlier model's parameters if there is a `start`.
+
+    The test part is not looked at.
 
     Raises DataError when no group has two tracks, and CheckpointError when a checkpoint cannot be used.
     """
     fitting, validation = hold_out(data, per_group=VALIDATION_PER_GROUP, negatives=VALIDATION_NEGATIVES, seed=seed)
     spectrum = group_spectrum(fitting, options.rank)
-    with progress.stage("group factors", len(STRENGTHS)) as stage:
+    strengths = STRENGTHS if start is None else ((start.l2, start.item_exponent),)
+    with progress.stage("group factors", len(strengths)) as stage:
         trials = []
-        for l2, exponent in STRENGTHS:
+        for l2, exponent in strengths:
             factors = assemble(spectrum, factor_options(options, l2=l2, item_exponent=exponent))
             trials.append(best_penalty(linear_scorer(factors, fitting), fitting, validation))
             stage.advance(1, f"validation {trials[-1][1]:.4f}")
     best = int(np.argmax([score for _, score in trials]))
-    (l2, exponent), penalty = STRENGTHS[best], trials[best][0]
+    (l2, exponent), penalty = strengths[best], trials[best][0]
     chosen = factor_options(options, l2=l2, item_exponent=exponent)
     factors = assemble(spectrum, chosen)
+    if start is not None:
+        factors = aligned(factors, start.model.track_factors[:-1].numpy(), start.rows)
 
     def fit_factors(users: list[NDArray[np.int32]], groups: list[NDArray[np.int32]]) -> CollaborativeModel:
-        return aligned(assemble(_spectrum([*users, *groups], fitting, options.rank), chosen), factors)
+        return aligned(assemble(_spectrum([*users, *groups], fitting, options.rank), chosen), factors.track_vectors)
 
     torch.manual_seed(seed)
     model = GroupModel(
@@ -118,6 +141,8 @@ def train_group(
         taste_size=data.taste.shape[1],
         dropout=options.dropout,
     )
+    if start is not None:
+        model.load_state_dict(model.state_dict() | dict(start.model.named_parameters()))
     model.set_factors(factors, plays(fitting))
     model.familiarity_penalty.fill_(penalty)
     inputs = group_inputs(fitting, validation, half_life=options.half_life)
@@ -133,8 +158,9 @@ def train_group(
         # Texts matter most to members without a history, whom the validation part would not show.
         return (value + _measure(model_scorer(model, by_text), validation)[METRIC]) / 2
 
-    start = [parameter.detach().clone() for parameter in model.parameters()]
-    schedule = Schedule(options.epochs, options.patience, options.learning_rate, seed)
+    first = [parameter.detach().clone() for parameter in model.parameters()]
+    epochs = options.epochs if start is None else max(1, round(options.epochs * UPDATE_EPOCHS))
+    schedule = Schedule(epochs, options.patience, options.learning_rate, seed)
     result = fit(
         model,
         schedule,
@@ -145,12 +171,12 @@ def train_group(
         progress=progress,
         title="group",
     )
-    share = _best_share(model, start, validate)
+    share = _best_share(model, first, validate)
     model.familiarity_penalty.zero_()
     penalty, _ = best_penalty(model_scorer(model, inputs), fitting, validation)
     model.familiarity_penalty.fill_(penalty)
     measured = _measure(model_scorer(model, inputs), validation)
-    final = aligned(assemble(group_spectrum(data, options.rank), chosen), factors)
+    final = aligned(assemble(group_spectrum(data, options.rank), chosen), factors.track_vectors)
     model.set_factors(final, plays(data))
     model.compatibility_range[:] = torch.tensor(compatibility_range(final, data.user_histories(), seed=seed))
     return model.eval(), GroupFit(l2, exponent, penalty, share, result, measured, data.simulated)

@@ -12,7 +12,7 @@ import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,6 +21,7 @@ from audotics.bundle.catalog import read_tracks, write_tracks
 from audotics.data.dataset import Interactions, LoadReport
 from audotics.data.groups import GroupCandidates, GroupDataset
 from audotics.training.folder import RunError, RunFolder
+from audotics.training.seen import Seen
 
 _FILE = "groups.npz"
 _COLUMNS = ("users", "tracks", "weights", "timestamps")
@@ -49,28 +50,38 @@ class GroupRun(RunFolder):
         if found is not None:
             return found
 
-        def write_data(folder: Path) -> None:
-            write_tracks(folder, data.tracks)
-            np.savez(folder / _FILE, **_arrays(data))
+        return cls.write(path, {**_record(data), "options": asdict(options)}, lambda folder: _write(folder, data))
 
-        record = {
-            "dataset": data.name,
-            "fingerprint": print_of_data,
-            "report": data.report.to_json(),
-            "options": asdict(options),
-            "counts": {
-                "tracks": data.n_tracks,
-                "listeners": data.n_users,
-                "groups": data.n_groups,
-                "interactions": len(data.users) + len(data.groups),
-                "test_rows": len(data.test),
-            },
+    def update(self, data: GroupDataset) -> dict[str, int]:
+        """Replace the data by more of the same, and return how much is new. The model trained so far is outdated then.
+
+        Which rows are tested is the source's own choice. Raises RunError when interactions that the run was made of are
+        gone: so a row that the model was trained on can be tested only where the source still has it in training too.
+        """
+        before = self.data()
+        users, groups = (_seen(before, part) for part in ("users", "groups"))
+        known = {
+            "users": users.of(data.users, data.tracks.ids, data.user_ids, "training"),
+            "groups": groups.of(data.groups, data.tracks.ids, data.group_ids, "training"),
         }
-        return cls.write(path, record, write_data)
+        gone = len(before.users) + len(before.groups) - sum(int(mask.sum()) for mask in known.values())
+        if gone or (users.rows_among(data.tracks.ids) < 0).any():
+            raise RunError(
+                f"{self.path}: cannot be updated, since {gone:,} of its interactions, or some of its tracks, are no "
+                f"longer in {data.report.source}; an update adds to what there was. Train anew into another --output"
+            )
+        new = {
+            "tracks": data.n_tracks - before.n_tracks,
+            "listeners": data.n_users - before.n_users,
+            "groups": data.n_groups - before.n_groups,
+            "interactions": sum(int((~mask).sum()) for mask in known.values()),
+        }
+        self._renew(_record(data), lambda folder: _write(folder, data), new=new, write_seen=users.save)
+        return new
 
     def data(self) -> GroupDataset:
         """The groups. Raises RunError when their files are damaged."""
-        folder, report = self.path / "data", self._record["report"]
+        folder, report = self.data_path, self._record["report"]
         try:
             with (folder / _FILE).open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 return GroupDataset(
@@ -88,6 +99,35 @@ class GroupRun(RunFolder):
                 )
         except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise RunError(f"{folder}: cannot be read ({error}); remove {self.path} and train again") from error
+
+
+def _record(data: GroupDataset) -> dict[str, Any]:
+    """What run.json says of the data."""
+    return {
+        "dataset": data.name,
+        "fingerprint": fingerprint(data),
+        "report": data.report.to_json(),
+        "counts": {
+            "tracks": data.n_tracks,
+            "listeners": data.n_users,
+            "groups": data.n_groups,
+            "interactions": len(data.users) + len(data.groups),
+            "test_rows": len(data.test),
+        },
+    }
+
+
+def _write(folder: Path, data: GroupDataset) -> None:
+    write_tracks(folder, data.tracks)
+    np.savez(folder / _FILE, **_arrays(data))
+
+
+def _seen(data: GroupDataset, part: Literal["users", "groups"]) -> Seen:
+    """The interactions of listeners, or of groups, which a model sees all of."""
+    ids, histories = (
+        (data.user_ids, data.user_histories()) if part == "users" else (data.group_ids, data.group_histories())
+    )
+    return Seen(data.tracks.ids, ids, histories, histories)
 
 
 def fingerprint(data: GroupDataset) -> str:

@@ -93,6 +93,10 @@ class Examples:
         """The lists of some listeners."""
         return self.take(torch.isin(self.listeners, listeners))
 
+    def without(self, listeners: Tensor) -> Examples:
+        """The lists of all others."""
+        return self.take(~torch.isin(self.listeners, listeners))
+
     def unaltered(self) -> Examples:
         """The plain lists alone."""
         return self.take(self.plain.nonzero().squeeze(1))
@@ -121,16 +125,15 @@ def train_hybrid(
     Raises DataError with fewer than LEAST_LISTENERS.
     """
     torch.manual_seed(seed)
-    holdout = _with_rivals(holdout, len(ensemble.popularity)).sample(options.listeners, seed=seed)
+    holdout, judging = draw_listeners(holdout, len(ensemble.popularity), options, seed=seed)
     if len(holdout.targets) < LEAST_LISTENERS:
         raise DataError(
             f"the hybrid needs {LEAST_LISTENERS} listeners with a held-out track and others that they have not heard, "
             f"but there are {len(holdout.targets)}; lower --k-core or bring more data"
         )
     examples = collect_examples(ensemble, holdout, options.candidates, seed=seed, progress=progress)
-    listeners = torch.from_numpy(np.random.default_rng([seed, 1]).permutation(len(holdout.targets)))
-    kept = max(2, int(len(listeners) * JUDGING_SHARE))
-    training = examples.of(listeners[kept:])
+    calibrating, judges = torch.from_numpy(judging).tensor_split(2)
+    training = examples.without(torch.from_numpy(judging))
     averaged = Averaged(_first_gate(training, options.hidden), options.averaging)
 
     def batches(rng: np.random.Generator) -> list[Callable[[], Tensor]]:
@@ -148,15 +151,30 @@ def train_hybrid(
         title="hybrid",
     )
     gate = averaged.average.eval()
-    calibrate(gate, examples.of(listeners[: kept // 2]))
+    calibrate(gate, examples.of(calibrating))
     return (
         gate,
         result,
         {
-            f"ndcg@{DEPTH}": _quality(gate, examples.of(listeners[:kept]).unaltered()),
-            "ece": calibration_error(gate, examples.of(listeners[kept // 2 : kept])),
+            f"ndcg@{DEPTH}": _quality(gate, examples.of(torch.from_numpy(judging)).unaltered()),
+            "ece": calibration_error(gate, examples.of(judges)),
         },
     )
+
+
+def draw_listeners(
+    holdout: Holdout, n_tracks: int, options: HybridOptions, *, seed: int
+) -> tuple[Holdout, NDArray[np.int64]]:
+    """The listeners to make examples of, and the numbers of those kept from the weights, to calibrate and to judge.
+
+    Who has heard every track but the held-out one is left out: that would stand alone.
+    """
+    able = [row for row, history in enumerate(holdout.histories) if len(history) < n_tracks - 1]
+    drawn = Holdout([holdout.histories[row] for row in able], holdout.targets[able]).sample(
+        options.listeners, seed=seed
+    )
+    order = np.random.default_rng([seed, 1]).permutation(len(drawn.targets))
+    return drawn, order[: max(2, int(len(order) * JUDGING_SHARE))]
 
 
 def collect_examples(
@@ -247,12 +265,6 @@ def _quality(gate: Gate, examples: Examples) -> float:
     score, _ = examples.run(gate)
     above = (score[:, 1:] >= score[:, :1]) * examples.multiplicity[:, 1:]
     return float(ndcg(above.sum(dim=1).numpy().astype(np.float64), DEPTH).mean())
-
-
-def _with_rivals(holdout: Holdout, n_tracks: int) -> Holdout:
-    """Leave out listeners who have heard every track but the held-out one: it would stand alone."""
-    kept = [index for index, history in enumerate(holdout.histories) if len(history) < n_tracks - 1]
-    return Holdout([holdout.histories[index] for index in kept], holdout.targets[kept])
 
 
 def _first_gate(examples: Examples, hidden: int) -> Gate:

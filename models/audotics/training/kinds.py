@@ -63,6 +63,11 @@ WEIGHED: Final = ("collaborative", "sequence", "content", "ncf")
 """What the hybrid weighs. It goes without one whose package is not installed."""
 
 
+def suitable(task: str) -> tuple[str, ...]:
+    """The kinds that can be trained in runs of `task`."""
+    return tuple(kind.name for kind in KINDS.values() if task in kind.tasks)
+
+
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None

@@ -69,7 +69,7 @@ class LabelRun(RunFolder):
 
     def data(self) -> LabelledTracks:
         """The labelled tracks. Raises RunError when their file is damaged."""
-        path = self.path / "data" / _FILE
+        path = self.data_path / _FILE
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 report = self._record["report"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
 
 from audotics.training.folder import RunError, RunFolder
 from audotics.training.progress import Progress
@@ -18,6 +20,23 @@ class Recipe(Protocol):
 
     def train(self, run: RunFolder, options: Any, *, resume: bool, progress: Progress) -> dict[str, Any]:
         """Train into `run.folder(kind)` and return the record: "options" and, where there are, "fit", "validation"."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """A kind as it was trained before the run's data grew: its record, and the file of what it had seen (`Seen`)."""
+
+    record: dict[str, Any]
+    seen: Path
+
+
+@runtime_checkable
+class Updating(Protocol):
+    """A recipe that can also go on from a model of the data before an update, rather than train anew."""
+
+    def update(self, run: RunFolder, options: Any, outdated: Outdated, *, progress: Progress) -> dict[str, Any]:
+        """Replace the model in `run.folder(kind)` and return the record, as `train` does."""
         ...
 
 

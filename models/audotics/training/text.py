@@ -22,8 +22,8 @@ def train_text(tracks: TrackColumns, options: TextOptions, *, seed: int, progres
             encoder, matrix = fit_encoder(tracks, options)
         except ValueError as error:
             raise DataError(
-                f"text needs words that {options.min_tracks} tracks share in titles, artists or tags, and the "
-                f"{len(tracks)} tracks have none; bring a catalogue with such columns, or leave `text` out"
+                f"no {options.min_tracks} of the {len(tracks)} tracks share a word in title, artist or tags, and text "
+                "learns from these; bring a catalogue with such columns"
             ) from error
         stage.advance(1, f"{len(encoder.vocabulary)} tokens")
         table = fit_table(encoder, matrix, size=options.embedding_size, seed=seed)

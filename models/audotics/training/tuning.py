@@ -146,7 +146,7 @@ def _scratch(run: RunFolder, kind: str, path: Path) -> RunFolder:
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     record = json.loads((run.path / RECORD_FILE).read_text("utf-8"))
-    shared = ["data", *(WEIGHED if kind == "hybrid" else ())]
+    shared = [run.data_path.name, *(WEIGHED if kind == "hybrid" else ())]
     record["kinds"] = {name: value for name, value in record["kinds"].items() if name in shared}
     for name in shared:
         if (run.path / name).is_dir():

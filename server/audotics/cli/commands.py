@@ -29,7 +29,7 @@ COMMANDS: Final = MappingProxyType(
     {
         "demo": Entry("audotics.cli.demo:demo", "Go from a synthetic catalogue to recommendations, end to end."),
         "features": Entry("audotics.cli.features:app", "Compute features of audio files."),
-        "data": Entry("audotics.cli.data:app", "Look at data before training on them."),
+        "data": Entry("audotics.cli.data:app", "Check data, and prepare them for training."),
         "train": Entry("audotics.cli.train:train", "Train models on listening data."),
         "tune": Entry("audotics.cli.tune:tune", "Choose a model's hyper-parameters on validation data."),
         "evaluate": Entry("audotics.cli.evaluate:evaluate", "Compare a trained run with baselines on the same split."),

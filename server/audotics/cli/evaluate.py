@@ -21,6 +21,13 @@ def evaluate(
     html: Annotated[
         Path | None, typer.Option(help="Write a report with all metrics and charts to this file.", show_default=False)
     ] = None,
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the metrics in this file and leave the run as it is. [default: RUN/evaluation.json]",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print protocol and metrics as JSON.")] = False,
 ) -> None:
     """Compare a trained run with baselines on the same split."""
@@ -36,7 +43,10 @@ def evaluate(
     from audotics.training.tasks import open_run
 
     with expected_errors(RunError, DataError), rich_progress() as progress:
-        match opened := open_run(run):
+        opened = open_run(run)
+        if evaluation is not None:
+            opened.keep_evaluation_in(evaluation)
+        match opened:
             case Run():
                 from audotics.training.comparison import compare
 

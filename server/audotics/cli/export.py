@@ -23,6 +23,13 @@ def export(
     precision: Annotated[
         str, typer.Option(help="Of model.onnx: float32, float16 (half the size) or int8 (a quarter).")
     ] = "float32",
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the metrics, as `audotics evaluate --evaluation` wrote it. [default: RUN/evaluation.json]",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Export a trained run into a model repository.
@@ -39,6 +46,8 @@ def export(
 
     with expected_errors(RunError, ExportError):
         opened, asked = open_run(run), Formats.parse(formats, precision=precision)
+        if evaluation is not None:
+            opened.keep_evaluation_in(evaluation)
         with rich_progress() as progress:
             bundles = export_run(opened, BundleStore(repository), progress=progress, formats=asked)
     if json:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from audotics.cli.output import expected_errors, fail, print_json, print_line, print_table
-from audotics.cli.source import label_of_source, print_validation, read_groups, read_labelled, read_source
+from audotics.cli.refinement import print_refinement, refine
+from audotics.cli.source import ALL, read_for
+from audotics.cli.source import print_report as print_report
 from audotics.training.kinds import KINDS
 
 if TYPE_CHECKING:
-    from audotics.data.dataset import LoadReport
-    from audotics.training.tasks import AnyDataset
-
-
-ALL: Final = "all"
+    from audotics.training.folder import RunFolder
 
 
 class HeldOut(StrEnum):
@@ -47,7 +45,8 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH|URL", help="Folder, file or postgresql:// URL with the data; the format is recognised."
+            metavar="PATH|URL",
+            help="Folder, file or postgresql:// URL with the data, or what `audotics data prepare` made of them.",
         ),
     ] = None,
     synthetic: Annotated[
@@ -71,8 +70,9 @@ def train(
         int | None, typer.Option(min=2, help="Dimension of the vectors that models learn. [default: each model's own]")
     ] = None,
     validation_split: Annotated[
-        float, typer.Option(min=0.01, max=0.9, help="Share of listeners that content keeps for validation.")
-    ] = 0.2,
+        float | None,
+        typer.Option(min=0.01, max=0.9, help="Share of tracks that content keeps for validation. [default: 0.2]"),
+    ] = None,
     algorithm: Annotated[
         str | None, typer.Option(help="Of the kind collaborative: ease, ials or nmf. [default: ease]")
     ] = None,
@@ -96,53 +96,61 @@ def train(
     ] = False,
     tuned: Annotated[bool, typer.Option("--tuned", help="Use what `audotics tune` chose in this run.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Keep finished kinds and go on from checkpoints.")] = False,
+    update: Annotated[
+        bool,
+        typer.Option("--update", help="Go on in a trained run with more data of the same source, from its models."),
+    ] = False,
+    rewards: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.parquet",
+            help="Refine the hybrid on logged decisions, and keep that where it is better on some held back.",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the records of the trained kinds as JSON.")] = False,
 ) -> None:
     """Train models on listening data, on labelled tracks, or on groups."""
     if kind != ALL and (absent := KINDS[kind].absent):
         fail(f"{kind} cannot be trained: {absent}")
-    from audotics.data.dataset import DataError, Dataset
-    from audotics.data.validation import validate
+    if update and (resume or tuned):
+        raise typer.BadParameter("an update keeps its models' options and has nothing to resume", param_hint="--update")
+    if rewards is not None and kind not in (ALL, "hybrid"):
+        raise typer.BadParameter("rewards refine the hybrid: train hybrid, or all", param_hint="--rewards")
+    from audotics.data.dataset import DataError
+    from audotics.training.folder import RunError
 
-    with expected_errors(DataError):
-        label = label_of_source(data, kind)
-        dataset: AnyDataset | None = None
-        if label is not None:
-            dataset = read_labelled(data, label, skip_bad_rows=skip_bad_rows)
-        elif kind in (ALL, "group"):
-            dataset = read_groups(data, skip_bad_rows=skip_bad_rows)
-        if dataset is None:
-            dataset = read_source(
-                data,
-                synthetic=synthetic,
-                tracks=tracks,
-                listeners=listeners,
-                seed=seed,
-                column=column,
-                skip_bad_rows=skip_bad_rows,
-            )
-        findings = validate(dataset) if isinstance(dataset, Dataset) else None
+    with expected_errors(DataError, RunError):
+        source = read_for(
+            kind,
+            data,
+            synthetic=synthetic,
+            tracks=tracks,
+            listeners=listeners,
+            seed=seed,
+            column=column,
+            skip_bad_rows=skip_bad_rows,
+        )
         if not json:
-            print_report(dataset.report)
-            if findings is not None:
-                print_validation(findings)
-        if findings is not None:
-            findings.refuse_errors(dataset.report.source)
+            source.print()
+        source.refuse_errors()
     from audotics.training.threads import wait_passively
 
     wait_passively(os.environ)
     from audotics.cli.progress import rich_progress
     from audotics.training.checkpoints import CheckpointError
+    from audotics.training.pipeline import options_of_update
     from audotics.training.pipeline import train as train_kinds
-    from audotics.training.run import RunError, RunOptions
-    from audotics.training.tasks import create_or_open
+    from audotics.training.pipeline import update as update_kinds
+    from audotics.training.rewards import read_rewards
+    from audotics.training.run import RunOptions
+    from audotics.training.tasks import create_or_open, open_run, update_run
     from audotics.training.tuning import tuned_flags
 
     with expected_errors(DataError, RunError, CheckpointError):
-        folder = output or Path("runs") / _name(dataset.name, label)
-        run = create_or_open(folder, dataset, RunOptions(seed, k_core, split.value))
-        suitable = [one for one in KINDS.values() if one.in_all(run.task) and label in (None, one.name)]
-        kinds = [one.name for one in suitable if one.absent is None] if kind == ALL else [kind]
+        logs = None if rewards is None else read_rewards(rewards)
+        folder = output or Path("runs") / source.run_name
+        options = RunOptions(seed, k_core, split.value)
         flags = flags_by_kind(
             {
                 "epochs": epochs,
@@ -154,34 +162,58 @@ def train(
                 "encoder": encoder,
             }
         )
-        if tuned:
-            flags = {name: tuned_flags(folder, name) | chosen for name, chosen in flags.items()}
         with rich_progress() as progress:
-            for one in suitable:
-                if kind == ALL and one.absent:
-                    progress.say(f"{one.name}: left out, {one.absent}")
-            records = train_kinds(run, kinds, flags, resume=resume, progress=progress)
+            if update:
+                kinds = _to_update(open_run(folder)) if kind == ALL else [kind]
+                options_of_update(open_run(folder), kinds, flags)  # nothing is touched where it raises
+                run, new = update_run(folder, source.dataset, options)
+                progress.say(_growth(run, new))
+                records = update_kinds(run, kinds, flags, progress=progress)
+                for left in run.outdated:
+                    progress.say(f"{left}: outdated now; `audotics train {left} --update` brings it up to the data")
+            else:
+                run = create_or_open(folder, source.dataset, options)
+                wanted = [one for one in KINDS.values() if one.in_all(run.task) and source.label in (None, one.name)]
+                kinds = [one.name for one in wanted if one.absent is None] if kind == ALL else [kind]
+                if tuned:
+                    flags = {name: tuned_flags(folder, name) | chosen for name, chosen in flags.items()}
+                for one in wanted:
+                    if kind == ALL and one.absent:
+                        progress.say(f"{one.name}: left out, {one.absent}")
+                records = train_kinds(run, kinds, flags, resume=resume, progress=progress, leave_out=kind == ALL)
+            if logs is not None:
+                records["hybrid"] = refine(run, logs, str(rewards), progress)
     if json:
-        checked = {} if findings is None else {"validation": findings.to_json()}
-        document = {"run": str(folder), "counts": run.counts, **checked}
-        print_json(document | {"kinds": {name: _brief(records[name]) for name in kinds}})
+        checked = {} if source.findings is None else {"validation": source.findings.to_json()}
+        document = {"run": str(folder), "counts": run.counts, "updates": run.updates, **checked}
+        print_json(document | {"kinds": {name: _brief(record) for name, record in records.items()}})
         return
     print_trained(records)
+    if logs is not None:
+        print_refinement(records["hybrid"]["rewards"])
     print_line(f"Next: audotics evaluate {folder}", style="dim")
+
+
+def _to_update(run: RunFolder) -> list[str]:
+    """The kinds that were trained in `run` and can be trained here, in the order of KINDS. Raises RunError for none."""
+    from audotics.training.folder import RunError
+
+    trained = {*run.kinds, *run.outdated}
+    if not trained:
+        raise RunError(f"{run.path}: has nothing trained that could be updated; train first, without --update")
+    return [one.name for one in KINDS.values() if one.name in trained and one.absent is None]
+
+
+def _growth(run: RunFolder, new: dict[str, int] | None) -> str:
+    if new is None:
+        return f"{run.path}: has these data already"
+    return f"{run.path}: new are {', '.join(f'{count:,} {what}' for what, count in new.items())}"
 
 
 def flags_by_kind(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Options by kind: each flag in `given` that is not None, for the kinds that have it."""
     chosen = {name: value for name, value in given.items() if value is not None}
     return {kind.name: {name: chosen[name] for name in kind.flags if name in chosen} for kind in KINDS.values()}
-
-
-def print_report(report: LoadReport) -> None:
-    """Say what a loader read and what it dropped."""
-    read = ", ".join(f"{count:,} {what}" for what, count in report.read.items())
-    print_line(f"Read {report.source}: {read}")
-    for reason, count in report.dropped.items():
-        print_line(f"  left out: {count:,} {reason}", style="yellow")
 
 
 def print_trained(records: dict[str, dict[str, Any]]) -> None:
@@ -199,12 +231,6 @@ def print_trained(records: dict[str, dict[str, Any]]) -> None:
         columns=("model", "validation", "epochs", "seconds"),
         numeric=("epochs", "seconds"),
     )
-
-
-def _name(dataset: str, label: str | None) -> str:
-    """Of the run's folder. Classifiers live apart from the recommenders of the same data."""
-    stem = Path(dataset).stem
-    return stem if label is None else f"{stem}-{label}"
 
 
 def _brief(record: dict[str, Any]) -> dict[str, Any]:

@@ -37,4 +37,8 @@ def load_labelled(path: Path, kind: str, *, skip_bad_rows: bool = False) -> Labe
         if of == kind and (path.name == name or (path / name).is_file()):
             return loader(path, skip_bad_rows=skip_bad_rows)
     names = " or ".join(name for name, (of, _) in _FORMATS.items() if of == kind)
-    raise DataError(f"holds no tracks labelled with a {kind}. Looked for: {names}", path=path)
+    raise DataError(
+        f"holds no tracks labelled with a {kind}. Looked for: {names}. Other data train other kinds: "
+        "`audotics train all` trains those that they suit",
+        path=path,
+    )

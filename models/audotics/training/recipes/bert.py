@@ -32,7 +32,8 @@ def train(run: Run, options: BertOptions, *, resume: bool, progress: Progress) -
         encoder = load_encoder(options.encoder)
     except EncoderError as error:
         raise RunError(f"bert: {error}") from error
-    folder = run.folder("bert")
-    encoder.save(folder)
-    np.save(folder / "vectors.npy", encode_descriptions(encoder, run.tracks(), progress=progress))
+    vectors = encode_descriptions(encoder, run.tracks(), progress=progress)
+    with run.saving("bert") as folder:
+        encoder.save(folder)
+        np.save(folder / "vectors.npy", vectors)
     return {"options": asdict(options)}

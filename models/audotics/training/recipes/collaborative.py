@@ -42,10 +42,11 @@ def options(flags: Mapping[str, Any]) -> SearchedOptions:
 
 def train(run: Run, options: SearchedOptions, *, resume: bool, progress: Progress) -> dict[str, Any]:
     """There is nothing to resume: each algorithm takes seconds to minutes."""
-    split, seed, folder = run.split(), run.options["seed"], run.folder("collaborative")
+    split, seed = run.split(), run.options["seed"]
     fit = train_collaborative if options.algorithm == "ease" else train_factorisation
     result = fit(split, options.factors, search=options.search, seed=seed, progress=progress)
-    (folder / "selection").mkdir(exist_ok=True)
-    result.selection.save(folder / "selection")
-    result.final.save(folder)
+    with run.saving("collaborative") as folder:
+        (folder / "selection").mkdir()
+        result.selection.save(folder / "selection")
+        result.final.save(folder)
     return {"options": asdict(result.options), "validation": {"ndcg@10": result.score}}

@@ -37,6 +37,8 @@ def train(run: Run, options: ContentOptions, *, resume: bool, progress: Progress
         resume=resume,
         progress=progress,
     )
-    save(network, folder)
-    np.save(folder / "vectors.npy", encode(network, inputs))
+    vectors = encode(network, inputs)
+    with run.saving("content") as saved:
+        save(network, saved)
+        np.save(saved / "vectors.npy", vectors)
     return {"options": asdict(options), "encoder": encoder.to_json(), "fit": result.to_json()}

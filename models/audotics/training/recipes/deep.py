@@ -27,5 +27,6 @@ def train(run: Run, options: DeepOptions, *, resume: bool, progress: Progress) -
         resume=resume,
         progress=progress,
     )
-    model.save(folder)
+    with run.saving("deep") as saved:
+        model.save(saved)
     return {"options": asdict(options), "fit": result.to_json(), "validation": {"ndcg@10": result.best_score}}

@@ -26,5 +26,6 @@ def train(run: LabelRun, options: GenreOptions, *, resume: bool, progress: Progr
         resume=resume,
         progress=progress,
     )
-    model.save(folder)
+    with run.saving("genre") as saved:
+        model.save(saved)
     return record

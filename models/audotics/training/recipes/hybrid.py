@@ -41,7 +41,8 @@ def train(run: Run, options: HybridOptions, *, resume: bool, progress: Progress)
         resume=resume,
         progress=progress,
     )
-    gate.save(folder)
+    with run.saving("hybrid") as saved:
+        gate.save(saved)
     return {
         "options": asdict(options),
         "fit": result.to_json(),

@@ -26,5 +26,6 @@ def train(run: LabelRun, options: MoodOptions, *, resume: bool, progress: Progre
         resume=resume,
         progress=progress,
     )
-    model.save(folder)
+    with run.saving("mood") as saved:
+        model.save(saved)
     return record

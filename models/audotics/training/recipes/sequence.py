@@ -19,8 +19,8 @@ def options(flags: Mapping[str, Any]) -> SequenceOptions:
 def train(run: Run, options: SequenceOptions, *, resume: bool, progress: Progress) -> dict[str, Any]:
     """Counting takes a second: there is nothing to resume."""
     result = train_sequence(run.split(), options, seed=run.options["seed"], progress=progress)
-    folder = run.folder("sequence")
-    (folder / "selection").mkdir(exist_ok=True)
-    result.selection.save(folder / "selection")
-    result.final.save(folder)
+    with run.saving("sequence") as folder:
+        (folder / "selection").mkdir()
+        result.selection.save(folder / "selection")
+        result.final.save(folder)
     return {"options": asdict(result.final.options), "validation": {"ndcg@10": result.score}}

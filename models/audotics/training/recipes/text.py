@@ -20,8 +20,9 @@ def options(flags: Mapping[str, Any]) -> TextOptions:
 
 def train(run: Run, options: TextOptions, *, resume: bool, progress: Progress) -> dict[str, Any]:
     """Closed form: there is nothing to resume."""
-    split, folder = run.split(), run.folder("text")
+    split = run.split()
     model = train_text(split.tracks, options, seed=run.options["seed"], progress=progress)
-    model.save(folder)
-    np.save(folder / "vectors.npy", model.vectors(split.tracks))
+    with run.saving("text") as folder:
+        model.save(folder)
+        np.save(folder / "vectors.npy", model.vectors(split.tracks))
     return {"options": asdict(options)} | model.record
