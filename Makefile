@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format protos serve bench bench-models clean
+.PHONY: help install demo test lint format protos serve bench bench-models gpu-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ bench: install ## The claims of speed, printed as ratios of one run
 
 bench-models: install ## Every table of docs/models.md, from DATA=folder of data sets; takes hours
 	@$(BIN)/python benchmarks/models_page.py --data $(DATA)
+
+gpu-check: install ## The retrieval suite and timings beside the memory bandwidth; on the CPU where there is no GPU
+	@$(BIN)/pytest -rs tests/contracts/test_retrieval.py tests/server/retrieval/test_backends.py
+	@$(BIN)/python benchmarks/gpu_retrieval.py
 
 clean: ## Remove the environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -81,6 +81,7 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
 
     def __init__(self) -> None:
         self.state = model_service_pb2.VERSION_STATE_IN_SERVICE
+        self.labels: dict[str, int] = {}
 
     def ListModels(  # noqa: N802
         self, request: model_service_pb2.ListModelsRequest, context: grpc.ServicerContext
@@ -108,6 +109,32 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
         self.state = model_service_pb2.VERSION_STATE_ON_DISK
         return model_service_pb2.UnloadVersionResponse(model=self._model())
 
+    def SetLabel(  # noqa: N802
+        self, request: model_service_pb2.SetLabelRequest, context: grpc.ServicerContext
+    ) -> model_service_pb2.SetLabelResponse:
+        if request.version == 2 and not request.force:
+            _abort(context, grpc.StatusCode.FAILED_PRECONDITION, "ncf/2 does not pass the promotion gate")
+        self.labels.pop(request.label, None)
+        if request.version:
+            self.labels[request.label] = request.version
+        return model_service_pb2.SetLabelResponse(model=self._model())
+
+    def Rollback(  # noqa: N802
+        self, request: model_service_pb2.RollbackRequest, context: grpc.ServicerContext
+    ) -> model_service_pb2.RollbackResponse:
+        self.labels["stable"] = 1
+        return model_service_pb2.RollbackResponse(model=self._model())
+
+    def GetShadowReport(  # noqa: N802
+        self, request: model_service_pb2.GetShadowReportRequest, context: grpc.ServicerContext
+    ) -> model_service_pb2.GetShadowReportResponse:
+        if "shadow" not in self.labels:
+            return model_service_pb2.GetShadowReportResponse()
+        report = model_service_pb2.ShadowReport(
+            versions={"ncf": 1}, request_count=40, overlap_at_k=0.75, k=10, score_drift=-0.5, served_ms=2, shadow_ms=3
+        )
+        return model_service_pb2.GetShadowReportResponse(report=report)
+
     def _model(self) -> model_service_pb2.Model:
         served = model_service_pb2.VersionInfo(
             version=1,
@@ -123,7 +150,7 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
         refused = model_service_pb2.VersionInfo(
             version=2, state=model_service_pb2.VERSION_STATE_REFUSED, reason="model.onnx is altered; export it again"
         )
-        return model_service_pb2.Model(name="ncf", kind="ncf", versions=[refused, served])
+        return model_service_pb2.Model(name="ncf", kind="ncf", versions=[refused, served], labels=self.labels)
 
 
 @dataclass(frozen=True)

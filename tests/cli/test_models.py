@@ -10,7 +10,7 @@ def test_list_shows_every_version(audotics):
 
     assert result.exit_code == 0
     rows = [line.split() for line in result.stdout.splitlines() if line.strip()]
-    assert rows[0] == ["model", "version", "state", "framework", "created", "(UTC)", "size"]
+    assert rows[0] == ["model", "version", "state", "labels", "framework", "created", "(UTC)", "size"]
     assert rows[2] == ["ncf", "2", "refused", "0", "B"]
     assert rows[3] == ["ncf", "1", "in", "service", "pytorch", "2023-11-14", "22:13", "4.1", "kB"]
     assert "ncf/2: model.onnx is altered; export it again" in result.stdout
@@ -40,6 +40,37 @@ def test_unload_and_load(audotics):
     assert audotics("models", "load", "ncf", "1").stdout == "ncf/1 is in service\n"
     loaded = json.loads(audotics("models", "load", "ncf", "1", "--json").stdout)
     assert loaded["versions"][1]["state"] == "in_service"
+
+
+def test_promote_and_unlabel(audotics):
+    assert audotics("models", "promote", "ncf", "1").stdout == "ncf/1 is in service\n"
+    assert audotics("models", "promote", "ncf", "1", "--label", "canary").exit_code == 0
+    (listed,) = [line for line in audotics("models", "list").stdout.splitlines() if "in service" in line]
+    assert listed.split()[4:6] == ["canary,", "stable"]
+    assert audotics("models", "unlabel", "ncf", "canary").stdout == "ncf: stable is 1\n"
+    assert audotics("models", "unlabel", "ncf", "stable").stdout == "ncf: no labels\n"
+
+
+def test_the_gate_can_be_passed_over(audotics):
+    result = audotics("models", "promote", "ncf", "2")
+
+    assert (result.exit_code, result.stderr) == (1, "error: ncf/2 does not pass the promotion gate\n")
+    forced = audotics("models", "promote", "ncf", "2", "--force", "--json")
+    assert json.loads(forced.stdout)["labels"] == {"stable": 2}
+
+
+def test_rollback_says_what_serves(audotics):
+    assert audotics("models", "rollback", "ncf").stdout == "ncf/1 is in service\n"
+    assert json.loads(audotics("models", "rollback", "ncf", "--json").stdout)["labels"] == {"stable": 1}
+
+
+def test_the_shadow_is_reported(audotics):
+    assert "no version is a shadow" in audotics("models", "shadow").stdout
+    audotics("models", "promote", "ncf", "1", "--label", "shadow")
+    shown = audotics("models", "shadow").stdout
+    assert "ncf/1: 40 requests compared, 0 failed" in shown
+    assert "overlap of the first 10: 0.75" in shown
+    assert json.loads(audotics("models", "shadow", "--json").stdout)["score_drift"] == -0.5
 
 
 def test_a_refused_version_is_one_line(audotics):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import grpc
 import pytest
 
 from audotics.client import (
@@ -24,11 +25,13 @@ from audotics.client import (
     Ranking,
     Recommendation,
     RecommendedTrack,
+    ShadowReport,
     SimilarTrack,
     SimilarTracks,
     TensorInfo,
     Track,
     TrackFilter,
+    UnavailableError,
     UpsertResult,
     VersionInfo,
     VersionState,
@@ -86,6 +89,7 @@ MODEL_MESSAGE = model_service_pb2.Model(
             parity_max_abs_diff=0.0,
         ),
     ],
+    labels={"stable": 1},
 )
 MODEL = ModelInfo(
     "ncf",
@@ -104,6 +108,7 @@ MODEL = ModelInfo(
             parity_max_abs_diff=0.0,
         ),
     ),
+    {"stable": 1},
 )
 
 
@@ -390,6 +395,8 @@ def test_list_models(client, server):
         ("GetModel", "get_model", ("ncf",), model_service_pb2.GetModelResponse),
         ("LoadVersion", "load_version", ("ncf", 2), model_service_pb2.LoadVersionResponse),
         ("UnloadVersion", "unload_version", ("ncf", 2), model_service_pb2.UnloadVersionResponse),
+        ("SetLabel", "set_label", ("ncf", "canary", 2), model_service_pb2.SetLabelResponse),
+        ("Rollback", "rollback", ("ncf",), model_service_pb2.RollbackResponse),
     ],
 )
 def test_calls_on_one_model(client, server, method, call, arguments, answer):
@@ -399,7 +406,47 @@ def test_calls_on_one_model(client, server, method, call, arguments, answer):
     (received,) = server.received
     assert received.method == method
     assert received.request.name == "ncf"
-    assert method == "GetModel" or received.request.version == 2
+    assert method in ("GetModel", "Rollback") or received.request.version == 2
+    assert method != "SetLabel" or (received.request.label, received.request.force) == ("canary", False)
+
+
+def test_a_label_is_forced_and_taken_away(client, server):
+    client.set_label("ncf", "stable", 2, force=True)
+    client.remove_label("ncf", "stable")
+
+    forced, removed = server.requests
+    assert forced == model_service_pb2.SetLabelRequest(name="ncf", label="stable", version=2, force=True)
+    assert removed == model_service_pb2.SetLabelRequest(name="ncf", label="stable")
+
+
+def test_a_rollback_is_never_tried_again(client, server, failure):
+    server.script("Rollback", failure(grpc.StatusCode.UNAVAILABLE), model_service_pb2.RollbackResponse())
+
+    with pytest.raises(UnavailableError):
+        client.rollback("ncf")
+    assert len(server.requests) == 1
+
+
+def test_models_are_selected_by_label_and_version(client, server):
+    client.recommend("u1", model_label="canary", model_versions={"ncf": 3})
+    client.rank_tracks("u1", track_ids=["t1"], model_versions={"ncf": 3})
+    client.recommend("u1")
+
+    by_both, by_version, by_none = server.requests
+    assert by_both.models.label == "canary"
+    assert [(chosen.model, chosen.version) for chosen in by_both.models.versions] == [("ncf", 3)]
+    assert [(chosen.model, chosen.version) for chosen in by_version.models.versions] == [("ncf", 3)]
+    assert not by_none.HasField("models")
+
+
+def test_the_shadow_report_is_a_value(client, server):
+    assert client.get_shadow_report() is None
+    fields = {"request_count": 9, "failure_count": 1, "skipped_count": 2, "overlap_at_k": 0.5, "k": 10}
+    times = {"score_drift": -0.25, "served_ms": 2.0, "shadow_ms": 3.0}
+    report = model_service_pb2.ShadowReport(versions={"ncf": 2}, **fields, **times)
+    server.script("GetShadowReport", model_service_pb2.GetShadowReportResponse(report=report))
+
+    assert client.get_shadow_report() == ShadowReport(versions={"ncf": 2}, **fields, **times)
 
 
 @pytest.mark.parametrize(

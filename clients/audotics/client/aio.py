@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -12,9 +12,11 @@ import grpc
 import grpc.aio
 
 from audotics.client import calls
+from audotics.client.arguments import FeedbackEvent
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_aio_channel
 from audotics.client.errors import UnavailableError
-from audotics.client.retry import DEFAULT_RETRIES, Attempts, RetryPolicy
+from audotics.client.results import FeedbackResult
+from audotics.client.retry import DEFAULT_RETRIES, NO_RETRIES, Attempts, RetryPolicy
 from audotics.client.status import error_of
 
 _P = ParamSpec("_P")
@@ -70,7 +72,11 @@ class AsyncRecommenderClient:
     similar_tracks = _awaitable(calls.similar_tracks)
     rank_tracks = _awaitable(calls.rank_tracks)
     classify_tracks = _awaitable(calls.classify_tracks)
+    explain_recommendation = _awaitable(calls.explain_recommendation)
     record_feedback = _awaitable(calls.record_feedback)
+    update_preferences = _awaitable(calls.update_preferences)
+    get_preferences = _awaitable(calls.get_preferences)
+    delete_user = _awaitable(calls.delete_user)
     upsert_tracks = _awaitable(calls.upsert_tracks)
     get_tracks = _awaitable(calls.get_tracks)
     delete_tracks = _awaitable(calls.delete_tracks)
@@ -78,10 +84,15 @@ class AsyncRecommenderClient:
     get_model = _awaitable(calls.get_model)
     load_version = _awaitable(calls.load_version)
     unload_version = _awaitable(calls.unload_version)
+    set_label = _awaitable(calls.set_label)
+    remove_label = _awaitable(calls.remove_label)
+    rollback = _awaitable(calls.rollback)
+    get_shadow_report = _awaitable(calls.get_shadow_report)
 
     async def execute(self, call: calls.Call[_ResultT]) -> _ResultT:
         """Make `call` and return its result; the other methods end here. Raises AudoticsError."""
-        attempts = Attempts(self._retries, timeout_s=self._timeout_s if call.timeout_s is None else call.timeout_s)
+        retries = self._retries if call.repeatable else NO_RETRIES
+        attempts = Attempts(retries, timeout_s=self._timeout_s if call.timeout_s is None else call.timeout_s)
         invoke = self._open().unary_unary(call.path)
         while True:
             try:
@@ -93,6 +104,36 @@ class AsyncRecommenderClient:
             else:
                 return call.read(answer)
             await asyncio.sleep(pause_s)
+
+    async def stream_feedback(
+        self, events: Iterable[FeedbackEvent] | AsyncIterable[FeedbackEvent], *, timeout_s: float | None = None
+    ) -> AsyncIterator[FeedbackResult]:
+        """As `RecommenderClient.stream_feedback`, for events that come from either kind of iteration."""
+        stream = calls.stream_feedback(timeout_s=timeout_s)
+        failures: list[Exception] = []
+
+        async def requests() -> AsyncIterator[bytes]:
+            try:
+                if isinstance(events, AsyncIterable):
+                    async for event in events:
+                        yield stream.request((event,))
+                else:
+                    for event in events:
+                        yield stream.request((event,))
+            except Exception as failure:  # gRPC reads this in a task of its own, and would only log it
+                failures.append(failure)
+
+        answers = self._open().stream_stream(stream.path)(requests(), timeout=timeout_s, metadata=self._metadata)
+        try:
+            async for answer in answers:
+                for result in stream.read(answer):
+                    yield result
+        except grpc.RpcError as failure:
+            raise error_of(failure) from failure
+        finally:
+            answers.cancel()
+        if failures:
+            raise failures[0]
 
     async def wait_until_ready(self, timeout_s: float | None = None) -> None:
         """Return once a server is connected. Raises UnavailableError when none is within `timeout_s`."""

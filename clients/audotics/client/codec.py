@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -138,7 +138,9 @@ def decode_similar(message: recommender_service_pb2.SimilarTracksResponse) -> re
     )
 
 
-def decode_feedback(message: feedback_service_pb2.RecordFeedbackResponse) -> tuple[results.FeedbackResult, ...]:
+def decode_feedback(
+    message: feedback_service_pb2.RecordFeedbackResponse | feedback_service_pb2.StreamFeedbackResponse,
+) -> tuple[results.FeedbackResult, ...]:
     name_of = feedback_service_pb2.FeedbackStatus.Name
     return tuple(
         results.FeedbackResult(
@@ -147,6 +149,41 @@ def decode_feedback(message: feedback_service_pb2.RecordFeedbackResponse) -> tup
             reason=result.reason,
         )
         for result in message.results
+    )
+
+
+def encode_preferences(
+    *,
+    liked_genres: Iterable[str] | None,
+    liked_artists: Iterable[str] | None,
+    liked_moods: Iterable[arguments.Mood | str] | None,
+    blocked_tracks: Iterable[str] | None,
+    blocked_artists: Iterable[str] | None,
+) -> tuple[feedback_service_pb2.Preferences, list[str]]:
+    """The message, and the names of what is given. Raises ValueError for an unknown mood."""
+    moods = None if liked_moods is None else [_member("liked_moods", mood, arguments.Mood) for mood in liked_moods]
+    given: dict[str, list[str]] = {
+        name: strings(name, values)
+        for name, values in (
+            ("liked_genres", liked_genres),
+            ("liked_artists", liked_artists),
+            ("liked_moods", None if moods is None else [f"MOOD_{mood.name}" for mood in moods]),
+            ("blocked_tracks", blocked_tracks),
+            ("blocked_artists", blocked_artists),
+        )
+        if values is not None
+    }
+    return feedback_service_pb2.Preferences(**given), list(given)
+
+
+def decode_preferences(message: feedback_service_pb2.Preferences) -> results.Preferences:
+    name_of = track_pb2.Mood.Name
+    return results.Preferences(
+        liked_genres=tuple(message.liked_genres),
+        liked_artists=tuple(message.liked_artists),
+        liked_moods=tuple(name_of(mood).removeprefix("MOOD_").lower() for mood in message.liked_moods),
+        blocked_tracks=tuple(message.blocked_tracks),
+        blocked_artists=tuple(message.blocked_artists),
     )
 
 
@@ -169,8 +206,56 @@ def decode_classification(message: recommender_service_pb2.ClassifyTracksRespons
     )
 
 
+def decode_explanation(message: recommender_service_pb2.ExplainRecommendationResponse) -> results.Explanation:
+    return results.Explanation(
+        recommendation_id=message.recommendation_id,
+        created_at=message.created_at.ToDatetime(tzinfo=UTC),
+        model_versions=_model_versions(message.model_versions),
+        index_version=message.index_version,
+        listener_digest=message.listener_digest,
+        candidates=tuple(
+            results.ExplainedCandidate(
+                track_id=candidate.track_id,
+                rank=candidate.rank,
+                recorded_score=candidate.recorded_score,
+                replayed=_ranked([candidate.replayed])[0] if candidate.HasField("replayed") else None,
+            )
+            for candidate in message.candidates
+        ),
+        not_replayed_reason=message.not_replayed_reason,
+        max_abs_difference=message.max_abs_difference,
+        exact=message.exact,
+    )
+
+
 def decode_model(message: model_service_pb2.Model) -> results.ModelInfo:
-    return results.ModelInfo(message.name, message.kind, tuple(_version(item) for item in message.versions))
+    versions = tuple(_version(item) for item in message.versions)
+    return results.ModelInfo(message.name, message.kind, versions, dict(message.labels))
+
+
+def decode_shadow(message: model_service_pb2.GetShadowReportResponse) -> results.ShadowReport | None:
+    if not message.HasField("report"):
+        return None
+    report = message.report
+    return results.ShadowReport(
+        versions=dict(report.versions),
+        request_count=report.request_count,
+        failure_count=report.failure_count,
+        skipped_count=report.skipped_count,
+        overlap_at_k=report.overlap_at_k,
+        k=report.k,
+        score_drift=report.score_drift,
+        served_ms=report.served_ms,
+        shadow_ms=report.shadow_ms,
+    )
+
+
+def encode_models(label: str | None, versions: Mapping[str, int]) -> recommender_service_pb2.ModelSelector | None:
+    """None where nothing is selected."""
+    if label is None and not versions:
+        return None
+    chosen = [recommender_service_pb2.ModelVersion(model=name, version=number) for name, number in versions.items()]
+    return recommender_service_pb2.ModelSelector(label=label or "", versions=chosen)
 
 
 def strings(name: str, values: Iterable[str]) -> list[str]:

@@ -32,6 +32,7 @@ class VersionState(StrEnum):
 
     UNKNOWN = "unknown"
     ON_DISK = "on_disk"
+    LOADED = "loaded"
     IN_SERVICE = "in_service"
     REFUSED = "refused"
 
@@ -105,6 +106,38 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainedCandidate:
+    """A track that was scored for a list. `rank` is its place in the list, from 1; 0 when it was not listed.
+
+    `replayed` holds the score computed anew, its contributions and the reasons; None when there was no replay.
+    """
+
+    track_id: str
+    rank: int
+    recorded_score: float
+    replayed: RecommendedTrack | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a list was made from. `candidates` has the list's own tracks first, in its order.
+
+    When the candidates could not be scored again, `not_replayed_reason` says why. Otherwise `max_abs_difference` is the
+    largest between a recorded score and the one computed anew, and `exact` says that it is below 1e-6.
+    """
+
+    recommendation_id: str
+    created_at: datetime
+    model_versions: tuple[ModelVersion, ...]
+    index_version: str
+    listener_digest: str
+    candidates: tuple[ExplainedCandidate, ...]
+    not_replayed_reason: str
+    max_abs_difference: float
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SimilarTrack:
     """A neighbour; `similarity` is the cosine of the content embeddings, -1..1."""
 
@@ -149,6 +182,33 @@ class FeedbackResult:
     event_id: str
     status: FeedbackStatus
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a listener said: what they like, and what must never come."""
+
+    liked_genres: tuple[str, ...] = ()
+    liked_artists: tuple[str, ...] = ()
+    liked_moods: tuple[str, ...] = ()
+    blocked_tracks: tuple[str, ...] = ()
+    blocked_artists: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedUser:
+    """What was removed of a listener; `remaining` is what a count of all tables found afterwards.
+
+    `masked_history_tracks` are tracks of training histories that no longer count; they leave the model repository's
+    files with the next training.
+    """
+
+    deleted_events: int
+    deleted_receipts: int
+    deleted_preferences: int
+    dropped_lists: int
+    masked_history_tracks: int
+    remaining: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +258,28 @@ class VersionInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model of the repository, its highest version first."""
+    """A model of the repository, its highest version first, and the versions that labels stand for."""
 
     name: str
     kind: str
     versions: tuple[VersionInfo, ...]
+    labels: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowReport:
+    """How the versions with the label "shadow" compare with those in service.
+
+    `overlap_at_k` is the share of the first `k` tracks that both lists have, `score_drift` how much higher the shadow
+    scores its own, in standard deviations; both are averages over `request_count` requests.
+    """
+
+    versions: dict[str, int]
+    request_count: int
+    failure_count: int
+    skipped_count: int
+    overlap_at_k: float
+    k: int
+    score_drift: float
+    served_ms: float
+    shadow_ms: float

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import grpc
 
 from audotics.client import calls
+from audotics.client.arguments import FeedbackEvent
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_channel
 from audotics.client.errors import UnavailableError
-from audotics.client.retry import DEFAULT_RETRIES, Attempts, RetryPolicy
+from audotics.client.results import FeedbackResult
+from audotics.client.retry import DEFAULT_RETRIES, NO_RETRIES, Attempts, RetryPolicy
 from audotics.client.status import error_of
 
 _P = ParamSpec("_P")
@@ -69,7 +71,11 @@ class RecommenderClient:
     similar_tracks = _blocking(calls.similar_tracks)
     rank_tracks = _blocking(calls.rank_tracks)
     classify_tracks = _blocking(calls.classify_tracks)
+    explain_recommendation = _blocking(calls.explain_recommendation)
     record_feedback = _blocking(calls.record_feedback)
+    update_preferences = _blocking(calls.update_preferences)
+    get_preferences = _blocking(calls.get_preferences)
+    delete_user = _blocking(calls.delete_user)
     upsert_tracks = _blocking(calls.upsert_tracks)
     get_tracks = _blocking(calls.get_tracks)
     delete_tracks = _blocking(calls.delete_tracks)
@@ -77,10 +83,15 @@ class RecommenderClient:
     get_model = _blocking(calls.get_model)
     load_version = _blocking(calls.load_version)
     unload_version = _blocking(calls.unload_version)
+    set_label = _blocking(calls.set_label)
+    remove_label = _blocking(calls.remove_label)
+    rollback = _blocking(calls.rollback)
+    get_shadow_report = _blocking(calls.get_shadow_report)
 
     def execute(self, call: calls.Call[_ResultT]) -> _ResultT:
         """Make `call` and return its result; the other methods end here. Raises AudoticsError."""
-        attempts = Attempts(self._retries, timeout_s=self._timeout_s if call.timeout_s is None else call.timeout_s)
+        retries = self._retries if call.repeatable else NO_RETRIES
+        attempts = Attempts(retries, timeout_s=self._timeout_s if call.timeout_s is None else call.timeout_s)
         invoke = self._open().unary_unary(call.path)
         while True:
             try:
@@ -92,6 +103,35 @@ class RecommenderClient:
             else:
                 return call.read(answer)
             time.sleep(pause_s)
+
+    def stream_feedback(
+        self, events: Iterable[FeedbackEvent], *, timeout_s: float | None = None
+    ) -> Iterator[FeedbackResult]:
+        """Send events as they come, and yield what became of each, in their order.
+
+        The server slows the sending down to what it can store. A stream is not retried: what it has not answered may be
+        sent again, by the same event ids. Raises AudoticsError, and whatever iterating `events` raises.
+        """
+        stream = calls.stream_feedback(timeout_s=timeout_s)
+        failures: list[Exception] = []
+
+        def requests() -> Iterator[bytes]:
+            try:
+                for event in events:
+                    yield stream.request((event,))
+            except Exception as failure:  # gRPC reads this in a thread of its own, and would only log it
+                failures.append(failure)
+
+        answers = self._open().stream_stream(stream.path)(requests(), timeout=timeout_s, metadata=self._metadata)
+        try:
+            for answer in answers:
+                yield from stream.read(answer)
+        except grpc.RpcError as failure:
+            raise error_of(failure) from failure
+        finally:
+            answers.cancel()
+        if failures:
+            raise failures[0]
 
     def wait_until_ready(self, timeout_s: float | None = None) -> None:
         """Return once a server is connected. Raises UnavailableError when none is within `timeout_s`."""

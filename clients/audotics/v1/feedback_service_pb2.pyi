@@ -1,3 +1,5 @@
+from audotics.v1 import track_pb2 as _track_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -76,6 +78,18 @@ class RecordFeedbackResponse(_message.Message):
     results: _containers.RepeatedCompositeFieldContainer[FeedbackResult]
     def __init__(self, results: _Optional[_Iterable[_Union[FeedbackResult, _Mapping]]] = ...) -> None: ...
 
+class StreamFeedbackRequest(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[FeedbackEvent]
+    def __init__(self, events: _Optional[_Iterable[_Union[FeedbackEvent, _Mapping]]] = ...) -> None: ...
+
+class StreamFeedbackResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[FeedbackResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[FeedbackResult, _Mapping]]] = ...) -> None: ...
+
 class FeedbackResult(_message.Message):
     __slots__ = ("event_id", "status", "reason")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -85,3 +99,67 @@ class FeedbackResult(_message.Message):
     status: FeedbackStatus
     reason: str
     def __init__(self, event_id: _Optional[str] = ..., status: _Optional[_Union[FeedbackStatus, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class Preferences(_message.Message):
+    __slots__ = ("liked_genres", "liked_artists", "liked_moods", "blocked_tracks", "blocked_artists")
+    LIKED_GENRES_FIELD_NUMBER: _ClassVar[int]
+    LIKED_ARTISTS_FIELD_NUMBER: _ClassVar[int]
+    LIKED_MOODS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_TRACKS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_ARTISTS_FIELD_NUMBER: _ClassVar[int]
+    liked_genres: _containers.RepeatedScalarFieldContainer[str]
+    liked_artists: _containers.RepeatedScalarFieldContainer[str]
+    liked_moods: _containers.RepeatedScalarFieldContainer[_track_pb2.Mood]
+    blocked_tracks: _containers.RepeatedScalarFieldContainer[str]
+    blocked_artists: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, liked_genres: _Optional[_Iterable[str]] = ..., liked_artists: _Optional[_Iterable[str]] = ..., liked_moods: _Optional[_Iterable[_Union[_track_pb2.Mood, str]]] = ..., blocked_tracks: _Optional[_Iterable[str]] = ..., blocked_artists: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UpdatePreferencesRequest(_message.Message):
+    __slots__ = ("user_id", "preferences", "update_mask")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    preferences: Preferences
+    update_mask: _field_mask_pb2.FieldMask
+    def __init__(self, user_id: _Optional[str] = ..., preferences: _Optional[_Union[Preferences, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+
+class UpdatePreferencesResponse(_message.Message):
+    __slots__ = ("preferences",)
+    PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    preferences: Preferences
+    def __init__(self, preferences: _Optional[_Union[Preferences, _Mapping]] = ...) -> None: ...
+
+class GetPreferencesRequest(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    def __init__(self, user_id: _Optional[str] = ...) -> None: ...
+
+class GetPreferencesResponse(_message.Message):
+    __slots__ = ("preferences",)
+    PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    preferences: Preferences
+    def __init__(self, preferences: _Optional[_Union[Preferences, _Mapping]] = ...) -> None: ...
+
+class DeleteUserRequest(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    def __init__(self, user_id: _Optional[str] = ...) -> None: ...
+
+class DeleteUserResponse(_message.Message):
+    __slots__ = ("deleted_events", "deleted_receipts", "deleted_preferences", "dropped_lists", "masked_history_tracks", "remaining")
+    DELETED_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    DELETED_RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    DELETED_PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_LISTS_FIELD_NUMBER: _ClassVar[int]
+    MASKED_HISTORY_TRACKS_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_FIELD_NUMBER: _ClassVar[int]
+    deleted_events: int
+    deleted_receipts: int
+    deleted_preferences: int
+    dropped_lists: int
+    masked_history_tracks: int
+    remaining: int
+    def __init__(self, deleted_events: _Optional[int] = ..., deleted_receipts: _Optional[int] = ..., deleted_preferences: _Optional[int] = ..., dropped_lists: _Optional[int] = ..., masked_history_tracks: _Optional[int] = ..., remaining: _Optional[int] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class FeedbackServiceStub(object):
-    """Takes what listeners did. An event is acknowledged once it is on disk, and the next list reflects it.
+    """Takes what listeners did and said. What is acknowledged is on disk, and the next list reflects it.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,63 @@ class FeedbackServiceStub(object):
                 request_serializer=audotics_dot_v1_dot_feedback__service__pb2.RecordFeedbackRequest.SerializeToString,
                 response_deserializer=audotics_dot_v1_dot_feedback__service__pb2.RecordFeedbackResponse.FromString,
                 _registered_method=True)
+        self.StreamFeedback = channel.stream_stream(
+                '/audotics.v1.FeedbackService/StreamFeedback',
+                request_serializer=audotics_dot_v1_dot_feedback__service__pb2.StreamFeedbackRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_feedback__service__pb2.StreamFeedbackResponse.FromString,
+                _registered_method=True)
+        self.UpdatePreferences = channel.unary_unary(
+                '/audotics.v1.FeedbackService/UpdatePreferences',
+                request_serializer=audotics_dot_v1_dot_feedback__service__pb2.UpdatePreferencesRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_feedback__service__pb2.UpdatePreferencesResponse.FromString,
+                _registered_method=True)
+        self.GetPreferences = channel.unary_unary(
+                '/audotics.v1.FeedbackService/GetPreferences',
+                request_serializer=audotics_dot_v1_dot_feedback__service__pb2.GetPreferencesRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_feedback__service__pb2.GetPreferencesResponse.FromString,
+                _registered_method=True)
+        self.DeleteUser = channel.unary_unary(
+                '/audotics.v1.FeedbackService/DeleteUser',
+                request_serializer=audotics_dot_v1_dot_feedback__service__pb2.DeleteUserRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_feedback__service__pb2.DeleteUserResponse.FromString,
+                _registered_method=True)
 
 
 class FeedbackServiceServicer(object):
-    """Takes what listeners did. An event is acknowledged once it is on disk, and the next list reflects it.
+    """Takes what listeners did and said. What is acknowledged is on disk, and the next list reflects it.
     """
 
     def RecordFeedback(self, request, context):
         """Records up to 1,000 events. One bad event does not stop the others: each gets its own result.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamFeedback(self, request_iterator, context):
+        """Takes events for as long as the caller sends them, and gives each its own result, in the order they were sent. A
+        caller who runs ahead of the results is slowed down. What a broken stream has not answered may be sent again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePreferences(self, request, context):
+        """Replaces what a listener said they like and never want to hear.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPreferences(self, request, context):
+        """What a listener said; empty for a stranger.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteUser(self, request, context):
+        """Removes a listener from the database, from memory, and from what the catalogue's training histories say of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +110,26 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     request_deserializer=audotics_dot_v1_dot_feedback__service__pb2.RecordFeedbackRequest.FromString,
                     response_serializer=audotics_dot_v1_dot_feedback__service__pb2.RecordFeedbackResponse.SerializeToString,
             ),
+            'StreamFeedback': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamFeedback,
+                    request_deserializer=audotics_dot_v1_dot_feedback__service__pb2.StreamFeedbackRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_feedback__service__pb2.StreamFeedbackResponse.SerializeToString,
+            ),
+            'UpdatePreferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePreferences,
+                    request_deserializer=audotics_dot_v1_dot_feedback__service__pb2.UpdatePreferencesRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_feedback__service__pb2.UpdatePreferencesResponse.SerializeToString,
+            ),
+            'GetPreferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPreferences,
+                    request_deserializer=audotics_dot_v1_dot_feedback__service__pb2.GetPreferencesRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_feedback__service__pb2.GetPreferencesResponse.SerializeToString,
+            ),
+            'DeleteUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUser,
+                    request_deserializer=audotics_dot_v1_dot_feedback__service__pb2.DeleteUserRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_feedback__service__pb2.DeleteUserResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'audotics.v1.FeedbackService', rpc_method_handlers)
@@ -70,7 +139,7 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FeedbackService(object):
-    """Takes what listeners did. An event is acknowledged once it is on disk, and the next list reflects it.
+    """Takes what listeners did and said. What is acknowledged is on disk, and the next list reflects it.
     """
 
     @staticmethod
@@ -90,6 +159,114 @@ class FeedbackService(object):
             '/audotics.v1.FeedbackService/RecordFeedback',
             audotics_dot_v1_dot_feedback__service__pb2.RecordFeedbackRequest.SerializeToString,
             audotics_dot_v1_dot_feedback__service__pb2.RecordFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamFeedback(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/audotics.v1.FeedbackService/StreamFeedback',
+            audotics_dot_v1_dot_feedback__service__pb2.StreamFeedbackRequest.SerializeToString,
+            audotics_dot_v1_dot_feedback__service__pb2.StreamFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePreferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.FeedbackService/UpdatePreferences',
+            audotics_dot_v1_dot_feedback__service__pb2.UpdatePreferencesRequest.SerializeToString,
+            audotics_dot_v1_dot_feedback__service__pb2.UpdatePreferencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPreferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.FeedbackService/GetPreferences',
+            audotics_dot_v1_dot_feedback__service__pb2.GetPreferencesRequest.SerializeToString,
+            audotics_dot_v1_dot_feedback__service__pb2.GetPreferencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.FeedbackService/DeleteUser',
+            audotics_dot_v1_dot_feedback__service__pb2.DeleteUserRequest.SerializeToString,
+            audotics_dot_v1_dot_feedback__service__pb2.DeleteUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

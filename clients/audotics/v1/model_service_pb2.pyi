@@ -14,20 +14,31 @@ class VersionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERSION_STATE_ON_DISK: _ClassVar[VersionState]
     VERSION_STATE_IN_SERVICE: _ClassVar[VersionState]
     VERSION_STATE_REFUSED: _ClassVar[VersionState]
+    VERSION_STATE_LOADED: _ClassVar[VersionState]
 VERSION_STATE_UNSPECIFIED: VersionState
 VERSION_STATE_ON_DISK: VersionState
 VERSION_STATE_IN_SERVICE: VersionState
 VERSION_STATE_REFUSED: VersionState
+VERSION_STATE_LOADED: VersionState
 
 class Model(_message.Message):
-    __slots__ = ("name", "kind", "versions")
+    __slots__ = ("name", "kind", "versions", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     versions: _containers.RepeatedCompositeFieldContainer[VersionInfo]
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., versions: _Optional[_Iterable[_Union[VersionInfo, _Mapping]]] = ...) -> None: ...
+    labels: _containers.ScalarMap[str, int]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., versions: _Optional[_Iterable[_Union[VersionInfo, _Mapping]]] = ..., labels: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class VersionInfo(_message.Message):
     __slots__ = ("version", "state", "reason", "created_at", "framework", "metrics", "inputs", "outputs", "size_bytes", "parity_max_abs_diff")
@@ -119,3 +130,72 @@ class UnloadVersionResponse(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     model: Model
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
+
+class SetLabelRequest(_message.Message):
+    __slots__ = ("name", "label", "version", "force")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    label: str
+    version: int
+    force: bool
+    def __init__(self, name: _Optional[str] = ..., label: _Optional[str] = ..., version: _Optional[int] = ..., force: bool = ...) -> None: ...
+
+class SetLabelResponse(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: Model
+    def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
+
+class RollbackRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class RollbackResponse(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: Model
+    def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
+
+class GetShadowReportRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetShadowReportResponse(_message.Message):
+    __slots__ = ("report",)
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    report: ShadowReport
+    def __init__(self, report: _Optional[_Union[ShadowReport, _Mapping]] = ...) -> None: ...
+
+class ShadowReport(_message.Message):
+    __slots__ = ("versions", "request_count", "failure_count", "skipped_count", "overlap_at_k", "k", "score_drift", "served_ms", "shadow_ms")
+    class VersionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_AT_K_FIELD_NUMBER: _ClassVar[int]
+    K_FIELD_NUMBER: _ClassVar[int]
+    SCORE_DRIFT_FIELD_NUMBER: _ClassVar[int]
+    SERVED_MS_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_MS_FIELD_NUMBER: _ClassVar[int]
+    versions: _containers.ScalarMap[str, int]
+    request_count: int
+    failure_count: int
+    skipped_count: int
+    overlap_at_k: float
+    k: int
+    score_drift: float
+    served_ms: float
+    shadow_ms: float
+    def __init__(self, versions: _Optional[_Mapping[str, int]] = ..., request_count: _Optional[int] = ..., failure_count: _Optional[int] = ..., skipped_count: _Optional[int] = ..., overlap_at_k: _Optional[float] = ..., k: _Optional[int] = ..., score_drift: _Optional[float] = ..., served_ms: _Optional[float] = ..., shadow_ms: _Optional[float] = ...) -> None: ...

@@ -55,6 +55,21 @@ class ModelServiceStub(object):
                 request_serializer=audotics_dot_v1_dot_model__service__pb2.UnloadVersionRequest.SerializeToString,
                 response_deserializer=audotics_dot_v1_dot_model__service__pb2.UnloadVersionResponse.FromString,
                 _registered_method=True)
+        self.SetLabel = channel.unary_unary(
+                '/audotics.v1.ModelService/SetLabel',
+                request_serializer=audotics_dot_v1_dot_model__service__pb2.SetLabelRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_model__service__pb2.SetLabelResponse.FromString,
+                _registered_method=True)
+        self.Rollback = channel.unary_unary(
+                '/audotics.v1.ModelService/Rollback',
+                request_serializer=audotics_dot_v1_dot_model__service__pb2.RollbackRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_model__service__pb2.RollbackResponse.FromString,
+                _registered_method=True)
+        self.GetShadowReport = channel.unary_unary(
+                '/audotics.v1.ModelService/GetShadowReport',
+                request_serializer=audotics_dot_v1_dot_model__service__pb2.GetShadowReportRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_model__service__pb2.GetShadowReportResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer(object):
@@ -76,14 +91,38 @@ class ModelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def LoadVersion(self, request, context):
-        """Loads a version, verifies it, warms it up, and puts it in service in place of the one that served until now.
+        """Loads a version, verifies it, warms it up, and puts it in service in place of the one that served until now. Where
+        the label "stable" names another version, it stays loaded beside that one. A hybrid comes with the parts that it was
+        trained with; FAILED_PRECONDITION for a part that does not go with the hybrid in service.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnloadVersion(self, request, context):
-        """Takes a version out of service. Requests under way finish on it.
+        """Drops a version from memory and from service. Requests under way finish on it. A label must be taken off first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetLabel(self, request, context):
+        """Lets a label stand for a version, which is loaded if it is not. The version with the label "stable" is in service: it
+        gets there only when it passes the promotion gate, else FAILED_PRECONDITION says what is in the way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rollback(self, request, context):
+        """Puts the version in service that served before, which is loaded still. From then on "stable" names it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetShadowReport(self, request, context):
+        """How the versions with the label "shadow" compare with those in service, on requests that both have answered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +150,21 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.UnloadVersion,
                     request_deserializer=audotics_dot_v1_dot_model__service__pb2.UnloadVersionRequest.FromString,
                     response_serializer=audotics_dot_v1_dot_model__service__pb2.UnloadVersionResponse.SerializeToString,
+            ),
+            'SetLabel': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetLabel,
+                    request_deserializer=audotics_dot_v1_dot_model__service__pb2.SetLabelRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_model__service__pb2.SetLabelResponse.SerializeToString,
+            ),
+            'Rollback': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rollback,
+                    request_deserializer=audotics_dot_v1_dot_model__service__pb2.RollbackRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_model__service__pb2.RollbackResponse.SerializeToString,
+            ),
+            'GetShadowReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetShadowReport,
+                    request_deserializer=audotics_dot_v1_dot_model__service__pb2.GetShadowReportRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_model__service__pb2.GetShadowReportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +276,87 @@ class ModelService(object):
             '/audotics.v1.ModelService/UnloadVersion',
             audotics_dot_v1_dot_model__service__pb2.UnloadVersionRequest.SerializeToString,
             audotics_dot_v1_dot_model__service__pb2.UnloadVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetLabel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.ModelService/SetLabel',
+            audotics_dot_v1_dot_model__service__pb2.SetLabelRequest.SerializeToString,
+            audotics_dot_v1_dot_model__service__pb2.SetLabelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rollback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.ModelService/Rollback',
+            audotics_dot_v1_dot_model__service__pb2.RollbackRequest.SerializeToString,
+            audotics_dot_v1_dot_model__service__pb2.RollbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetShadowReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.ModelService/GetShadowReport',
+            audotics_dot_v1_dot_model__service__pb2.GetShadowReportRequest.SerializeToString,
+            audotics_dot_v1_dot_model__service__pb2.GetShadowReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,4 +1,5 @@
 from audotics.v1 import track_pb2 as _track_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -104,7 +105,7 @@ class Objectives(_message.Message):
     def __init__(self, relevance: _Optional[float] = ..., novelty: _Optional[float] = ..., popularity: _Optional[float] = ..., freshness: _Optional[float] = ..., artist_fairness: _Optional[float] = ...) -> None: ...
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("subject", "limit", "context", "filter", "exclude", "diversity", "objectives", "explain")
+    __slots__ = ("subject", "limit", "context", "filter", "exclude", "diversity", "objectives", "explain", "models")
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +114,7 @@ class RecommendRequest(_message.Message):
     DIVERSITY_FIELD_NUMBER: _ClassVar[int]
     OBJECTIVES_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
     subject: Subject
     limit: int
     context: RequestContext
@@ -121,7 +123,16 @@ class RecommendRequest(_message.Message):
     diversity: float
     objectives: Objectives
     explain: bool
-    def __init__(self, subject: _Optional[_Union[Subject, _Mapping]] = ..., limit: _Optional[int] = ..., context: _Optional[_Union[RequestContext, _Mapping]] = ..., filter: _Optional[_Union[TrackFilter, _Mapping]] = ..., exclude: _Optional[_Union[Exclusion, _Mapping]] = ..., diversity: _Optional[float] = ..., objectives: _Optional[_Union[Objectives, _Mapping]] = ..., explain: bool = ...) -> None: ...
+    models: ModelSelector
+    def __init__(self, subject: _Optional[_Union[Subject, _Mapping]] = ..., limit: _Optional[int] = ..., context: _Optional[_Union[RequestContext, _Mapping]] = ..., filter: _Optional[_Union[TrackFilter, _Mapping]] = ..., exclude: _Optional[_Union[Exclusion, _Mapping]] = ..., diversity: _Optional[float] = ..., objectives: _Optional[_Union[Objectives, _Mapping]] = ..., explain: bool = ..., models: _Optional[_Union[ModelSelector, _Mapping]] = ...) -> None: ...
+
+class ModelSelector(_message.Message):
+    __slots__ = ("label", "versions")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    label: str
+    versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
+    def __init__(self, label: _Optional[str] = ..., versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
     __slots__ = ("recommendation_id", "tracks", "model_versions", "index_version", "degraded")
@@ -186,20 +197,22 @@ class Degradation(_message.Message):
     def __init__(self, part: _Optional[str] = ..., reason: _Optional[_Union[DegradationReason, str]] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class SimilarTracksRequest(_message.Message):
-    __slots__ = ("track_id", "features", "vector", "limit", "filter", "exclude")
+    __slots__ = ("track_id", "features", "vector", "limit", "filter", "exclude", "models")
     TRACK_ID_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     VECTOR_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
     track_id: str
     features: _track_pb2.Track
     vector: FeatureVector
     limit: int
     filter: TrackFilter
     exclude: Exclusion
-    def __init__(self, track_id: _Optional[str] = ..., features: _Optional[_Union[_track_pb2.Track, _Mapping]] = ..., vector: _Optional[_Union[FeatureVector, _Mapping]] = ..., limit: _Optional[int] = ..., filter: _Optional[_Union[TrackFilter, _Mapping]] = ..., exclude: _Optional[_Union[Exclusion, _Mapping]] = ...) -> None: ...
+    models: ModelSelector
+    def __init__(self, track_id: _Optional[str] = ..., features: _Optional[_Union[_track_pb2.Track, _Mapping]] = ..., vector: _Optional[_Union[FeatureVector, _Mapping]] = ..., limit: _Optional[int] = ..., filter: _Optional[_Union[TrackFilter, _Mapping]] = ..., exclude: _Optional[_Union[Exclusion, _Mapping]] = ..., models: _Optional[_Union[ModelSelector, _Mapping]] = ...) -> None: ...
 
 class FeatureVector(_message.Message):
     __slots__ = ("values",)
@@ -232,16 +245,18 @@ class SimilarTrack(_message.Message):
     def __init__(self, track_id: _Optional[str] = ..., title: _Optional[str] = ..., artist: _Optional[str] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class RankTracksRequest(_message.Message):
-    __slots__ = ("subject", "track_ids", "context", "explain")
+    __slots__ = ("subject", "track_ids", "context", "explain", "models")
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     TRACK_IDS_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
     subject: Subject
     track_ids: _containers.RepeatedScalarFieldContainer[str]
     context: RequestContext
     explain: bool
-    def __init__(self, subject: _Optional[_Union[Subject, _Mapping]] = ..., track_ids: _Optional[_Iterable[str]] = ..., context: _Optional[_Union[RequestContext, _Mapping]] = ..., explain: bool = ...) -> None: ...
+    models: ModelSelector
+    def __init__(self, subject: _Optional[_Union[Subject, _Mapping]] = ..., track_ids: _Optional[_Iterable[str]] = ..., context: _Optional[_Union[RequestContext, _Mapping]] = ..., explain: bool = ..., models: _Optional[_Union[ModelSelector, _Mapping]] = ...) -> None: ...
 
 class RankTracksResponse(_message.Message):
     __slots__ = ("recommendation_id", "tracks", "model_versions", "degraded")
@@ -256,12 +271,14 @@ class RankTracksResponse(_message.Message):
     def __init__(self, recommendation_id: _Optional[str] = ..., tracks: _Optional[_Iterable[_Union[RecommendedTrack, _Mapping]]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ...) -> None: ...
 
 class ClassifyTracksRequest(_message.Message):
-    __slots__ = ("track_ids", "tracks")
+    __slots__ = ("track_ids", "tracks", "models")
     TRACK_IDS_FIELD_NUMBER: _ClassVar[int]
     TRACKS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
     track_ids: _containers.RepeatedScalarFieldContainer[str]
     tracks: _containers.RepeatedCompositeFieldContainer[_track_pb2.Track]
-    def __init__(self, track_ids: _Optional[_Iterable[str]] = ..., tracks: _Optional[_Iterable[_Union[_track_pb2.Track, _Mapping]]] = ...) -> None: ...
+    models: ModelSelector
+    def __init__(self, track_ids: _Optional[_Iterable[str]] = ..., tracks: _Optional[_Iterable[_Union[_track_pb2.Track, _Mapping]]] = ..., models: _Optional[_Union[ModelSelector, _Mapping]] = ...) -> None: ...
 
 class ClassifyTracksResponse(_message.Message):
     __slots__ = ("tracks", "model_versions", "degraded")
@@ -290,3 +307,43 @@ class ClassProbability(_message.Message):
     name: str
     probability: float
     def __init__(self, name: _Optional[str] = ..., probability: _Optional[float] = ...) -> None: ...
+
+class ExplainRecommendationRequest(_message.Message):
+    __slots__ = ("recommendation_id",)
+    RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
+    recommendation_id: str
+    def __init__(self, recommendation_id: _Optional[str] = ...) -> None: ...
+
+class ExplainRecommendationResponse(_message.Message):
+    __slots__ = ("recommendation_id", "created_at", "model_versions", "index_version", "listener_digest", "candidates", "not_replayed_reason", "max_abs_difference", "exact")
+    RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LISTENER_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    NOT_REPLAYED_REASON_FIELD_NUMBER: _ClassVar[int]
+    MAX_ABS_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
+    EXACT_FIELD_NUMBER: _ClassVar[int]
+    recommendation_id: str
+    created_at: _timestamp_pb2.Timestamp
+    model_versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
+    index_version: str
+    listener_digest: str
+    candidates: _containers.RepeatedCompositeFieldContainer[ExplainedCandidate]
+    not_replayed_reason: str
+    max_abs_difference: float
+    exact: bool
+    def __init__(self, recommendation_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., index_version: _Optional[str] = ..., listener_digest: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[ExplainedCandidate, _Mapping]]] = ..., not_replayed_reason: _Optional[str] = ..., max_abs_difference: _Optional[float] = ..., exact: bool = ...) -> None: ...
+
+class ExplainedCandidate(_message.Message):
+    __slots__ = ("track_id", "rank", "recorded_score", "replayed")
+    TRACK_ID_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_SCORE_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    track_id: str
+    rank: int
+    recorded_score: float
+    replayed: RecommendedTrack
+    def __init__(self, track_id: _Optional[str] = ..., rank: _Optional[int] = ..., recorded_score: _Optional[float] = ..., replayed: _Optional[_Union[RecommendedTrack, _Mapping]] = ...) -> None: ...

@@ -55,6 +55,11 @@ class RecommenderServiceStub(object):
                 request_serializer=audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksRequest.SerializeToString,
                 response_deserializer=audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksResponse.FromString,
                 _registered_method=True)
+        self.ExplainRecommendation = channel.unary_unary(
+                '/audotics.v1.RecommenderService/ExplainRecommendation',
+                request_serializer=audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationResponse.FromString,
+                _registered_method=True)
 
 
 class RecommenderServiceServicer(object):
@@ -89,6 +94,13 @@ class RecommenderServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainRecommendation(self, request, context):
+        """What a list was made from, by its receipt, and the scores of its candidates, computed anew by the same models.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommenderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.ClassifyTracks,
                     request_deserializer=audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksRequest.FromString,
                     response_serializer=audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksResponse.SerializeToString,
+            ),
+            'ExplainRecommendation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRecommendation,
+                    request_deserializer=audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class RecommenderService(object):
             '/audotics.v1.RecommenderService/ClassifyTracks',
             audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksRequest.SerializeToString,
             audotics_dot_v1_dot_recommender__service__pb2.ClassifyTracksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRecommendation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.RecommenderService/ExplainRecommendation',
+            audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationRequest.SerializeToString,
+            audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,4 +1,7 @@
-"""The repository on disk: bundles are written by one atomic rename and read back only when every checksum holds."""
+"""The repository on disk: bundles are written by one atomic rename and read back only when every checksum holds.
+
+Beside its versions, a model's folder holds their labels.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from audotics.bundle.errors import BundleCorruptError, BundleError, BundleNotFoundError
+from audotics.bundle.labels import LABELS_FILE, format_labels, is_label, parse_labels
 from audotics.bundle.manifest import MANIFEST_FILE, FileRecord, Manifest
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -60,6 +64,18 @@ class BundleStore:
             int(entry.name) for entry in folder.iterdir() if entry.is_dir() and _VERSION.fullmatch(entry.name)
         )
 
+    def signature(self, name: str, version: int) -> object:
+        """Something that differs once a file of the version is added, removed, replaced or written to."""
+        folder = self._model_folder(name) / str(version)
+        found = []
+        for path in _files(folder):
+            try:
+                status = path.lstat()
+            except OSError:  # it went away in between
+                continue
+            found.append((path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns))
+        return tuple(found)
+
     def open(self, name: str, version: int) -> Bundle:
         """Verify every file against the manifest and return the bundle.
 
@@ -70,6 +86,10 @@ class BundleStore:
         if not path.is_dir():
             known = ", ".join(str(v) for v in self.versions(name)) or "none"
             raise BundleNotFoundError(f"{where}: no such version in {self.root}; versions of {name!r} on disk: {known}")
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise BundleCorruptError(
+                f"{where}: its folder is reached through a symbolic link that leads out of the repository; copy it in"
+            )
         manifest_path = path / MANIFEST_FILE
         if manifest_path.is_symlink() or not manifest_path.is_file():
             raise BundleCorruptError(f"{where}: {MANIFEST_FILE} is missing, so the export did not finish; export again")
@@ -110,6 +130,54 @@ class BundleStore:
             _sync(self.root)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+    def labels(self, name: str) -> dict[str, int]:
+        """The model's labels with the version that each stands for; empty without any. Raises BundleCorruptError."""
+        path = self._model_folder(name) / LABELS_FILE
+        if path.is_symlink():
+            raise BundleCorruptError(f"{name}: {LABELS_FILE} is a symbolic link; put the file itself there")
+        try:
+            text = path.read_text("utf-8", errors="replace")
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise BundleCorruptError(f"{name}: {LABELS_FILE} cannot be read ({type(error).__name__})") from error
+        return parse_labels(text, where=name)
+
+    def set_label(self, name: str, label: str, version: int | None) -> dict[str, int]:
+        """Let `label` stand for `version` from now on, or for nothing where it is None; return all labels.
+
+        The file is replaced by one rename, and other writers wait meanwhile. Raises BundleNotFoundError for a version
+        that is not on disk, BundleError for a name that cannot be a label, or when the file cannot be written.
+        """
+        folder = self._model_folder(name)
+        if not is_label(label):
+            raise BundleError(
+                f"{name}: {label!r} is not a label: lower-case letters, digits, '-' and '_', a letter first, up to 32"
+            )
+        if version is not None and version not in self.versions(name):
+            known = ", ".join(str(number) for number in self.versions(name)) or "none"
+            raise BundleNotFoundError(f"{name}/{version}: no such version on disk to label; there are: {known}")
+        if not folder.is_dir():
+            raise BundleNotFoundError(f"{name}: no such model in the repository")
+        try:
+            with _locked(folder):
+                labels = self.labels(name)
+                if version is None:
+                    labels.pop(label, None)
+                else:
+                    labels[label] = version
+                partial = folder / f".{LABELS_FILE}.partial"
+                partial.write_text(format_labels(labels), "utf-8")
+                _sync(partial)
+                partial.replace(folder / LABELS_FILE)
+                _sync(folder)
+        except OSError as error:
+            raise BundleError(
+                f"{name}: {LABELS_FILE} cannot be written ({type(error).__name__}); check the repository's rights and "
+                "the free space"
+            ) from error
+        return labels
 
     def next_version(self, name: str) -> int:
         """The lowest version above every one that this model ever had."""

@@ -1,38 +1,26 @@
-"""The FAISS index of a bundle: vectors go in, `index.faiss`, `vectors.npy` and the index's recall come out."""
+"""The index of a bundle: vectors go in, its files (`audotics.bundle.indexes`) and its measured recall come out."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.bundle.indexes.exact import exact_search, recall_of
+from audotics.bundle.indexes.settings import IndexKind
+from audotics.bundle.indexes.stored import INDEX_FILE, VECTORS_FILE
+from audotics.exporters.indexing.goal import EXACT_TRACKS, Goal
+from audotics.exporters.indexing.tuning import Tuned, tune
 from audotics.training.progress import Progress
 
-INDEX_FILE: Final = "index.faiss"
-VECTORS_FILE: Final = "vectors.npy"
+__all__ = ["INDEX_FILE", "VECTORS_FILE", "recall_at_k", "write_index", "write_tuned"]
 
-EXACT_TRACKS: Final = 50_000
-"""Up to this many vectors every one is compared; beyond, only the lists nearest to the query (IVF-Flat).
+GOAL: Final = Goal(k=100, recall=0.95)
+"""What every export asks of its index: `audotics index build` can ask for something else."""
 
-A graph (HNSW) was tried: on 100,000 vectors a search took twice as long and found less, and where the vectors' lengths
-differ much, as collaborative ones do, no width reached the recall.
-"""
-
-PROBES: Final = (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-"""Lists that a search visits. The first that reaches GOOD_RECALL is kept, or the last."""
-
-GOOD_RECALL: Final = 0.95
-RECALL_DEPTH: Final = 100
-
-_LISTS_PER_ROOT: Final = 4
-"""Lists are 4 √n, the fewest that FAISS's own guide advises; with √n a search takes twice as long at equal recall."""
-
-_ADDED_AT_ONCE: Final = 5_000
-_SAMPLES_PER_LIST: Final = 64
-_SEED: Final = 0
+_APPROXIMATE: Final = (IndexKind.FLAT, IndexKind.IVF_FLAT, IndexKind.IVF_PQ)
 
 
 def write_index(
@@ -46,54 +34,25 @@ def write_index(
 ) -> dict[str, float]:
     """Write the index over `vectors` (n, d), by inner product, and the vectors themselves.
 
+    Up to `exact_tracks` vectors it compares all of them; beyond, it is the cheapest that reaches GOAL.
     Returns {"recall@100": …}, measured against exact search with `queries` (q, d).
     """
-    vectors = np.ascontiguousarray(vectors, np.float32)
-    index = _empty_index(vectors, exact=len(vectors) <= exact_tracks)
-    with progress.stage(title, len(vectors)) as stage:
-        for start in range(0, len(vectors), _ADDED_AT_ONCE):
-            chunk = vectors[start : start + _ADDED_AT_ONCE]
-            index.add(chunk)
-            stage.advance(len(chunk))
-    recall = _recall_of_fewest_probes(index, vectors, queries)
-    np.save(folder / VECTORS_FILE, vectors)
-    faiss.write_index(index, str(folder / INDEX_FILE))
-    return {f"recall@{RECALL_DEPTH}": recall}
+    kinds = (IndexKind.FLAT,) if len(vectors) <= exact_tracks else _APPROXIMATE
+    goal = Goal(GOAL.k, GOAL.recall, kinds=kinds)
+    tuned = tune(np.ascontiguousarray(vectors, np.float32), queries, goal, progress=progress, title=title)
+    return write_tuned(folder, tuned)
 
 
-def recall_at_k(index: faiss.Index, vectors: NDArray[np.float32], queries: NDArray[np.float32], *, k: int) -> float:
-    """Share of the k best rows that the index finds, averaged over the queries.
+def write_tuned(folder: Path, tuned: Tuned) -> dict[str, float]:
+    """Write what the tuner chose; return its recall as a manifest notes it."""
+    tuned.index.save(folder)
+    recall = tuned.index.recall
+    return {} if recall is None else {f"recall@{tuned.index.settings.depth}": recall.measured}
 
-    A row counts when its inner product is no less than the k-th best one's, so that ties do not matter.
-    """
+
+def recall_at_k(index: Any, vectors: NDArray[np.float32], queries: NDArray[np.float32], *, k: int) -> float:
+    """Share of the k best rows that a FAISS index finds, averaged over the queries; ties do not matter."""
     k = min(k, len(vectors))
-    exact = queries @ vectors.T
-    kth = np.partition(exact, len(vectors) - k, axis=1)[:, len(vectors) - k]
-    rows = index.search(np.ascontiguousarray(queries, np.float32), k)[1]
-    found = np.take_along_axis(exact, np.maximum(rows, 0), axis=1)
-    slack = 1e-5 * np.abs(exact).max(axis=1, keepdims=True)  # FAISS adds up in another order
-    return float(((rows >= 0) & (found >= kth[:, None] - slack)).mean())
-
-
-def _empty_index(vectors: NDArray[np.float32], *, exact: bool) -> faiss.Index:
-    n_vectors, size = vectors.shape
-    if exact:
-        return faiss.IndexFlatIP(size)
-    n_lists = round(_LISTS_PER_ROOT * n_vectors**0.5)
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(size), size, n_lists, faiss.METRIC_INNER_PRODUCT)
-    index.cp.seed = _SEED
-    sample = np.random.default_rng(_SEED).choice(n_vectors, min(n_vectors, _SAMPLES_PER_LIST * n_lists), replace=False)
-    index.train(vectors[sample])
-    return index
-
-
-def _recall_of_fewest_probes(index: faiss.Index, vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> float:
-    if not isinstance(index, faiss.IndexIVF):
-        return recall_at_k(index, vectors, queries, k=RECALL_DEPTH)
-    recall = 0.0
-    for probes in PROBES:
-        index.nprobe = probes
-        recall = recall_at_k(index, vectors, queries, k=RECALL_DEPTH)
-        if recall >= GOOD_RECALL:
-            break
-    return recall
+    queries = np.ascontiguousarray(queries, np.float32)
+    kth = exact_search(queries, vectors, k)[0][:, -1]
+    return recall_of(index.search(queries, k)[1], queries, vectors, kth_best=kth)

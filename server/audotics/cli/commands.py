@@ -28,12 +28,14 @@ class Entry:
 COMMANDS: Final = MappingProxyType(
     {
         "demo": Entry("audotics.cli.demo:demo", "Go from a synthetic catalogue to recommendations, end to end."),
+        "feedback": Entry("audotics.cli.feedback:app", "Tell a server what listeners did."),
         "features": Entry("audotics.cli.features:app", "Compute features of audio files."),
         "data": Entry("audotics.cli.data:app", "Check data, and prepare them for training."),
         "train": Entry("audotics.cli.train:train", "Train models on listening data."),
         "tune": Entry("audotics.cli.tune:tune", "Choose a model's hyper-parameters on validation data."),
         "evaluate": Entry("audotics.cli.evaluate:evaluate", "Compare a trained run with baselines on the same split."),
         "export": Entry("audotics.cli.export:export", "Export a trained run into a model repository."),
+        "index": Entry("audotics.cli.index:app", "Build the vector indexes that a server searches."),
         "serve": Entry("audotics.cli.serve:serve", "Serve a model repository over gRPC."),
         "recommend": Entry("audotics.cli.recommend:recommend", "Ask a server for the best tracks for a listener."),
         "similar": Entry("audotics.cli.similar:similar", "Ask a server for tracks like one track."),

@@ -15,8 +15,10 @@ _TENSORFLOW: Final = "tensorflow"
 
 EXTRAS: Final = MappingProxyType(
     {
+        "alembic": _SERVER,
         "faiss": _SERVER,
         "grpc_health": _SERVER,
+        "grpc_channelz": _SERVER,
         "grpc_reflection": _SERVER,
         "grpc_status": _SERVER,
         "keras": _TENSORFLOW,

@@ -1,4 +1,4 @@
-"""`audotics models`: the models of a server, listed, shown, loaded and unloaded through its public API."""
+"""`audotics models`: the models of a server, listed, shown, loaded, promoted and rolled back through its public API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audotics.cli.output import format_size, print_json, print_line, print_table
 from audotics.client import ModelInfo, TensorInfo, VersionInfo
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="List, show, load and unload the models of a server."
+    no_args_is_help=True, add_completion=False, help="List, show, load, promote and roll back the models of a server."
 )
 
 NameArgument = Annotated[str, typer.Argument(help="A model's name.")]
@@ -49,7 +49,7 @@ def load(
     json: JsonOption = False,
     server: ServerOption = "localhost:50051",
 ) -> None:
-    """Put a version in service in place of the one that served until now."""
+    """Load a version and put it in service; where `stable` names another, it waits beside that one."""
     with connected(server) as client:
         model = client.load_version(name, version)
     _print_outcome(model, version, json=json)
@@ -62,10 +62,67 @@ def unload(
     json: JsonOption = False,
     server: ServerOption = "localhost:50051",
 ) -> None:
-    """Take a version out of service."""
+    """Drop a version from memory and from service."""
     with connected(server) as client:
         model = client.unload_version(name, version)
     _print_outcome(model, version, json=json)
+
+
+@app.command()
+def promote(
+    name: NameArgument,
+    version: VersionArgument,
+    label: Annotated[str, typer.Option(help="The label to give. The version with the label stable serves.")] = "stable",
+    force: Annotated[bool, typer.Option("--force", help="Pass over the promotion gate.")] = False,
+    json: JsonOption = False,
+    server: ServerOption = "localhost:50051",
+) -> None:
+    """Give a version a label. The label stable puts it in service, if it passes the promotion gate."""
+    with connected(server) as client:
+        model = client.set_label(name, label, version, force=force)
+    _print_outcome(model, version, json=json)
+
+
+@app.command()
+def unlabel(
+    name: NameArgument,
+    label: Annotated[str, typer.Argument(help="The label to take away.")],
+    json: JsonOption = False,
+    server: ServerOption = "localhost:50051",
+) -> None:
+    """Take a label away. What serves goes on serving."""
+    with connected(server) as client:
+        model = client.remove_label(name, label)
+    if json:
+        print_json(model)
+        return
+    print_line(f"{model.name}: {_labels(model) or 'no labels'}")
+
+
+@app.command()
+def rollback(name: NameArgument, json: JsonOption = False, server: ServerOption = "localhost:50051") -> None:
+    """Put the version in service that served before; the label stable names it from then on."""
+    with connected(server) as client:
+        model = client.rollback(name)
+    _print_outcome(model, model.labels.get("stable", 0), json=json)
+
+
+@app.command()
+def shadow(json: JsonOption = False, server: ServerOption = "localhost:50051") -> None:
+    """Show how the versions with the label shadow compare with those in service."""
+    with connected(server) as client:
+        report = client.get_shadow_report()
+    if json:
+        print_json(report)
+        return
+    if report is None:
+        print_line("no version is a shadow; make one with `audotics models promote NAME VERSION --label shadow`")
+        return
+    versions = ", ".join(f"{name}/{version}" for name, version in sorted(report.versions.items()))
+    print_line(f"{versions}: {report.request_count} requests compared, {report.failure_count} failed")
+    print_line(f"   overlap of the first {report.k}: {report.overlap_at_k:.2f}")
+    print_line(f"   score drift: {report.score_drift:+.2f} standard deviations")
+    print_line(f"   median time {report.shadow_ms:.1f} ms, in service {report.served_ms:.1f} ms")
 
 
 def _print_outcome(model: ModelInfo, version: int, *, json: bool) -> None:
@@ -83,6 +140,7 @@ def _print_versions(models: tuple[ModelInfo, ...] | list[ModelInfo]) -> None:
                 model.name,
                 str(version.version),
                 _words(version),
+                ", ".join(sorted(label for label, named in model.labels.items() if named == version.version)),
                 version.framework,
                 f"{version.created_at:%Y-%m-%d %H:%M}" if version.created_at else "",
                 format_size(version.size_bytes),
@@ -90,7 +148,7 @@ def _print_versions(models: tuple[ModelInfo, ...] | list[ModelInfo]) -> None:
             for model in models
             for version in model.versions
         ),
-        columns=("model", "version", "state", "framework", "created (UTC)", "size"),
+        columns=("model", "version", "state", "labels", "framework", "created (UTC)", "size"),
         numeric=("version", "size"),
     )
     for model in models:
@@ -112,6 +170,10 @@ def _print_details(name: str, version: VersionInfo) -> None:
 
 def _words(version: VersionInfo) -> str:
     return version.state.replace("_", " ")
+
+
+def _labels(model: ModelInfo) -> str:
+    return ", ".join(f"{label} is {version}" for label, version in sorted(model.labels.items()))
 
 
 def _tensor(tensor: TensorInfo) -> str:

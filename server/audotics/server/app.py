@@ -16,22 +16,45 @@ from audotics.bundle.store import BundleStore
 from audotics.server.batching.batcher import BatchLimits
 from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.recommender import Recommender
+from audotics.server.repository.compactor import Compactor
+from audotics.server.repository.policy import VersionPolicies
 from audotics.server.repository.registry import Registry
+from audotics.server.repository.watcher import Watcher
+from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.services.catalog import CatalogService
 from audotics.server.services.classify import ClassifyService
+from audotics.server.services.event_log import EventLog
+from audotics.server.services.explain import ExplainService
 from audotics.server.services.feedback import FeedbackService
+from audotics.server.services.golden import GOLDEN_FILE
+from audotics.server.services.inference import InferenceService
 from audotics.server.services.listeners import Listeners
 from audotics.server.services.models import ModelService
+from audotics.server.services.preferences import PreferenceService
+from audotics.server.services.privacy import PrivacyService
+from audotics.server.services.probation import Probation, ProbationLimits
+from audotics.server.services.promotion import PromotionGate, PromotionLimits
 from audotics.server.services.rank import RankService
+from audotics.server.services.receipt_writer import ReceiptWriter
 from audotics.server.services.recommend import RecommendService
+from audotics.server.services.retention import Periods, Retention
+from audotics.server.services.shadow import Shadow
 from audotics.server.services.similar import SimilarService
 from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.settings import Settings
 from audotics.server.storage.database import Database
 from audotics.server.storage.events import EventStore
+from audotics.server.storage.receipts import ReceiptStore
+from audotics.server.storage.retention import RetentionStore
 from audotics.server.storage.tracks import TrackStore
+from audotics.server.storage.users import UserStore
 from audotics.server.telemetry.logs import configure_logs
 from audotics.server.transport.address import check_address, format_address
+from audotics.server.transport.compat.service import ForeignService
+from audotics.server.transport.compat.tfs import models as tensorflow_models
+from audotics.server.transport.compat.tfs import prediction as tensorflow_prediction
+from audotics.server.transport.compat.v2 import servicer as inference_protocol
+from audotics.server.transport.compat.v2.servicer import InferenceServicer
 from audotics.server.transport.server import GrpcServer, ServerOptions
 from audotics.server.transport.servicers.catalog import CatalogServicer
 from audotics.server.transport.servicers.feedback import FeedbackServicer
@@ -77,39 +100,110 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         # Threads of their own: a model being loaded or an event being synced must not hold up what serves requests.
         serving = threads("serving", settings.threads)
         loading, writing, reading = threads("loading"), threads("writing"), threads("reading")
-        registry = await stack.enter_async_context(Registry(BundleStore(settings.repository), executor=loading))
+        indexes = stack.enter_context(
+            IndexOpener(device=settings.retrieval_device, sampled_share=settings.recall_sample_share)
+        )
+        registry = await stack.enter_async_context(
+            Registry(
+                BundleStore(settings.repository),
+                executor=loading,
+                policies=VersionPolicies.parse(settings.version_policy, settings.version_policies),
+                memory_mib=settings.model_memory_mib,
+                indexes=indexes,
+            )
+        )
+        await stack.enter_async_context(Compactor(registry, executor=threads("compacting")))
+        users = UserStore(database)
+        listeners = Listeners(users=users, executor=reading, cache_size=settings.user_cache_size)
+        log = await stack.enter_async_context(
+            EventLog(
+                EventStore(database),
+                executor=writing,
+                on_stored=listeners.record,
+                on_failed=lambda lost: listeners.forget(event.user_id for event in lost),
+            )
+        )
+        stored_receipts = ReceiptStore(database)
+        receipts = await stack.enter_async_context(ReceiptWriter(stored_receipts, log=log, executor=threads("packing")))
         recommender = await stack.enter_async_context(
-            Recommender(executor=serving, options=_pipeline_options(settings))
+            Recommender(executor=serving, options=_pipeline_options(settings), on_listed=receipts.add)
         )
         uninterrupted = await stack.enter_async_context(Uninterrupted())
-        events = EventStore(database)
-        listeners = Listeners(events=events, executor=reading, cache_size=settings.user_cache_size)
+        inference = await stack.enter_async_context(
+            InferenceService(registry=registry, executor=serving, limits=_batch_limits(settings))
+        )
+        # Neither the shadow nor the gate may take a thread from what serves, or fill its caches.
+        trying = await stack.enter_async_context(
+            Recommender(executor=threads("trying"), options=_pipeline_options(settings))
+        )
+        shadow = await stack.enter_async_context(
+            Shadow(registry=registry, recommender=trying, share=settings.shadow_share)
+        )
+        probation = await stack.enter_async_context(_probation(settings, registry)) if settings.probation_s else None
+        gate = PromotionGate(
+            registry=registry,
+            recommender=trying,
+            listeners=listeners,
+            shadow=shadow,
+            executor=reading,
+            golden=settings.repository / GOLDEN_FILE,
+            limits=_promotion_limits(settings),
+        )
+        models = ModelService(registry=registry, uninterrupted=uninterrupted, gate=gate, shadow=shadow)
         catalog = CatalogService(
             registry=registry, tracks=TrackStore(database), executor=writing, uninterrupted=uninterrupted
         )
         server = GrpcServer(
             _server_options(settings),
             recommender=RecommenderServicer(
-                recommend=RecommendService(registry=registry, listeners=listeners, recommender=recommender),
+                recommend=RecommendService(
+                    registry=registry,
+                    listeners=listeners,
+                    recommender=recommender,
+                    shadow=shadow,
+                    probation=probation,
+                ),
                 rank=RankService(registry=registry, listeners=listeners, recommender=recommender),
                 similar=SimilarService(registry=registry, recommender=recommender),
                 classify=ClassifyService(registry=registry, executor=serving),
+                explain=ExplainService(
+                    registry=registry,
+                    recommender=recommender,
+                    receipts=stored_receipts,
+                    writer=receipts,
+                    executor=reading,
+                ),
             ),
             feedback=FeedbackServicer(
-                feedback=FeedbackService(
+                feedback=FeedbackService(registry=registry, log=log),
+                preferences=PreferenceService(
+                    users=users, log=log, listeners=listeners, executor=reading, uninterrupted=uninterrupted
+                ),
+                privacy=PrivacyService(
                     registry=registry,
-                    events=events,
+                    users=users,
+                    log=log,
                     listeners=listeners,
-                    executor=writing,
+                    recommenders=(recommender, trying),
+                    receipts=receipts,
                     uninterrupted=uninterrupted,
-                )
+                ),
             ),
             catalog=CatalogServicer(catalog=catalog),
-            models=ModelServicer(models=ModelService(registry=registry, uninterrupted=uninterrupted)),
+            models=ModelServicer(models=models),
+            find_model=inference.find,
+            foreign=_foreign(settings, inference, models),
         )
         await registry.start()
         await catalog.restore()
+        periods = Periods(event_days=settings.event_retention_days, receipt_days=settings.receipt_retention_days)
+        await stack.enter_async_context(
+            Retention(RetentionStore(database), periods=periods, log=log, listeners=listeners)
+        )
         snapshot = registry.snapshot
+        await stack.enter_async_context(
+            Watcher(registry, root=settings.repository, interval_s=settings.repository_poll_s)
+        )
         await stack.enter_async_context(server)
         yield App(
             host=settings.host,
@@ -145,16 +239,52 @@ async def serve(settings: Settings, *, on_ready: Callable[[App], None]) -> None:
     _LOG.info("stopped")
 
 
-def _pipeline_options(settings: Settings) -> PipelineOptions:
-    return PipelineOptions(
-        batching=BatchLimits(
-            batch_rows=settings.batch_rows,
-            queue_rows=settings.queue_rows,
-            # Half of the threads: retrieval runs on the same ones, and must not wait for scoring.
-            concurrency=max(1, settings.threads // 2),
-            window_s=settings.batch_window_ms / 1000,
-        )
+def _promotion_limits(settings: Settings) -> PromotionLimits:
+    return PromotionLimits(
+        shadow_requests=settings.promotion_shadow_requests, min_overlap=settings.promotion_min_overlap
     )
+
+
+def _probation(settings: Settings, registry: Registry) -> Probation:
+    return Probation(
+        registry.rollback,
+        limits=ProbationLimits(
+            duration_s=settings.probation_s,
+            error_share=settings.rollback_error_share,
+            time_ratio=settings.rollback_time_ratio,
+        ),
+    )
+
+
+def _pipeline_options(settings: Settings) -> PipelineOptions:
+    return PipelineOptions(batching=_batch_limits(settings))
+
+
+def _batch_limits(settings: Settings) -> BatchLimits:
+    return BatchLimits(
+        batch_rows=settings.batch_rows,
+        queue_rows=settings.queue_rows,
+        concurrency=_concurrency(settings),
+        window_s=settings.batch_window_ms / 1000,
+    )
+
+
+def _concurrency(settings: Settings) -> int:
+    """Half of the threads: retrieval runs on the same ones, and must not wait for scoring."""
+    return max(1, settings.threads // 2)
+
+
+def _foreign(settings: Settings, inference: InferenceService, models: ModelService) -> list[ForeignService]:
+    """Protocols of other model servers."""
+    servicer = InferenceServicer(inference=inference, models=models, instances=_concurrency(settings))
+    foreign = [ForeignService(inference_protocol.SERVICE, servicer, inference_protocol.POOL)]
+    if settings.tensorflow_serving:
+        pool = tensorflow_prediction.POOL
+        prediction = tensorflow_prediction.PredictionServicer(inference=inference)
+        status = tensorflow_models.ModelStatusServicer(models=models)
+        foreign.append(ForeignService(tensorflow_prediction.SERVICE, prediction, pool))
+        foreign.append(ForeignService(tensorflow_models.SERVICE, status, pool))
+    return foreign
 
 
 def _server_options(settings: Settings) -> ServerOptions:
@@ -165,4 +295,5 @@ def _server_options(settings: Settings) -> ServerOptions:
         max_connection_age_s=settings.max_connection_age_s,
         max_concurrent_requests=settings.max_concurrent_requests,
         max_message_bytes=settings.max_message_mib * 1024 * 1024,
+        gzip_answers=settings.gzip_answers,
     )

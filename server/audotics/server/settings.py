@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -16,8 +16,12 @@ from pydantic_settings import (
 
 from audotics.server.errors import AudoticsError
 
+Device = Literal["auto", "cpu", "cuda"]
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+VersionPolicyText = Annotated[
+    str, Field(pattern=r"^(all|latest:[1-9][0-9]{0,3}|[1-9][0-9]{0,17}(,[1-9][0-9]{0,17})*)$")
+]
 SETTINGS_FILE: Final = "audotics.toml"
 
 
@@ -33,13 +37,43 @@ class Settings(BaseSettings):
     )
 
     repository: Path = Field(Path("repository"), description="folder that `audotics export` writes bundles into")
+    repository_poll_s: float = Field(
+        2.0, ge=0, le=3600, description="how often the repository is looked at for new versions and labels; 0 is never"
+    )
+    version_policy: VersionPolicyText = Field(
+        "latest:1", description="versions that are loaded: latest:N, all, or numbers such as 3,5"
+    )
+    version_policies: dict[str, VersionPolicyText] = Field(
+        default_factory=dict, description="version_policy of single models, by name"
+    )
+    model_memory_mib: float | None = Field(
+        None, gt=0, description="most that loaded models may take, by the size of their files; unset is no bound"
+    )
+    shadow_share: float = Field(0.1, ge=0, le=1, description="share of requests that the label shadow answers, too")
+    promotion_shadow_requests: int = Field(
+        0, ge=0, description="comparisons as a shadow that a version needs before it is promoted"
+    )
+    promotion_min_overlap: float = Field(
+        0.2, ge=0, le=1, description="overlap with the lists in service that a version needs as a shadow"
+    )
+    probation_s: float = Field(
+        600.0, ge=0, description="how long fresh versions are rolled back when they do worse; 0 is never"
+    )
+    rollback_error_share: float = Field(
+        0.05, gt=0, le=1, description="additional share of failed requests that fresh versions are rolled back for"
+    )
+    rollback_time_ratio: float = Field(
+        3.0, gt=1, description="slow-down of the 95th percentile that fresh versions are rolled back for"
+    )
     # Loopback, since the administration services ask for no credentials yet: to be reachable from other machines is a
     # decision, `--host 0.0.0.0` or `--host ::`.
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(50051, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     # Not `data_dir`: that is what the data sets' folder is called.
     state_dir: Path = Field(Path(".audotics"), description="folder of the server's own state")
-    database_url: str | None = Field(None, description="SQLite database; unset is state.db in the state folder")
+    database_url: str | None = Field(
+        None, description="SQLite or PostgreSQL database; unset is the file state.db in the state folder"
+    )
     threads: int = Field(
         default_factory=lambda: (
             len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -48,12 +82,25 @@ class Settings(BaseSettings):
         le=1024,
         description="threads that run models and searches; unset is the number of processors",
     )
+    retrieval_device: Device = Field(
+        "auto", description="where vectors are searched: cpu, cuda, or auto, a GPU where FAISS sees one"
+    )
+    recall_sample_share: float = Field(
+        0.001, ge=0, le=1, description="share of searches that are done again exactly to measure recall"
+    )
     drain_s: float = Field(30.0, ge=0, le=3600, description="how long requests under way may take after SIGTERM")
     max_connection_age_s: float = Field(
         1800.0, gt=0, description="when clients are asked to connect anew, so that load spreads over servers"
     )
     max_concurrent_requests: int = Field(1000, ge=1, description="requests beyond are refused with RESOURCE_EXHAUSTED")
     max_message_mib: int = Field(16, ge=1, le=1024, description="largest request and answer")
+    gzip_answers: bool = Field(False, description="compress answers to clients that take gzip; requests may always be")
+    # On, since it costs nothing: its messages are our own, so that TensorFlow is not imported.
+    tensorflow_serving: bool = Field(True, description="answer TensorFlow Serving's API on the same port")
+    event_retention_days: float | None = Field(
+        None, gt=0, description="days for which events are kept; unset is for ever"
+    )
+    receipt_retention_days: float | None = Field(30.0, gt=0, description="days for which receipts of lists are kept")
     user_cache_size: int = Field(50_000, ge=1, description="listeners whose events are kept in memory")
     batch_window_ms: float = Field(
         1.0, ge=0, le=1000, description="how long requests gather into one scoring batch while another runs"

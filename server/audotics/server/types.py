@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Literal
+from enum import IntEnum, StrEnum
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,33 @@ class Objectives:
     artist_fairness: float = 0.0
 
 
+class Priority(IntEnum):
+    """Who goes first where requests wait for one another."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose turn it is where requests wait for one another: tenants of one class take turns."""
+
+    tenant: str = ""
+    priority: Priority = Priority.NORMAL
+
+
+ANYBODY: Final = Caller()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSelector:
+    """Which model versions make an answer: those with a label, and certain ones by model and number, which win."""
+
+    label: str = ""
+    versions: tuple[tuple[str, int], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class RecommendQuery:
     """A validated `Recommend` request. `deadline` is on the clock of `time.monotonic()`, None for no limit."""
@@ -74,6 +101,8 @@ class RecommendQuery:
     objectives: Objectives = field(default_factory=Objectives)
     explain: bool = False
     deadline: float | None = None
+    models: ModelSelector | None = None
+    caller: Caller = ANYBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +114,8 @@ class RankQuery:
     context: Context = field(default_factory=Context)
     explain: bool = False
     deadline: float | None = None
+    models: ModelSelector | None = None
+    caller: Caller = ANYBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +145,18 @@ class SimilarQuery:
     filter: TrackFilter = field(default_factory=TrackFilter)
     excluded: tuple[str, ...] = ()
     deadline: float | None = None
+    models: ModelSelector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a listener said, in words of the catalogue: what they like, and what must never come."""
+
+    liked_genres: tuple[str, ...] = ()
+    liked_artists: tuple[str, ...] = ()
+    liked_moods: tuple[str, ...] = ()
+    blocked_tracks: tuple[str, ...] = ()
+    blocked_artists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +164,13 @@ class Listener:
     """A resolved subject, as rows of one catalogue snapshot.
 
     `history` holds the rows that say what the listener likes, oldest first; `seen` every row that must not come back.
+    `context` stands in for that of a request that has none.
     """
 
     history: NDArray[np.int64]
     seen: NDArray[np.int64]
     known: bool = True
+    context: Context = field(default_factory=Context)
 
 
 class DegradationReason(StrEnum):
@@ -210,6 +255,7 @@ class ClassifyQuery:
 
     track_ids: tuple[str, ...] = ()
     tracks: tuple[TrackRecord, ...] = ()
+    models: ModelSelector | None = None
 
 
 @dataclass(frozen=True, slots=True)

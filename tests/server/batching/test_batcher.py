@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from audotics.server.batching.batcher import BatchLimits, RowBatcher
 from audotics.server.errors import DeadlineError, OverloadedError
+from audotics.server.types import Caller, Priority
 
 POISON = -1
 WAIT_S = 20.0
@@ -70,27 +71,39 @@ class Arrival:
     """Turns of the event loop before the job is submitted."""
     patience: int | None
     """Turns after which its caller leaves; None for a caller who stays."""
+    deadline_s: float | None
+    priority: Priority
+    tenant: str
 
 
 def arrivals() -> st.SearchStrategy[list[Arrival]]:
     values = st.lists(st.one_of(st.integers(0, 1000), st.just(POISON)), min_size=1, max_size=12).map(tuple)
-    jobs = st.builds(Job, values, st.sampled_from("ab"))
-    return st.lists(st.builds(Arrival, jobs, st.integers(0, 5), st.none() | st.integers(0, 5)), max_size=25)
+    arrival = st.builds(
+        Arrival,
+        job=st.builds(Job, values, st.sampled_from("ab")),
+        pause=st.integers(0, 5),
+        patience=st.none() | st.integers(0, 5),
+        deadline_s=st.none() | st.sampled_from([-1.0, 0.0, 0.0002, 0.002, 60.0]),
+        priority=st.sampled_from(Priority),
+        tenant=st.sampled_from(["", "x", "y"]),
+    )
+    return st.lists(arrival, max_size=25)
 
 
-@given(arrivals(), st.integers(1, 16), st.integers(1, 3), st.sampled_from([0.0, 0.0005]))
-@settings(max_examples=150, deadline=None)
+@given(arrivals(), st.integers(1, 16), st.integers(1, 3), st.sampled_from([0.0, 0.0005]), st.sampled_from([8, 10_000]))
+@settings(max_examples=100, deadline=None)
 def test_every_caller_gets_exactly_its_own_rows(
-    arrivals: list[Arrival], batch_rows: int, concurrency: int, window_s: float
+    arrivals: list[Arrival], batch_rows: int, concurrency: int, window_s: float, queue_rows: int
 ) -> None:
     workload = Doubling()
     workload.gate.set()
-    limits = BatchLimits(batch_rows=batch_rows, queue_rows=10_000, concurrency=concurrency, window_s=window_s)
+    limits = BatchLimits(batch_rows=batch_rows, queue_rows=queue_rows, concurrency=concurrency, window_s=window_s)
 
     async def call(batcher: RowBatcher[Job, list[int]], arrival: Arrival) -> list[int]:
         for _ in range(arrival.pause):
             await asyncio.sleep(0)
-        return await batcher.submit(arrival.job)
+        deadline = None if arrival.deadline_s is None else time.monotonic() + arrival.deadline_s
+        return await batcher.submit(arrival.job, deadline=deadline, caller=Caller(arrival.tenant, arrival.priority))
 
     async def leave(task: asyncio.Task[list[int]], patience: int) -> None:
         for _ in range(patience):
@@ -110,6 +123,12 @@ def test_every_caller_gets_exactly_its_own_rows(
     for arrival, outcome in zip(arrivals, outcomes, strict=True):
         if isinstance(outcome, asyncio.CancelledError):
             assert arrival.patience is not None
+        elif isinstance(outcome, DeadlineError):
+            assert arrival.deadline_s is not None
+            assert arrival.deadline_s < 60
+        elif isinstance(outcome, OverloadedError):
+            assert queue_rows == 8
+            assert outcome.retry_after_s > 0
         elif POISON in arrival.job.values:
             assert isinstance(outcome, PoisonError)
         else:
@@ -117,6 +136,29 @@ def test_every_caller_gets_exactly_its_own_rows(
     for batch in workload.batches:
         assert len({job.group for job in batch}) == 1
         assert sum(len(job.values) for job in batch) <= batch_rows
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.sampled_from([0.0005, 0.002])), min_size=1, max_size=12))
+@settings(max_examples=30, deadline=None)
+def test_nobody_waits_past_the_deadline_whatever_runs(jobs: list[tuple[int, float]]) -> None:
+    """Nothing ends before all of them have their answer: the batch that runs is held until then."""
+    workload = Doubling()
+
+    async def scenario(executor: ThreadPoolExecutor) -> list[list[int] | BaseException]:
+        async with RowBatcher(workload, executor=executor, limits=limits(queue_rows=1000)) as batcher:
+            held = asyncio.create_task(batcher.submit(Job((1,))))
+            await workload.wait_for_start()
+            calls = [batcher.submit(Job((7,) * rows), deadline=time.monotonic() + s) for rows, s in jobs]
+            outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), WAIT_S)
+            assert not held.done()
+            workload.gate.set()
+            assert await held == [2]
+            return outcomes
+
+    with ThreadPoolExecutor(1) as executor:
+        outcomes = asyncio.run(scenario(executor))
+    assert all(isinstance(outcome, DeadlineError) for outcome in outcomes)
+    assert workload.batches == [[Job((1,))]]
 
 
 @pytest.fixture
@@ -163,13 +205,15 @@ async def test_the_window_lets_gathered_jobs_run_beside_a_long_batch(executor, w
 
 
 async def test_a_full_batch_does_not_wait_for_the_window(executor, workload):
-    async with RowBatcher(workload, executor=executor, limits=limits(concurrency=2)) as batcher:
-        first = asyncio.create_task(batcher.submit(Job((1,))))
+    async with RowBatcher(workload, executor=executor, limits=limits(concurrency=2, queue_rows=100)) as batcher:
+        tasks = [asyncio.create_task(batcher.submit(Job((1,)))) for _ in range(3)]
         await workload.wait_for_start()
-        second = asyncio.create_task(batcher.submit(Job((1, 2, 3, 4))))
+        assert workload.started.acquire(blocking=False) is False  # in a burst, two rows wait for company
+        tasks.append(asyncio.create_task(batcher.submit(Job((2, 3)))))
         await workload.wait_for_start()
         workload.gate.set()
-        await asyncio.gather(first, second)
+        await asyncio.gather(*tasks)
+    assert [len(batch) for batch in workload.batches] == [1, 3]
 
 
 async def test_an_oversized_job_is_cut_and_joined_in_order(executor, workload):
@@ -185,6 +229,76 @@ async def test_an_oversized_job_with_a_bad_piece_fails_as_a_whole(executor, work
         with pytest.raises(PoisonError):
             await batcher.submit(Job((*range(10), POISON, *range(10))))
         assert await batcher.submit(Job((5,))) == [10]
+
+
+async def order_of(batcher, workload, submissions) -> list[int]:
+    """The first values of the batches that run once a first job, held meanwhile, is let go."""
+    held = asyncio.create_task(batcher.submit(Job((0,))))
+    await workload.wait_for_start()
+    tasks = [asyncio.create_task(batcher.submit(Job((value,) * 4), **options)) for value, options in submissions]
+    await asyncio.sleep(0)
+    workload.gate.set()
+    await asyncio.gather(held, *tasks)
+    return [batch[0].values[0] for batch in workload.batches[1:]]
+
+
+async def test_higher_classes_go_first(executor, workload):
+    classes = [(1, Priority.LOW), (2, Priority.NORMAL), (3, Priority.HIGH), (4, Priority.HIGH), (5, Priority.NORMAL)]
+    async with RowBatcher(workload, executor=executor, limits=limits(queue_rows=100)) as batcher:
+        order = await order_of(
+            batcher, workload, [(value, {"caller": Caller(priority=each)}) for value, each in classes]
+        )
+    assert order == [3, 4, 2, 5, 1]
+
+
+async def test_the_earliest_deadline_goes_first(executor, workload):
+    now = time.monotonic()
+    deadlines = [(1, None), (2, now + 90), (3, now + 60), (4, None), (5, now + 70)]
+    async with RowBatcher(workload, executor=executor, limits=limits(queue_rows=100)) as batcher:
+        order = await order_of(batcher, workload, [(value, {"deadline": each}) for value, each in deadlines])
+    assert order == [3, 5, 2, 1, 4]
+
+
+async def test_tenants_take_turns_however_much_one_sends(executor, workload):
+    submissions = [(value, {"caller": Caller("loud")}) for value in range(1, 7)] + [
+        (8, {"caller": Caller("quiet")}),
+        (9, {}),
+    ]
+    async with RowBatcher(workload, executor=executor, limits=limits(queue_rows=100)) as batcher:
+        order = await order_of(batcher, workload, submissions)
+    assert order[:3] == [1, 8, 9]
+    assert order[3:] == [2, 3, 4, 5, 6]
+
+
+async def test_a_full_queue_makes_room_for_a_higher_class(executor, workload):
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        running = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        kept = asyncio.create_task(batcher.submit(Job((2,) * 4), caller=Caller(priority=Priority.LOW)))
+        await asyncio.sleep(0)
+        displaced = asyncio.create_task(batcher.submit(Job((3,) * 4), caller=Caller(priority=Priority.LOW)))
+        await asyncio.sleep(0)
+        urgent = asyncio.create_task(batcher.submit(Job((4,) * 4), caller=Caller(priority=Priority.HIGH)))
+        with pytest.raises(OverloadedError) as refusal:
+            await asyncio.wait_for(displaced, WAIT_S)
+        assert refusal.value.retry_after_s > 0
+        workload.gate.set()
+        assert await asyncio.gather(running, kept, urgent) == [[2], [4] * 4, [8] * 4]
+
+
+async def test_a_full_queue_makes_room_for_a_tenant_with_less_than_its_share(executor, workload):
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        running = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        loud = [asyncio.create_task(batcher.submit(Job((value,) * 4), caller=Caller("loud"))) for value in (2, 3)]
+        await asyncio.sleep(0)
+        quiet = asyncio.create_task(batcher.submit(Job((4,) * 4), caller=Caller("quiet")))
+        with pytest.raises(OverloadedError):
+            await asyncio.wait_for(loud[1], WAIT_S)
+        with pytest.raises(OverloadedError):  # the quiet one has its share now
+            await batcher.submit(Job((5,)), caller=Caller("quiet"))
+        workload.gate.set()
+        assert await asyncio.gather(running, loud[0], quiet) == [[2], [4] * 4, [8] * 4]
 
 
 async def test_a_full_queue_refuses_and_says_when_to_come_back(executor, workload):

@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from audotics.bundle.store import BundleStore
 from audotics.server.errors import NotFoundError, NotReadyError, RefusedModelError
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.status import VersionState
 from audotics.server.types import DegradationReason, TrackRecord
 
 
-@pytest.fixture
-def open_registry():
-    @asynccontextmanager
-    async def open_registry(path: Path):
-        with ThreadPoolExecutor(1) as executor:
-            async with Registry(BundleStore(path), executor=executor) as registry:
-                await registry.start()
-                yield registry
-
-    return open_registry
-
-
 def states(registry: Registry, name: str) -> dict[int, VersionState]:
     return {status.version: status.state for status in registry.model(name).versions}
-
-
-def tamper(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(bytes(data))
 
 
 async def test_everything_is_in_service_after_the_start(repository, open_registry):
@@ -76,7 +55,7 @@ async def test_models_wait_for_a_catalogue(tmp_path, make_repository, open_regis
         assert registry.snapshot.model_versions == (("ncf", 1),)
 
 
-async def test_a_tampered_bundle_is_refused_and_the_rest_served(repository, open_registry, caplog):
+async def test_a_tampered_bundle_is_refused_and_the_rest_served(repository, open_registry, caplog, tamper):
     tamper(repository.path / "ncf" / "1" / "model.onnx")
     with caplog.at_level(logging.WARNING):
         async with open_registry(repository.path) as registry:
@@ -91,15 +70,18 @@ async def test_a_tampered_bundle_is_refused_and_the_rest_served(repository, open
     assert "checksum of 'model.onnx' does not hold" in caplog.text
 
 
-async def test_an_older_version_serves_when_the_newest_is_refused(tmp_path, make_repository, open_registry):
+async def test_an_older_version_serves_when_the_newest_is_refused(tmp_path, make_repository, open_registry, tamper):
     path = tmp_path / "repository"
     make_repository(path)
     make_repository(path)
     tamper(path / "content" / "2" / "index.faiss")
     async with open_registry(path) as registry:
-        assert dict(registry.snapshot.model_versions) == {"collaborative": 2, "content": 1, "hybrid": 2, "ncf": 2}
+        # The hybrid was trained with its parts, so all of them are those of the version before.
+        assert dict(registry.snapshot.model_versions) == {"collaborative": 1, "content": 1, "hybrid": 1, "ncf": 1}
         assert registry.snapshot.degraded == ()
         assert states(registry, "content") == {2: VersionState.REFUSED, 1: VersionState.IN_SERVICE}
+        assert states(registry, "hybrid") == {2: VersionState.REFUSED, 1: VersionState.IN_SERVICE}
+        assert "hybrid/2 was trained with content/2" in registry.model("hybrid").versions[0].reason
 
 
 async def test_a_refused_catalogue_is_named_where_none_is_left(repository, open_registry):
@@ -166,18 +148,18 @@ async def test_another_version_takes_the_place_of_the_one_before(tmp_path, make_
     async with open_registry(path) as registry:
         before = registry.snapshot
         make_repository(path)
-        assert states(registry, "ncf") == {2: VersionState.ON_DISK, 1: VersionState.IN_SERVICE}
-        status = await registry.load_version("ncf", 2)
+        assert states(registry, "hybrid") == {2: VersionState.ON_DISK, 1: VersionState.IN_SERVICE}
+        status = await registry.load_version("hybrid", 2)
         assert {version.version: version.state for version in status.versions} == {
             2: VersionState.IN_SERVICE,
-            1: VersionState.ON_DISK,
+            1: VersionState.LOADED,
         }
         assert dict(registry.snapshot.model_versions)["ncf"] == 2
         assert before.ncf.version == 1
         assert before.ncf.logits([np.asarray([0])], [np.asarray([4])])[0].shape == (1,)
 
 
-async def test_a_refused_version_leaves_the_one_in_service(tmp_path, make_repository, open_registry):
+async def test_a_refused_version_leaves_the_one_in_service(tmp_path, make_repository, open_registry, tamper):
     path = tmp_path / "repository"
     make_repository(path)
     async with open_registry(path) as registry:
@@ -257,7 +239,8 @@ async def test_changed_tracks_are_served_and_survive_a_reload(tmp_path, make_rep
 
         check(201)
         assert before.catalog.row_of("twin") == -1
-        await registry.load_version("content", 1)
+        await registry.load_version("hybrid", 1)  # and with it content/1
+        assert dict(registry.snapshot.model_versions)["content"] == 1
         check(201)
         await registry.load_version("catalog", 1)
         check(201)

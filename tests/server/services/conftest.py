@@ -10,11 +10,16 @@ from typing import Protocol
 import pytest
 
 from audotics.bundle.store import BundleStore
+from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.registry import Registry
+from audotics.server.services.event_log import EventLog
 from audotics.server.services.listeners import Listeners
+from audotics.server.services.receipt_writer import ReceiptWriter
 from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.storage.database import Database
 from audotics.server.storage.events import EventStore
+from audotics.server.storage.receipts import ReceiptStore
+from audotics.server.storage.users import UserStore
 
 
 class RepositoryFiles(Protocol):
@@ -40,8 +45,43 @@ def events(database: Database) -> EventStore:
 
 
 @pytest.fixture
-def listeners(events: EventStore, executor: ThreadPoolExecutor) -> Listeners:
-    return Listeners(events=events, executor=executor, cache_size=3)
+def users(database: Database) -> UserStore:
+    return UserStore(database)
+
+
+@pytest.fixture
+def listeners(users: UserStore, executor: ThreadPoolExecutor) -> Listeners:
+    return Listeners(users=users, executor=executor, cache_size=3)
+
+
+@pytest.fixture
+async def log(events: EventStore, listeners: Listeners, executor: ThreadPoolExecutor) -> AsyncIterator[EventLog]:
+    async with EventLog(
+        events,
+        executor=executor,
+        on_stored=listeners.record,
+        on_failed=lambda lost: listeners.forget(event.user_id for event in lost),
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture
+def stored_receipts(database: Database) -> ReceiptStore:
+    return ReceiptStore(database)
+
+
+@pytest.fixture
+async def receipts(
+    stored_receipts: ReceiptStore, log: EventLog, executor: ThreadPoolExecutor
+) -> AsyncIterator[ReceiptWriter]:
+    async with ReceiptWriter(stored_receipts, log=log, executor=executor) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def recommender(executor: ThreadPoolExecutor, receipts: ReceiptWriter) -> AsyncIterator[Recommender]:
+    async with Recommender(executor=executor, on_listed=receipts.add) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from audotics.server.repository.registry import Registry
+from audotics.server.services.event_log import EventLog
 from audotics.server.services.feedback import FeedbackService, SubmittedEvent
 from audotics.server.services.listeners import Listeners
-from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.storage.database import Database
 from audotics.server.storage.errors import StorageError
 from audotics.server.storage.events import EventStore
@@ -23,21 +22,8 @@ GOOD = SubmittedEvent("e1", "new", "t001", "play")
 
 
 @pytest.fixture
-def feedback(
-    registry: Registry,
-    events: EventStore,
-    listeners: Listeners,
-    executor: ThreadPoolExecutor,
-    uninterrupted: Uninterrupted,
-) -> FeedbackService:
-    return FeedbackService(
-        registry=registry,
-        events=events,
-        listeners=listeners,
-        executor=executor,
-        uninterrupted=uninterrupted,
-        now=lambda: NOW,
-    )
+def feedback(registry: Registry, log: EventLog) -> FeedbackService:
+    return FeedbackService(registry=registry, log=log, now=lambda: NOW)
 
 
 async def test_an_accepted_event_is_stored_and_the_listener_knows(
@@ -77,6 +63,8 @@ BAD = [
     (replace(GOOD, occurred_at=-1.0), "occurred_at"),
     (replace(GOOD, occurred_at=float("nan")), "occurred_at"),
     (replace(GOOD, recommendation_id="x" * 257), "recommendation_id"),
+    (replace(GOOD, event_id="a\0b"), "event_id"),
+    (replace(GOOD, recommendation_id="a\0b"), "recommendation_id"),
 ]
 
 
@@ -87,7 +75,7 @@ async def test_a_bad_event_is_rejected_and_its_neighbours_are_not(
         before, after = replace(GOOD, event_id=f"before {number}"), replace(GOOD, event_id=f"after {number}")
         results = await feedback.record([before, bad, after])
         assert [result.status for result in results] == ["accepted", "rejected", "accepted"], bad
-        assert [result.event_id for result in results] == [before.event_id, bad.event_id, after.event_id]
+        assert [result.event_id for result in results] == [before.event_id, bad.event_id[:256], after.event_id]
         assert results[1].reason.startswith(f"{field}: "), results[1]
     assert len(events.history("new")) == 2 * len(BAD)
 
@@ -112,18 +100,45 @@ async def test_nothing_is_acknowledged_when_the_database_fails(feedback: Feedbac
 
 
 async def test_a_caller_who_leaves_does_not_stop_the_write(
-    feedback: FeedbackService, events: EventStore, uninterrupted: Uninterrupted, executor: ThreadPoolExecutor
+    feedback: FeedbackService, events: EventStore, log: EventLog
 ) -> None:
-    held = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    blocked = [executor.submit(lambda: asyncio.run_coroutine_threadsafe(held.wait(), loop).result()) for _ in range(2)]
     call = asyncio.create_task(feedback.record([GOOD]))
     await asyncio.sleep(0)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    held.set()
-    async with uninterrupted:
-        pass
+    await log.in_turn(lambda: None)
     assert [event.event_id for event in events.history("new")] == ["e1"]
-    assert all([await asyncio.wrap_future(future) for future in blocked])
+
+
+async def test_late_events_and_those_out_of_order_count_by_when_they_happened(
+    feedback: FeedbackService, listeners: Listeners, registry: Registry
+) -> None:
+    like, dislike = replace(GOOD, type="like"), replace(GOOD, type="dislike")
+    sent = [
+        replace(dislike, event_id="1", occurred_at=500.0),
+        replace(like, event_id="2", occurred_at=400.0),
+        replace(like, event_id="3", track_id="t002", occurred_at=0.0),
+    ]
+    for event in sent:
+        assert (await feedback.record([event]))[0].status == "accepted"
+    catalog = registry.snapshot.catalog
+    listener, _ = await listeners.resolve(Subject("user", user_id="new"), catalog)
+    assert list(catalog.columns.ids[listener.history]) == ["t002"]
+
+
+async def test_a_clock_that_is_set_back_does_not_turn_judgements_round(
+    registry: Registry, log: EventLog, events: EventStore
+) -> None:
+    readings = iter([2000.0, 2000.0, 1000.0, 1000.0])
+    feedback = FeedbackService(registry=registry, log=log, now=lambda: next(readings))
+    await feedback.record([replace(GOOD, event_id="1", type="dislike")])
+    await feedback.record([replace(GOOD, event_id="2", type="like")])
+    assert [event.occurred_at for event in events.history("new")] == [2000.0, 2000.0]
+
+
+async def test_a_huge_event_is_rejected_in_few_words(feedback: FeedbackService, events: EventStore) -> None:
+    (result,) = await feedback.record([replace(GOOD, event_id="x" * 10_000_000)])
+    assert result.status == "rejected"
+    assert len(result.event_id) + len(result.reason) < 500
+    assert events.history("new") == []

@@ -1,12 +1,9 @@
-"""The event log: each event counts once, and what was acknowledged is on disk."""
+"""The event log: each event counts once, whatever comes in which order. The rest is in `tests/contracts`."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -31,46 +28,8 @@ def new_store() -> Iterator[EventStore]:
         yield EventStore(database)
 
 
-def test_keeps_every_field(events: EventStore) -> None:
-    rated = Event("e2", "u1", "t2", "rating", 50.5, recommendation_id="list 1", rating=4.5)
-    assert events.append([EVENT, rated], received_at=200.0) == ["accepted", "accepted"]
-    assert events.history("u1") == [EVENT, rated]
-
-
-def test_a_known_id_is_a_duplicate_and_changes_nothing(events: EventStore) -> None:
-    events.append([EVENT], received_at=200.0)
-    assert events.append([replace(EVENT, track_id="t9")], received_at=300.0) == ["duplicate"]
-    assert events.history("u1") == [EVENT]
-
-
-def test_the_first_of_equal_ids_in_a_batch_counts(events: EventStore) -> None:
-    later = replace(EVENT, track_id="t9")
-    assert events.append([EVENT, later, EVENT], received_at=200.0) == ["accepted", "duplicate", "duplicate"]
-    assert events.history("u1") == [EVENT]
-
-
 def test_an_empty_batch_is_nothing(events: EventStore) -> None:
     assert events.append([], received_at=1.0) == []
-
-
-def test_a_stranger_has_no_history(events: EventStore) -> None:
-    events.append([EVENT], received_at=1.0)
-    assert events.history("u2") == []
-
-
-def test_users_keep_when_they_were_first_and_last_seen(events: EventStore, database_file: Path) -> None:
-    events.append([EVENT, replace(EVENT, event_id="e2", occurred_at=90.0)], received_at=200.0)
-    events.append([replace(EVENT, event_id="e3", occurred_at=95.0)], received_at=201.0)
-    events.append([replace(EVENT, event_id="e4", occurred_at=120.0)], received_at=202.0)
-    events.append([replace(EVENT, event_id="e4", occurred_at=500.0)], received_at=203.0)
-    with closing(sqlite3.connect(database_file)) as connection:
-        assert connection.execute("SELECT * FROM users").fetchall() == [("u1", 90.0, 120.0)]
-
-
-def test_another_process_sees_acknowledged_events(events: EventStore, database_file: Path) -> None:
-    events.append([EVENT], received_at=200.0)
-    with closing(Database.open(f"sqlite:///{database_file}")) as other:
-        assert EventStore(other).history("u1") == [EVENT]
 
 
 @settings(max_examples=10, deadline=None)

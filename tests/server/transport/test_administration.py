@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -157,11 +158,13 @@ async def test_models_are_listed_with_what_their_export_recorded(server: Any) ->
 async def test_a_new_version_takes_over_and_the_old_one_can_come_back(
     server: Any, repository: Any, make_repository: Callable[..., Any]
 ) -> None:
-    make_repository(repository.path, kinds=("ncf",))
-    loaded = await server.models.LoadVersion(model_pb.LoadVersionRequest(name="ncf", version=2))
-    assert states(loaded.model) == [(2, model_pb.VERSION_STATE_IN_SERVICE), (1, model_pb.VERSION_STATE_ON_DISK)]
-    rolled = await server.models.LoadVersion(model_pb.LoadVersionRequest(name="ncf", version=1))
-    assert states(rolled.model) == [(2, model_pb.VERSION_STATE_ON_DISK), (1, model_pb.VERSION_STATE_IN_SERVICE)]
+    make_repository(repository.path)
+    loaded = await server.models.LoadVersion(model_pb.LoadVersionRequest(name="hybrid", version=2))
+    assert states(loaded.model) == [(2, model_pb.VERSION_STATE_IN_SERVICE), (1, model_pb.VERSION_STATE_LOADED)]
+    ncf = (await server.models.GetModel(model_pb.GetModelRequest(name="ncf"))).model
+    assert states(ncf) == [(2, model_pb.VERSION_STATE_IN_SERVICE), (1, model_pb.VERSION_STATE_LOADED)]
+    rolled = await server.models.LoadVersion(model_pb.LoadVersionRequest(name="hybrid", version=1))
+    assert states(rolled.model)[1] == (1, model_pb.VERSION_STATE_IN_SERVICE)
 
 
 async def test_without_a_model_the_rest_serves(server: Any) -> None:
@@ -175,10 +178,12 @@ async def test_without_a_model_the_rest_serves(server: Any) -> None:
 
 
 async def test_an_altered_bundle_is_refused_and_the_old_version_serves(
-    server: Any, repository: Any, make_repository: Callable[..., Any]
+    server: Any, repository: Any, make_repository: Callable[..., Any], tmp_path: Path
 ) -> None:
-    make_repository(repository.path, kinds=("ncf",))
-    (repository.path / "ncf" / "2" / "model.onnx").write_bytes(b"something else")
+    make_repository(tmp_path / "other")
+    made = make_repository(tmp_path / "other", kinds=("ncf",)).path / "ncf" / "2"
+    (made / "model.onnx").write_bytes(b"something else")
+    made.rename(repository.path / "ncf" / "2")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await server.models.LoadVersion(model_pb.LoadVersionRequest(name="ncf", version=2))
     assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
@@ -188,11 +193,94 @@ async def test_an_altered_bundle_is_refused_and_the_old_version_serves(
     assert "model.onnx" in model.versions[0].reason
 
 
+async def test_labels_decide_what_serves_and_what_a_request_may_ask_for(
+    server: Any, repository: Any, make_repository: Callable[..., Any]
+) -> None:
+    make_repository(repository.path)
+    subject = recommender_pb.Subject(user_id="u00")
+
+    async def made_by(**models: Any) -> dict[str, int]:
+        request = recommender_pb.RecommendRequest(subject=subject, limit=5)
+        if models:
+            request.models.CopyFrom(recommender_pb.ModelSelector(**models))
+        answer = await server.recommender.Recommend(request)
+        assert len(answer.tracks) == 5
+        return {made.model: made.version for made in answer.model_versions}
+
+    def all_at(version: int) -> dict[str, int]:
+        return dict.fromkeys(("collaborative", "content", "hybrid", "ncf"), version)
+
+    await server.models.SetLabel(model_pb.SetLabelRequest(name="hybrid", label="stable", version=1))
+    label = model_pb.SetLabelRequest(name="hybrid", label="canary", version=2)
+    labelled = (await server.models.SetLabel(label)).model
+    assert dict(labelled.labels) == {"stable": 1, "canary": 2}
+    assert states(labelled) == [(2, model_pb.VERSION_STATE_LOADED), (1, model_pb.VERSION_STATE_IN_SERVICE)]
+    assert await made_by() == all_at(1)
+    assert await made_by(label="canary") == all_at(2)
+    assert await made_by(versions=[{"model": "hybrid", "version": 2}]) == all_at(2)
+
+    ranked = await server.recommender.RankTracks(
+        recommender_pb.RankTracksRequest(subject=subject, track_ids=["t000"], models={"label": "canary"})
+    )
+    assert {made.version for made in ranked.model_versions} == {2}
+    similar = await server.recommender.SimilarTracks(
+        recommender_pb.SimilarTracksRequest(track_id="t000", limit=3, models={"label": "canary"})
+    )
+    assert {made.version for made in similar.model_versions} == {2}
+
+    with pytest.raises(grpc.aio.AioRpcError, match=r"model label not found: 'nope'; models.label: there are canary"):
+        await made_by(label="nope")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await made_by(versions=[{"model": "ncf", "version": 7}])
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert "loaded of it are 1, 2" in str(caught.value.details())
+
+    promoted = (await server.models.SetLabel(model_pb.SetLabelRequest(name="hybrid", label="stable", version=2))).model
+    assert dict(promoted.labels) == {"canary": 2, "stable": 2}
+    assert await made_by() == all_at(2)
+    rolled = (await server.models.Rollback(model_pb.RollbackRequest(name="hybrid"))).model
+    assert dict(rolled.labels) == {"canary": 2, "stable": 1}
+    assert await made_by() == all_at(1)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await server.models.Rollback(model_pb.RollbackRequest(name="hybrid"))
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "no version to go back to" in str(caught.value.details())
+    removed = (await server.models.SetLabel(model_pb.SetLabelRequest(name="hybrid", label="canary"))).model
+    assert dict(removed.labels) == {"stable": 1}
+
+
+@pytest.mark.parametrize(
+    ("models", "fields"),
+    [
+        ({}, ["models"]),
+        ({"label": "Canary"}, ["models.label"]),
+        ({"versions": [{"model": "", "version": 1}]}, ["models.versions[0].model"]),
+        ({"versions": [{"model": "ncf", "version": 0}]}, ["models.versions[0].version"]),
+        ({"versions": [{"model": "ncf", "version": 1}, {"model": "ncf", "version": 2}]}, ["models.versions[1].model"]),
+        ({"versions": [{"model": f"m{number}", "version": 1} for number in range(33)]}, ["models.versions"]),
+    ],
+)
+async def test_a_wrong_selector_is_named(
+    server: Any, details: Details, models: dict[str, Any], fields: list[str]
+) -> None:
+    request = recommender_pb.RecommendRequest(subject=recommender_pb.Subject(user_id="u00"), limit=5, models=models)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await server.recommender.Recommend(request)
+    (bad,) = details(caught.value, error_details_pb2.BadRequest)
+    assert [violation.field for violation in bad.field_violations] == fields
+
+
 async def test_what_cannot_be_done_says_why(server: Any) -> None:
     calls = [
         ("GetModel", model_pb.GetModelRequest(name="nope"), grpc.StatusCode.NOT_FOUND),
         ("LoadVersion", model_pb.LoadVersionRequest(name="ncf", version=7), grpc.StatusCode.NOT_FOUND),
         ("LoadVersion", model_pb.LoadVersionRequest(name="ncf"), grpc.StatusCode.INVALID_ARGUMENT),
+        ("SetLabel", model_pb.SetLabelRequest(name="nope", label="x", version=1), grpc.StatusCode.NOT_FOUND),
+        ("SetLabel", model_pb.SetLabelRequest(name="ncf", label="x", version=7), grpc.StatusCode.NOT_FOUND),
+        ("SetLabel", model_pb.SetLabelRequest(name="ncf", label="X!", version=1), grpc.StatusCode.INVALID_ARGUMENT),
+        ("SetLabel", model_pb.SetLabelRequest(name="ncf", label="x", version=-1), grpc.StatusCode.INVALID_ARGUMENT),
+        ("Rollback", model_pb.RollbackRequest(name="nope"), grpc.StatusCode.NOT_FOUND),
+        ("Rollback", model_pb.RollbackRequest(name="ncf"), grpc.StatusCode.FAILED_PRECONDITION),
         ("UnloadVersion", model_pb.UnloadVersionRequest(name="ncf", version=7), grpc.StatusCode.NOT_FOUND),
         (
             "UnloadVersion",

@@ -19,6 +19,19 @@ def user(user_id: str) -> pb.Subject:
     return pb.Subject(user_id=user_id)
 
 
+async def test_a_caller_may_name_a_tenant_and_a_class(server: Any, details: Callable[..., list[Any]]) -> None:
+    request = pb.RecommendRequest(subject=pb.Subject(user_id="u00"), limit=5)
+    for priority in ("high", "normal", "LOW"):
+        metadata = (("audotics-tenant", "acme"), ("audotics-priority", priority))
+        assert len((await server.recommender.Recommend(request, metadata=metadata)).tracks) == 5
+    metadata = (("audotics-tenant", "a" * 65), ("audotics-priority", "urgent"))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await server.recommender.Recommend(request, metadata=metadata)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    (bad,) = details(caught.value, error_details_pb2.BadRequest)
+    assert [violation.field for violation in bad.field_violations] == ["audotics-tenant", "audotics-priority"]
+
+
 async def test_a_known_listener_gets_new_tracks_of_their_taste(server: Any, repository: Any) -> None:
     answer = await server.recommender.Recommend(pb.RecommendRequest(subject=user("u00"), limit=10, explain=True))
     heard = set(repository.tracks.ids[repository.history("u00")])

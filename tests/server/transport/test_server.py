@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -43,6 +44,15 @@ async def test_reflection_lists_every_service(server: Any) -> None:
     async for answer in stub.ServerReflectionInfo(iter([request])):
         names = {service.name for service in answer.list_services_response.service}
     assert names >= {*SERVICES[1:], "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+
+
+async def test_channelz_counts_calls(server: Any) -> None:
+    stub = channelz_pb2_grpc.ChannelzStub(server.channel)
+    before = (await stub.GetServers(channelz_pb2.GetServersRequest())).server
+    await server.models.ListModels(model_service_pb2.ListModelsRequest())
+    after = (await stub.GetServers(channelz_pb2.GetServersRequest())).server
+
+    assert sum(each.data.calls_started for each in after) >= sum(each.data.calls_started for each in before) + 2
 
 
 async def test_watchers_learn_that_the_server_drains(start: Start, repository: Any) -> None:

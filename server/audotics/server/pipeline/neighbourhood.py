@@ -45,15 +45,22 @@ class SearchDepth:
         )
 
 
-def search(snapshot: Snapshot, taste: Taste, depth: SearchDepth) -> NDArray[np.int64]:
-    """Rows near to a taste by collaborative score, sound or what may come next, in no order; a row may stand twice."""
+def search(
+    snapshot: Snapshot, taste: Taste, depth: SearchDepth, *, allowed: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """Rows near to a taste by collaborative score, sound or what may come next, in no order; a row may stand twice.
+
+    `allowed`, bool over the catalogue, is what the indexes are searched for; None is everything.
+    """
     found = [np.empty(0, np.int64)]
     if snapshot.collaborative is not None and taste.user_vector is not None:
-        found.append(snapshot.collaborative.nearest(taste.user_vector, depth.collaborative))
+        found.append(snapshot.collaborative.nearest(taste.user_vector, depth.collaborative, allowed=allowed))
     if snapshot.sequence is not None and taste.next_tracks is not None:
         found.append(snapshot.sequence.likeliest(taste.next_tracks, depth.collaborative // _SEQUENCE_SHARE))
     interests = taste.interests(depth.interests)
     if snapshot.content is not None and len(interests):
-        by_sound = snapshot.content.nearest(interests, depth.content)[1].ravel()
+        index, rows = snapshot.content.index, snapshot.content.rows
+        shown = None if allowed is None else rows.mask(allowed, index.size)
+        by_sound = rows.to_catalog(index.search_together(interests, depth.content * len(interests), allowed=shown)[1])
         found.append(by_sound[by_sound >= 0])
     return np.concatenate(found)

@@ -22,6 +22,7 @@ from audotics.server.errors import DeadlineError
 from audotics.server.pipeline.answer import present
 from audotics.server.pipeline.candidates import ContextOrders, best_matches, choose_candidates
 from audotics.server.pipeline.filters import NO_FILTER, FilterMasks
+from audotics.server.pipeline.made_list import MadeList
 from audotics.server.pipeline.neighbourhood import SearchDepth, search
 from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.reranking import select, utility
@@ -32,6 +33,7 @@ from audotics.server.pipeline.slate import Slate
 from audotics.server.pipeline.taste import Taste
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.types import (
+    Caller,
     Context,
     Degradation,
     DegradationReason,
@@ -50,8 +52,16 @@ _LARGE_SLATE: Final = 1000
 class Recommender:
     """Answers `Recommend`, `RankTracks` and `SimilarTracks` on a snapshot. Use it as an async context manager."""
 
-    def __init__(self, *, executor: Executor, options: PipelineOptions | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        executor: Executor,
+        options: PipelineOptions | None = None,
+        on_listed: Callable[[MadeList], None] | None = None,
+    ) -> None:
+        """`on_listed` learns of every list of `recommend`, from whatever thread made it, and must not wait."""
         self._executor = executor
+        self._on_listed = on_listed
         self._options = PipelineOptions() if options is None else options
         self._masks = FilterMasks()
         self._orders = ContextOrders()
@@ -84,7 +94,7 @@ class Recommender:
             return self._list(snapshot, query, degraded, known)
         candidates = partial(self._candidates, snapshot, listener, query)
         finish = partial(self._finish, snapshot, listener, query, degraded)
-        return await self._answer(snapshot, query.deadline, candidates, finish)
+        return await self._answer(snapshot, query, candidates, finish)
 
     async def rank(
         self,
@@ -97,7 +107,11 @@ class Recommender:
     ) -> Recommendation:
         """All of the given catalogue `rows`, seen or not, the most relevant first. Raises as `recommend` does."""
         given = partial(_given, snapshot, listener, rows, query.context)
-        return await self._answer(snapshot, query.deadline, given, partial(_ranking, snapshot, query, degraded))
+        return await self._answer(snapshot, query, given, partial(_ranking, snapshot, query, degraded))
+
+    def forget(self, user_id: str) -> int:
+        """Drop what is remembered of a listener, and say how many lists that were."""
+        return self._shortlists.forget(user_id)
 
     async def similar(self, snapshot: Snapshot, query: SimilarQuery) -> Similarity:
         """The tracks that sound most like a track, features or a vector, the nearest first.
@@ -111,10 +125,11 @@ class Recommender:
     async def _answer(
         self,
         snapshot: Snapshot,
-        deadline: float | None,
+        query: RecommendQuery | RankQuery,
         gather: Callable[[], Slate],
         finish: Callable[[Slate, ScoredRows], Recommendation],
     ) -> Recommendation:
+        deadline = query.deadline
         _check_deadline(deadline)
         loop = asyncio.get_running_loop()
         latest = None if deadline is None else deadline - self._options.deadline_reserve_s
@@ -125,7 +140,7 @@ class Recommender:
                     self._executor, self._answer_alone, snapshot, deadline, latest, gather, finish
                 )
             slate = await loop.run_in_executor(self._executor, gather)
-            scored = await self._score(snapshot, slate, latest=latest)
+            scored = await self._score(snapshot, slate, latest=latest, caller=query.caller)
             _check_deadline(deadline)
             if len(slate.rows) < _LARGE_SLATE:
                 return finish(slate, scored)
@@ -151,11 +166,11 @@ class Recommender:
         _check_deadline(deadline)
         return finish(slate, scored)
 
-    async def _score(self, snapshot: Snapshot, slate: Slate, *, latest: float | None) -> ScoredRows:
+    async def _score(self, snapshot: Snapshot, slate: Slate, *, latest: float | None, caller: Caller) -> ScoredRows:
         if not needs_models(snapshot, slate):
             return ScoredRows.without_models(slate)
         try:
-            return await self._batcher.submit(ScoringJob.of(snapshot, slate), deadline=latest)
+            return await self._batcher.submit(ScoringJob.of(snapshot, slate), deadline=latest, caller=caller)
         except DeadlineError:
             return ScoredRows.too_late(snapshot, slate)
 
@@ -163,7 +178,6 @@ class Recommender:
         catalog = snapshot.catalog
         passing = self._masks.mask(catalog, query.filter)
         allowed = passing.copy()
-        allowed[listener.history] = False
         allowed[listener.seen] = False
         excluded = catalog.all_rows_of(query.excluded)
         allowed[excluded[excluded >= 0]] = False
@@ -175,11 +189,13 @@ class Recommender:
             most = max(query.limit, self._options.exact_rows)
             rows = best_matches(snapshot, taste, np.flatnonzero(allowed), limit=most)
             return Slate.measure(snapshot, taste, query.context, rows=rows)
-        depth = SearchDepth.of(self._options, limit=query.limit, passing_share=passing_share, n_seen=len(listener.seen))
+        filtered = query.filter != NO_FILTER  # the indexes are then searched for what is allowed, and find nothing else
+        n_seen = 0 if filtered else len(listener.seen)
+        depth = SearchDepth.of(self._options, limit=query.limit, passing_share=1.0, n_seen=n_seen)
         taste = Taste.read(snapshot, listener.history)
         rows = choose_candidates(
             snapshot,
-            search(snapshot, taste, depth),
+            search(snapshot, taste, depth, allowed=allowed if filtered else None),
             query.context,
             allowed=allowed,
             limit=query.limit,
@@ -217,7 +233,10 @@ class Recommender:
         if len(places) < query.limit:
             detail = f"{len(places)} of {query.limit}: no more tracks pass the filter and the exclusions"
             left_out.append(Degradation("candidates", DegradationReason.FEW_MATCHES, detail))
-        return present(snapshot, shortlist, places, query, degraded=left_out)
+        answer = present(snapshot, shortlist, places, query, degraded=left_out)
+        if self._on_listed is not None:
+            self._on_listed(MadeList(snapshot, query, shortlist, answer))
+        return answer
 
 
 def _given(snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], context: Context) -> Slate:

@@ -66,6 +66,7 @@ class _Remembered:
     """Holding on to the listener keeps its identity, which is part of the key, from being given to another."""
 
     listener: Listener
+    user_id: str
     shortlist: Shortlist
 
 
@@ -84,8 +85,12 @@ class Shortlists:
         known = None if key is None else self._remembered.find(key)
         return None if known is None else known.shortlist
 
+    def forget(self, user_id: str) -> int:
+        """Drop everything made for a listener, whatever was known of them then, and say how many shortlists it was."""
+        return self._remembered.discard(lambda remembered: remembered.user_id == user_id)
+
     def put(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery, shortlist: Shortlist) -> None:
         """Remember a shortlist, unless a model failed or was too late for it: it may be back the next time."""
         key = _Key.of(snapshot, listener, query)
         if key is not None and not shortlist.degraded:
-            self._remembered.put(key, _Remembered(listener, shortlist))
+            self._remembered.put(key, _Remembered(listener, query.subject.user_id, shortlist))

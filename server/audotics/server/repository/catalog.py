@@ -110,6 +110,10 @@ class Catalog:
         start, end = self._histories.offsets[number : number + 2]
         return self._histories.rows[start:end].astype(np.int64)
 
+    def listeners(self, n: int) -> list[str]:
+        """Up to `n` listeners of the training data."""
+        return list(self._user_numbers)[:n]
+
     def artist_codes_of(self, artists: Iterable[str]) -> NDArray[np.int32]:
         """Numbers of the artists that the catalogue has; others are left out."""
         known = (self._artist_numbers.get(artist) for artist in artists)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from audotics.bundle.catalog import HISTORIES_FILE, IDS_FILE, TRACKS_FILE, read_histories, read_ids, read_tracks
 from audotics.bundle.store import Bundle
 from audotics.features.audio import AUDIO_FEATURES
@@ -15,17 +13,24 @@ from audotics.features.hybrid import COMPONENTS
 from audotics.server.errors import RefusedModelError
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.classifier import ClassifierPart
+from audotics.server.repository.graph import look_over
 from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart, SequencePart
 from audotics.server.repository.rows import RowMap
+from audotics.server.repository.signature import WARMUP_FILE, check_signature, warm_up
+from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.retrieval.vectors import INDEX_FILE, VECTORS_FILE, VectorIndex
-from audotics.server.runtime.onnx import InferenceError, OnnxModel
+from audotics.server.runtime.onnx import OnnxModel
 
 CATALOG: Final = "catalog"
+HYBRID: Final = "hybrid"
 RANKING_KINDS: Final = ("collaborative", "content", "ncf", "hybrid")
 """What makes lists; one that is missing stands in every list's `degraded`."""
 
 OPTIONAL_KINDS: Final = ("sequence",)
 """What helps to make lists, but is not missed: data that keep no order have none."""
+
+PINNED_KINDS: Final = ("collaborative", "content", "ncf", *OPTIONAL_KINDS)
+"""What the hybrid weighs: it is trained on the scores of certain versions."""
 
 CLASSIFIER_KINDS: Final = ("mood", "genre")
 MODEL_KINDS: Final = (*RANKING_KINDS, *OPTIONAL_KINDS, *CLASSIFIER_KINDS)
@@ -33,40 +38,27 @@ MODEL_KINDS: Final = (*RANKING_KINDS, *OPTIONAL_KINDS, *CLASSIFIER_KINDS)
 Part = CollaborativePart | ContentPart | NcfPart | SequencePart | HybridPart | ClassifierPart
 
 _MODEL_FILE: Final = "model.onnx"
-_WARMUP_FILE: Final = "warmup.npz"
+_PLAIN: Final = (_MODEL_FILE, WARMUP_FILE)
 _FILES: Final[dict[str, tuple[str, ...]]] = {
-    "collaborative": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE, INDEX_FILE, VECTORS_FILE),
-    "content": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE, INDEX_FILE, VECTORS_FILE),
-    "ncf": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE),
-    "sequence": (_MODEL_FILE, _WARMUP_FILE, IDS_FILE),
-    "hybrid": (_MODEL_FILE, _WARMUP_FILE),
-    **dict.fromkeys(CLASSIFIER_KINDS, (_MODEL_FILE, _WARMUP_FILE)),
+    "collaborative": (*_PLAIN, IDS_FILE, INDEX_FILE, VECTORS_FILE),
+    "content": (*_PLAIN, IDS_FILE, INDEX_FILE, VECTORS_FILE),
+    "ncf": (*_PLAIN, IDS_FILE),
+    "sequence": (*_PLAIN, IDS_FILE),
 }
-_INPUTS: Final[dict[str, dict[str, str]]] = {
-    "collaborative": {"history": "int64"},
-    "content": {"audio": "float32", "tags": "float32", "artist": "int64"},
-    "ncf": {"history": "int64", "user_index": "int64", "track": "int64"},
-    "sequence": {"history": "int64"},
-    "hybrid": {"components": "float32", "available": "float32", "context": "float32"},
-    **{kind: {"features": "float32"} for kind in CLASSIFIER_KINDS},
-}
-_OUTPUTS: Final[dict[str, tuple[str, ...]]] = {
-    "collaborative": ("user_vector",),
-    "content": ("embedding",),
-    "ncf": ("logit",),
-    "sequence": ("scores",),
-    "hybrid": ("weights", "score", "confidence"),
-    **dict.fromkeys(CLASSIFIER_KINDS, ("probabilities",)),
-}
+"""What kinds need; any other has a graph and recorded inputs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """A model that ran its recorded inputs. It refers to its own rows until `link` ties it to a catalogue."""
+    """A model that ran its recorded inputs. It refers to its own rows until `link` ties it to a catalogue.
+
+    `size_bytes` is that of the files that were loaded, which is about what it takes in memory.
+    """
 
     bundle: Bundle
     model: OnnxModel
     index: VectorIndex | None
+    size_bytes: int
 
     @property
     def version(self) -> int:
@@ -88,33 +80,37 @@ def load_catalog(bundle: Bundle, *, generation: int) -> Catalog:
     return Catalog.build(tracks, histories, version=bundle.manifest.version, generation=generation)
 
 
-def load_model(bundle: Bundle, *, threads: int) -> LoadedModel:
+def load_model(bundle: Bundle, *, threads: int, indexes: IndexOpener) -> LoadedModel:
     """Load a bundle's model and its index, check what goes in and out, and run it on its recorded inputs.
 
     Raises RefusedModelError that says what does not fit, or BundleCorruptError when the bundle lacks a file.
     """
     kind = bundle.manifest.kind
-    index = None
-    for name in _FILES[kind]:
+    files = _FILES.get(kind, _PLAIN)
+    for name in files:
         bundle.file(name)
-    if INDEX_FILE in _FILES[kind]:
-        index = VectorIndex.open(bundle.path)
-    model = OnnxModel(bundle.path / _MODEL_FILE, threads=threads)
-    inputs = {spec.name: spec.dtype for spec in model.inputs}
-    if inputs != _INPUTS[kind]:
-        raise RefusedModelError(f"{bundle}: its inputs are {inputs}, a {kind} model has {_INPUTS[kind]}")
-    missing = set(_OUTPUTS[kind]) - {spec.name for spec in model.outputs}
-    if missing:
-        raise RefusedModelError(f"{bundle}: it has no output {', '.join(sorted(missing))}; export it again")
-    _warm_up(bundle, model, width=_width(bundle, model, index))
-    return LoadedModel(bundle, model, index)
+    index = indexes.open(bundle.path) if INDEX_FILE in files else None
+    opsets = look_over(bundle.path / _MODEL_FILE, where=str(bundle))
+    try:
+        model = OnnxModel(bundle.path / _MODEL_FILE, threads=threads)
+    except RefusedModelError as error:
+        raise RefusedModelError(f"{error}; it asks for the operators of {opsets}") from error
+    check_signature(bundle, model)
+    warm_up(bundle, model, width=_width(bundle, model, index))
+    size_bytes = sum(bundle.manifest.files[name].size_bytes for name in files)
+    return LoadedModel(bundle, model, index, size_bytes)
 
 
-def link(loaded: LoadedModel, catalog: Catalog) -> Part:
-    """Tie a model to a catalogue. Raises RefusedModelError when its row numbers do not fit its files."""
+def link(loaded: LoadedModel, catalog: Catalog) -> Part | None:
+    """Tie a model to a catalogue; None for one of a kind that makes no lists.
+
+    Raises RefusedModelError when its row numbers do not fit its files.
+    """
     bundle, model, index = loaded.bundle, loaded.model, loaded.index
     kind, version = bundle.manifest.kind, bundle.manifest.version
-    if kind == "hybrid":
+    if kind not in MODEL_KINDS:
+        return None
+    if kind == HYBRID:
         return HybridPart(version, model)
     if kind in CLASSIFIER_KINDS:
         return ClassifierPart.of(bundle, model)
@@ -138,8 +134,10 @@ def link(loaded: LoadedModel, catalog: Catalog) -> Part:
     return part.with_catalog(catalog, part.lacking(catalog))
 
 
-def _width(bundle: Bundle, model: OnnxModel, index: VectorIndex | None) -> int:
-    """Columns of the outputs that are matrices."""
+def _width(bundle: Bundle, model: OnnxModel, index: VectorIndex | None) -> int | None:
+    """Columns of the outputs that are matrices; None where nothing says."""
+    if bundle.manifest.kind not in MODEL_KINDS:
+        return None
     if bundle.manifest.kind == "sequence":
         return {spec.name: spec.shape[-1] for spec in model.outputs}["scores"]  # `link` compares it with the rows
     if bundle.manifest.kind in CLASSIFIER_KINDS:
@@ -170,20 +168,3 @@ def _content_encoder(bundle: Bundle, model: OnnxModel) -> ContentEncoder:
     if width["audio"] not in (-1, 2 * len(AUDIO_FEATURES)) or width["tags"] not in (-1, len(encoder.tag_vocabulary)):
         raise RefusedModelError(f"{bundle}: its inputs do not fit its 'content_encoder'; export it again")
     return encoder
-
-
-def _warm_up(bundle: Bundle, model: OnnxModel, *, width: int) -> None:
-    """Run the recorded inputs, so that the first caller does not pay for it and a broken model never serves one."""
-    outputs = _OUTPUTS[bundle.manifest.kind]
-    try:
-        with np.load(bundle.path / _WARMUP_FILE, allow_pickle=False) as recorded:
-            results = model.run(dict(recorded), outputs)
-    except (OSError, ValueError, InferenceError) as error:
-        raise RefusedModelError(f"{bundle}: it fails on the inputs in {_WARMUP_FILE!r}; export it again") from error
-    for name, result in zip(outputs, results, strict=True):
-        if not np.isfinite(result).all():
-            raise RefusedModelError(f"{bundle}: output {name!r} is not finite on recorded inputs; export it again")
-        if result.ndim == 2 and result.shape[1] != width:
-            raise RefusedModelError(
-                f"{bundle}: output {name!r} has {result.shape[1]} columns, not {width}; export again"
-            )

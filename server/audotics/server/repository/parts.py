@@ -39,9 +39,15 @@ class CollaborativePart:
         vector: NDArray[np.float32] = self.model.run({"history": pad_histories([heard])}, ["user_vector"])[0][0]
         return vector
 
-    def nearest(self, user_vector: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-        """Catalogue rows of the k tracks with the highest scores, best first; fewer where the model has fewer."""
-        rows = self.rows.to_catalog(self.index.search(user_vector[None], k)[1][0])
+    def nearest(
+        self, user_vector: NDArray[np.float32], k: int, *, allowed: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.int64]:
+        """Catalogue rows of the k tracks with the highest scores, best first; fewer where the model has fewer.
+
+        `allowed`, bool over the catalogue, names those that may be found.
+        """
+        shown = None if allowed is None else self.rows.mask(allowed, self.index.size)
+        rows = self.rows.to_catalog(self.index.search(user_vector[None], k, allowed=shown)[1][0])
         return rows[rows >= 0]
 
     def scores(self, user_vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:

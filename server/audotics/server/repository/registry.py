@@ -1,43 +1,70 @@
 """The registry: bundles on disk and changes to the catalogue go in, the snapshot that is served comes out.
 
 A change of any kind builds a new snapshot beside the one in service, on the executor, and then puts it there; requests
-under way keep theirs. Changes happen one after the other.
+under way keep theirs. Changes happen one after the other; only a rollback to what is loaded waits for none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
-from audotics.bundle.errors import BundleError, BundleNotFoundError
+from audotics.bundle.labels import STABLE
 from audotics.bundle.store import BundleStore
 from audotics.server.errors import NotFoundError, NotReadyError, RefusedModelError
-from audotics.server.repository.loading import CATALOG, MODEL_KINDS, load_catalog, load_model
+from audotics.server.repository.catalog import Catalog
+from audotics.server.repository.lifecycle import Lifecycle
+from audotics.server.repository.loader import Loader
+from audotics.server.repository.loading import CATALOG, LoadedModel
+from audotics.server.repository.parts import ContentPart
+from audotics.server.repository.policy import VersionPolicies
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.repository.state import State
+from audotics.server.repository.state import Key, State
 from audotics.server.repository.status import ModelStatus, model_status
-from audotics.server.types import TrackRecord
+from audotics.server.retrieval.compaction import compact, needs_compaction
+from audotics.server.retrieval.opening import IndexOpener
+from audotics.server.types import ModelSelector, TrackRecord
+
+T = TypeVar("T")
 
 _LOG: Final = logging.getLogger(__name__)
-_KINDS: Final = (CATALOG, *MODEL_KINDS)
+_REMEMBERED: Final = 64
+"""Snapshots of selections that are kept until something changes."""
 
 
 class Registry:
     """Owns what is in service. Use it as an async context manager and call `start` once inside."""
 
-    def __init__(self, store: BundleStore, *, executor: Executor, threads: int = 1) -> None:
-        """Loading and linking run on `executor`; each model works with `threads` threads."""
+    def __init__(
+        self,
+        store: BundleStore,
+        *,
+        executor: Executor,
+        threads: int = 1,
+        policies: VersionPolicies | None = None,
+        memory_mib: float | None = None,
+        indexes: IndexOpener | None = None,
+    ) -> None:
+        """Loading and linking run on `executor`; each model works with `threads` threads.
+
+        `policies` say which versions are loaded, by default the newest; `memory_mib` bounds what they take.
+        """
         self._store = store
         self._executor = executor
-        self._threads = threads
+        self._indexes = IndexOpener() if indexes is None else indexes
+        self._loader = Loader(store, threads=threads, indexes=self._indexes)
+        self._lifecycle = Lifecycle(store, self._loader, policies=policies or VersionPolicies(), memory_mib=memory_mib)
         self._state = State()
         self._snapshot: Snapshot | None = None
-        self._refused: dict[tuple[str, int], str] = {}
+        self._selections: dict[ModelSelector, Snapshot] = {}
+        self._labelled: dict[str, dict[str, int]] = {}
         self._changes = asyncio.Lock()
+        self._compactions_blocked: dict[Key, int] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -49,15 +76,22 @@ class Registry:
             self._publish(State())
 
     async def start(self) -> None:
-        """Put the newest version of each kind in service that can be; one that cannot is logged and reported."""
+        """Put in service what should serve and can; a version that cannot is logged and reported."""
         async with self._changes:
-            self._publish(await self._off_loop(self._load_newest))
+            self._publish(await self._off_loop(self._lifecycle.start))
+
+    async def follow(self) -> None:
+        """Do what has changed on disk: load new versions, and obey changed labels. Nothing happens when nothing has."""
+        async with self._changes:
+            await self._apply(self._lifecycle.follow)
+            self._lifecycle.followed()
 
     @property
     def snapshot(self) -> Snapshot:
         """What is in service now. Raises NotReadyError, which says what to do, when there is no catalogue."""
         if self._snapshot is None:
-            reasons = [reason for (name, _), reason in self._refused.items() if name == CATALOG]
+            reasons = [reason for (name, _), reason in list(self._loader.refused.items()) if name == CATALOG]
+            reasons += [reason for name, reason in self._state.absent.items() if name == CATALOG]
             raise NotReadyError(
                 (
                     f"no catalogue can be loaded: {'; '.join(reasons)}. "
@@ -69,44 +103,99 @@ class Registry:
             )
         return self._snapshot
 
+    def select(self, selector: ModelSelector | None) -> Snapshot:
+        """What is in service, but with the versions that are asked for. Raises NotFoundError, NotReadyError."""
+        snapshot = self.snapshot
+        if selector is None:
+            return snapshot
+        selected = self._selections.get(selector)
+        if selected is None:
+            selected = self._state.select(selector, snapshot.catalog)
+            if len(self._selections) >= _REMEMBERED:
+                self._selections.clear()
+            self._selections[selector] = selected
+        return selected
+
+    def loaded(self, name: str, *, version: int | None = None, label: str | None = None) -> LoadedModel:
+        """A model that is loaded: a certain version, what a label stands for, or by default the one that serves.
+
+        Raises NotFoundError, which names the versions that are loaded, or NotReadyError when none of them serves.
+        """
+        state = self._state
+        versions = state.loaded_versions(name)
+        if not versions and name not in state.absent:
+            names = ", ".join(sorted({name for name, _ in state.loaded})) or "none"
+            raise NotFoundError("model", [name], hint=f"loaded are: {names}")
+        wanted = state.labels.get(name, {}).get(label) if label is not None else version
+        if label is None and version is None:
+            wanted = state.serving.get(name)
+            if wanted is None:
+                reason = state.absent.get(name, f"loaded of it are {', '.join(map(str, versions)) or 'none'}")
+                raise NotReadyError(f"no version of {name!r} serves: {reason}")
+        model = None if wanted is None else state.loaded.get((name, wanted))
+        if model is None:
+            asked = f"{name}/{version}" if label is None else f"{name}@{label}"
+            raise NotFoundError("model version", [asked], hint=f"loaded: {', '.join(map(str, versions)) or 'none'}")
+        return model
+
+    def labelled(self, label: str) -> Mapping[str, int]:
+        """The version that the label stands for, of each model that has it."""
+        return self._labelled.get(label, {})
+
     def models(self) -> list[ModelStatus]:
         """Every model that has a version on disk or in service, by name. Reads manifests, so it blocks shortly."""
-        names = sorted({*self._store.models(), *self._in_service()})
+        names = sorted({*self._store.models(), *self._state.serving})
         statuses = [self._status(name) for name in names]
         return [status for status in statuses if status.versions]
 
     def model(self, name: str) -> ModelStatus:
         """One model. Raises NotFoundError."""
-        if name not in self._store.models() and name not in self._in_service():
-            raise NotFoundError(
-                "model", [name], hint=f"the repository has: {', '.join(self._store.models()) or 'none'}"
-            )
+        self._check_name(name)
         return self._status(name)
 
     async def load_version(self, name: str, version: int) -> ModelStatus:
-        """Verify, load, warm up, and put in service in place of the version before. That one serves until then.
+        """Verify, load, warm up, and put in service in place of the version before, which serves until then.
 
-        Raises NotFoundError, or RefusedModelError with the reason; then nothing changes.
+        Where the label `stable` names another version, this one stays beside it. A hybrid comes with the parts that it
+        was trained with. Raises NotFoundError, or RefusedModelError with the reason; then nothing changes.
         """
-        async with self._changes:
-            self.model(name)
-            self._publish(await self._off_loop(lambda: self._load(self._state, name, version)))
-            _LOG.info("%s/%d is in service", name, version)
-        return self.model(name)
+        return await self._change(name, lambda state: self._lifecycle.load(state, name, version))
+
+    async def load_beside(self, name: str, version: int) -> ModelStatus:
+        """Have a version loaded, whatever serves. Raises NotFoundError, or RefusedModelError with the reason."""
+        return await self._change(name, lambda state: self._lifecycle.load_beside(state, name, version))
 
     async def unload_version(self, name: str, version: int) -> ModelStatus:
-        """Take a version out of service; requests under way finish on it. Raises NotFoundError or RefusedModelError."""
-        async with self._changes:
-            status = self.model(name)
-            if version not in {on_disk.version for on_disk in status.versions}:
-                raise NotFoundError("model version", [f"{name}/{version}"])
-            if self._in_service().get(name) != version:
-                raise RefusedModelError(f"{name}/{version} is not in service, so it cannot be taken out of it")
-            if name == CATALOG:
-                raise RefusedModelError("nothing can be served without a catalogue; load another version in its place")
-            self._publish(self._state.without_model(name, reason="taken out of service by an operator"))
-            _LOG.info("%s/%d is out of service", name, version)
-        return self.model(name)
+        """Drop a version; requests under way finish on it. Raises NotFoundError or RefusedModelError."""
+        return await self._change(name, lambda state: self._lifecycle.unload(state, name, version))
+
+    async def set_label(self, name: str, label: str, version: int | None) -> ModelStatus:
+        """Let `label` stand for a version, which is loaded if need be, or with None for nothing. Written to disk.
+
+        `stable` puts its version in service. Raises NotFoundError, or RefusedModelError with the reason; then nothing
+        changes.
+        """
+        return await self._change(name, lambda state: self._lifecycle.label(state, name, label, version))
+
+    async def rollback(self, name: str) -> ModelStatus:
+        """Serve the version that served before, which is loaded still; `stable` names it from then on.
+
+        Raises NotFoundError for an unknown model, RefusedModelError when there is no version to go back to.
+        """
+        self._check_name(name)
+        before = self._state
+        warm = self._lifecycle.rollback_at_once(before, name)
+        if warm is None:
+            await self._change(name, lambda state: self._lifecycle.rollback(state, name))
+        else:
+            self._publish(warm)  # without waiting for a change under way, which is made anew on this one
+            _log_changes(before, warm)
+        stable = self._state.labels.get(name, {}).get(STABLE)
+        try:
+            await asyncio.to_thread(self._lifecycle.write_label, name, STABLE, stable)
+        except (NotFoundError, RefusedModelError) as error:
+            _LOG.error("%s was rolled back, but a restart will not know: %s", name, error)
+        return self._status(name)
 
     async def apply_tracks(self, *, upserts: Sequence[TrackRecord] = (), deletes: Sequence[str] = ()) -> None:
         """Delete and then add or replace tracks, for every request from now on. Unknown deletes change nothing.
@@ -114,56 +203,93 @@ class Registry:
         The changes stay when another catalogue or model is loaded, but not beyond the process. Raises NotReadyError.
         """
         async with self._changes:
-            catalog, state = self.snapshot.catalog, self._state
-            self._publish(await self._off_loop(lambda: state.with_tracks(catalog, upserts=upserts, deletes=deletes)))
+            await self._apply(partial(_with_tracks, self.snapshot.catalog, upserts, deletes))
 
-    async def _off_loop(self, work: Callable[[], State]) -> State:
+    async def compact(self, *, executor: Executor) -> int:
+        """Put changed vectors into the indexes that have many beside them, on `executor`, and count these indexes.
+
+        Searches and changes go on meanwhile. One that would find too little is not put in service, and is tried again
+        when twice as much has changed.
+        """
+        done = 0
+        for key, part in list(self._state.parts.items()):
+            since = part.index if isinstance(part, ContentPart) else None
+            if since is None or not needs_compaction(since):
+                continue
+            if since.delta_size < 2 * self._compactions_blocked.get(key, 0):
+                continue
+            work = partial(compact, since, name=f"{key[0]}/{key[1]}", place=self._indexes.place)
+            try:
+                compacted = await asyncio.get_running_loop().run_in_executor(executor, work)
+            except RefusedModelError as error:
+                _LOG.warning("not compacted: %s", error)
+                self._compactions_blocked[key] = since.delta_size
+                continue
+            async with self._changes:
+                now = self._state.parts.get(key)
+                if isinstance(now, ContentPart) and now.index.stored is since.stored:
+                    self._publish(self._state.with_index(key, now.index.carried_over(compacted, since=since)))
+                    done += 1
+        return done
+
+    async def _change(self, name: str, change: Callable[[State], State]) -> ModelStatus:
+        async with self._changes:
+            self._check_name(name)
+            await self._apply(change)
+        return self._status(name)
+
+    async def _apply(self, change: Callable[[State], State]) -> None:
+        """Make a change, and make it anew where a rollback came in between."""
+        while True:
+            before = self._state
+            state = await self._off_loop(partial(change, before))
+            if self._state is before:
+                break
+        if state is not before:
+            self._publish(state)
+            _log_changes(before, state)
+
+    async def _off_loop(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def _publish(self, state: State) -> None:
-        self._state, self._snapshot = state, state.snapshot()
+        self._state, self._snapshot, self._selections = state, state.snapshot(), {}
+        self._labelled = {}
+        for name, labels in state.labels.items():
+            for label, version in labels.items():
+                self._labelled.setdefault(label, {})[name] = version
 
-    def _in_service(self) -> dict[str, int]:
-        catalog = self._state.catalog
-        models = {kind: part.version for kind, part in self._state.parts.items()}
-        return models if catalog is None else {CATALOG: catalog.version, **models}
+    def _check_name(self, name: str) -> None:
+        if name not in self._store.models() and name not in self._state.serving:
+            raise NotFoundError(
+                "model", [name], hint=f"the repository has: {', '.join(self._store.models()) or 'none'}"
+            )
 
     def _status(self, name: str) -> ModelStatus:
-        return model_status(self._store, name, in_service=self._in_service().get(name), refused=self._refused)
+        state = self._state
+        return model_status(
+            self._store,
+            name,
+            in_service=state.serving.get(name),
+            loaded=state.loaded_versions(name),
+            refused=self._loader.refused,
+            labels=state.labels.get(name, {}),
+        )
 
-    def _load_newest(self) -> State:
-        state = State()
-        for kind in _KINDS:
-            for version in reversed(self._store.versions(kind)):
-                try:
-                    state = self._load(state, kind, version)
-                    break
-                except RefusedModelError as error:
-                    _LOG.warning("refused: %s", error)
-                    state = state.without_model(kind, reason=str(error))
-        return state
 
-    def _load(self, state: State, name: str, version: int) -> State:
-        where = f"{name}/{version}"
-        try:
-            bundle = self._store.open(name, version)
-            if bundle.manifest.kind != name or name not in _KINDS:
-                raise RefusedModelError(
-                    f"{where}: a bundle of kind {bundle.manifest.kind!r}; served are {', '.join(_KINDS)}, "
-                    "each in a folder of that name"
-                )
-            if name == CATALOG:
-                loaded = state.with_catalog(load_catalog(bundle, generation=0))
-            else:
-                loaded = state.with_model(name, load_model(bundle, threads=self._threads))
-        except BundleNotFoundError as error:
-            known = ", ".join(str(number) for number in self._store.versions(name)) or "none"
-            raise NotFoundError("model version", [where], hint=f"versions on disk: {known}") from error
-        except (BundleError, RefusedModelError) as error:
-            self._refused[name, version] = str(error)
-            raise RefusedModelError(str(error)) from error
-        except OSError as error:
-            self._refused[name, version] = f"{where}: its files cannot be read ({type(error).__name__})"
-            raise RefusedModelError(self._refused[name, version]) from error
-        self._refused.pop((name, version), None)
-        return loaded
+def _with_tracks(catalog: Catalog, upserts: Sequence[TrackRecord], deletes: Sequence[str], state: State) -> State:
+    return state.with_tracks(state.catalog or catalog, upserts=upserts, deletes=deletes)
+
+
+def _log_changes(before: State, after: State) -> None:
+    for name in sorted({*before.serving, *after.serving}):
+        old, new = before.serving.get(name), after.serving.get(name)
+        if new is None:
+            _LOG.info("%s/%d is out of service", name, old)
+        elif old != new:
+            _LOG.info("%s/%d is in service%s", name, new, "" if old is None else f" in place of {old}")
+    for name, version in after.loaded.keys() - before.loaded.keys():
+        if after.serving.get(name) != version:
+            _LOG.info("%s/%d is loaded", name, version)
+    for name, version in before.loaded.keys() - after.loaded.keys():
+        _LOG.info("%s/%d is unloaded", name, version)

@@ -48,6 +48,14 @@ class RowMap:
         """Catalogue rows for `rows` (n,) of the model, UNKNOWN where the catalogue has none."""
         return rows if self._to_catalog is None else self._to_catalog.take(rows)
 
+    def mask(self, allowed: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+        """bool (size,): which of the model's first `size` rows `allowed`, over the catalogue, names."""
+        if self._to_catalog is None:
+            return allowed[:size]
+        rows = self._to_catalog[:size]
+        named: NDArray[np.bool_] = allowed.take(rows, mode="clip") & (rows != UNKNOWN)
+        return named
+
     def hidden(self, deleted: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The model's rows that must not be found: of the `deleted` catalogue rows, and those the catalogue lacks."""
         of_deleted = self.to_model(np.flatnonzero(deleted))

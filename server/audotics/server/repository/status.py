@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,9 +12,10 @@ from audotics.bundle.store import BundleStore
 
 
 class VersionState(StrEnum):
-    """Where a version stands."""
+    """Where a version stands. One that is loaded serves requests that ask for it, one in service all others."""
 
     ON_DISK = "on_disk"
+    LOADED = "loaded"
     IN_SERVICE = "in_service"
     REFUSED = "refused"
 
@@ -31,35 +32,46 @@ class VersionStatus:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """A model of the repository with its versions, the highest first."""
+    """A model of the repository with its versions, the highest first, and its labels with the versions they name."""
 
     name: str
     kind: str
     versions: tuple[VersionStatus, ...]
+    labels: Mapping[str, int]
 
 
 def model_status(
-    store: BundleStore, name: str, *, in_service: int | None, refused: Mapping[tuple[str, int], str]
+    store: BundleStore,
+    name: str,
+    *,
+    in_service: int | None,
+    loaded: Collection[int],
+    refused: Mapping[tuple[str, int], str],
+    labels: Mapping[str, int],
 ) -> ModelStatus:
-    """Report on one model. Manifests are read, not verified; a version in service is listed without files, too."""
-    numbers = {*store.versions(name), *([] if in_service is None else [in_service])}
-    versions = tuple(
-        _version_status(store, name, version, in_service=in_service, reason=refused.get((name, version)))
-        for version in sorted(numbers, reverse=True)
-    )
+    """Report on one model. Manifests are read, not verified; a loaded version is listed without files, too."""
+
+    def state_of(version: int) -> VersionState:
+        if version == in_service:
+            return VersionState.IN_SERVICE
+        if version in loaded:
+            return VersionState.LOADED
+        return VersionState.REFUSED if (name, version) in refused else VersionState.ON_DISK
+
+    def status_of(version: int) -> VersionStatus:
+        state = state_of(version)
+        reason = refused.get((name, version), "") if state is VersionState.REFUSED else ""
+        return VersionStatus(version, state, reason, _manifest(store, name, version))
+
+    numbers = {*store.versions(name), *loaded, *([] if in_service is None else [in_service])}
+    versions = tuple(status_of(version) for version in sorted(numbers, reverse=True))
     kinds = [version.manifest.kind for version in versions if version.manifest is not None]
-    return ModelStatus(name, kinds[0] if kinds else name, versions)
+    return ModelStatus(name, kinds[0] if kinds else name, versions, dict(labels))
 
 
-def _version_status(
-    store: BundleStore, name: str, version: int, *, in_service: int | None, reason: str | None
-) -> VersionStatus:
+def _manifest(store: BundleStore, name: str, version: int) -> Manifest | None:
     try:
         text = (store.root / name / str(version) / MANIFEST_FILE).read_text("utf-8", errors="replace")
-        manifest = Manifest.from_json(text, where=f"{name}/{version}")
+        return Manifest.from_json(text, where=f"{name}/{version}")
     except (OSError, BundleCorruptError):
-        manifest = None
-    if version == in_service:
-        return VersionStatus(version, VersionState.IN_SERVICE, "", manifest)
-    state = VersionState.ON_DISK if reason is None else VersionState.REFUSED
-    return VersionStatus(version, state, reason or "", manifest)
+        return None

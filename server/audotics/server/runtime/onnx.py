@@ -13,11 +13,19 @@ from audotics.bundle.manifest import TensorSpec
 from audotics.server.errors import AudoticsError, RefusedModelError
 
 _DTYPES: Final = {
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    "tensor(int64)": "int64",
-    "tensor(int32)": "int32",
     "tensor(bool)": "bool",
+    "tensor(double)": "float64",
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int8)": "int8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(string)": "object",
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
 }
 
 
@@ -26,7 +34,11 @@ class InferenceError(AudoticsError):
 
 
 class OnnxModel:
-    """A model ready to run. Safe to call from several threads at once."""
+    """A model ready to run. Safe to call from several threads at once.
+
+    `axes` names the axes of each input and output as the graph does: a size where it is fixed, else a name, and axes
+    of one name have one size. An axis that the graph leaves without a name is "".
+    """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         """Load `path`; `threads` work on one run. Raises RefusedModelError when ONNX Runtime does not take the file."""
@@ -45,8 +57,12 @@ class OnnxModel:
             raise RefusedModelError(
                 f"{self._name}: ONNX Runtime does not take {path.name!r} ({type(error).__name__}); export it again"
             ) from error
+        nodes = (*self._session.get_inputs(), *self._session.get_outputs())
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
+        self.axes: Mapping[str, tuple[int | str, ...]] = {
+            node.name: tuple(size if isinstance(size, int) else size or "" for size in node.shape) for node in nodes
+        }
 
     def run(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Run on `feeds`, keyed by input name, and return the named outputs in that order. Blocks.

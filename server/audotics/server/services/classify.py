@@ -33,7 +33,7 @@ class ClassifyService:
 
     async def classify(self, query: ClassifyQuery) -> Classification:
         """Raises NotFoundError that names every track which is not in the catalogue, NotReadyError."""
-        snapshot = self._registry.snapshot
+        snapshot = self._registry.select(query.models)
         rows = served_rows(snapshot.catalog, query.track_ids)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, _classify, snapshot, rows, query)

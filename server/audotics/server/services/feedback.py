@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, Literal
 
 from audotics.features.history import SEEN_EVENTS
 from audotics.server.repository.registry import Registry
-from audotics.server.services.listeners import Listeners
-from audotics.server.services.uninterrupted import Uninterrupted
-from audotics.server.storage.events import EventStore
+from audotics.server.services.clock import SteadyClock
+from audotics.server.services.event_log import EventLog
 from audotics.server.types import Event
 
 EVENT_TYPES: Final = SEEN_EVENTS | {"follow_artist", "impression"}
@@ -41,7 +37,7 @@ class SubmittedEvent:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackResult:
-    """What became of one event. `reason` says why it was rejected."""
+    """What became of one event. `reason` says why it was rejected; an id that is too long comes back cut."""
 
     event_id: str
     status: Literal["accepted", "duplicate", "rejected"]
@@ -49,61 +45,43 @@ class FeedbackResult:
 
 
 class FeedbackService:
-    """Checks events, stores them durably, and tells the listeners in memory."""
+    """Checks events and has them stored durably."""
 
-    def __init__(
-        self,
-        *,
-        registry: Registry,
-        events: EventStore,
-        listeners: Listeners,
-        executor: Executor,
-        uninterrupted: Uninterrupted,
-        now: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, *, registry: Registry, log: EventLog, now: Callable[[], float] = time.time) -> None:
         self._registry = registry
-        self._events = events
-        self._listeners = listeners
-        self._executor = executor
-        self._uninterrupted = uninterrupted
+        self._log = log
         self._now = now
+        self._steady_now = SteadyClock(now)
 
     async def record(self, submitted: Sequence[SubmittedEvent]) -> list[FeedbackResult]:
-        """One result an event, in order. What is accepted or a duplicate is on disk. Raises StorageError."""
-        now = self._now()
+        """One result an event, in order. What is accepted or a duplicate is on disk, and the next list knows of it.
+
+        Raises OverloadedError or StorageError; nothing is acknowledged then, and sending again is safe.
+        """
+        now, steady_now = self._now(), self._steady_now()
         catalog = self._registry.snapshot.catalog
-        served = catalog.rows_of([event.track_id for event in submitted]) >= 0
-        reasons = [
-            _objection(event, served=bool(known), now=now) for event, known in zip(submitted, served, strict=True)
-        ]
+        served = (catalog.rows_of([event.track_id for event in submitted]) >= 0).tolist()
+        reasons = [_objection(event, served=known, now=now) for event, known in zip(submitted, served, strict=True)]
         events = [
             Event(
-                event_id=event.event_id,
-                user_id=event.user_id,
-                track_id=event.track_id,
-                type=event.type,
-                occurred_at=now if event.occurred_at is None else event.occurred_at,
-                recommendation_id=event.recommendation_id,
-                rating=event.rating,
+                event.event_id,
+                event.user_id,
+                event.track_id,
+                event.type,
+                steady_now if event.occurred_at is None else event.occurred_at,
+                event.recommendation_id,
+                event.rating,
             )
             for event, reason in zip(submitted, reasons, strict=True)
             if not reason
         ]
-        outcomes = iter(await self._uninterrupted.run(self._store(events, received_at=now)))
+        outcomes = iter(await self._log.append(events, received_at=now))
         return [
-            FeedbackResult(event.event_id, "rejected", reason)
+            FeedbackResult(event.event_id[:_MAX_ID_LENGTH], "rejected", reason)
             if reason
             else FeedbackResult(event.event_id, next(outcomes))
             for event, reason in zip(submitted, reasons, strict=True)
         ]
-
-    async def _store(self, events: Sequence[Event], *, received_at: float) -> list[Literal["accepted", "duplicate"]]:
-        append = partial(self._events.append, events, received_at=received_at)
-        outcomes = await asyncio.get_running_loop().run_in_executor(self._executor, append)
-        self._listeners.record(
-            [event for event, outcome in zip(events, outcomes, strict=True) if outcome == "accepted"]
-        )
-        return outcomes
 
 
 def _objection(event: SubmittedEvent, *, served: bool, now: float) -> str:
@@ -111,8 +89,10 @@ def _objection(event: SubmittedEvent, *, served: bool, now: float) -> str:
     for name, value in (("event_id", event.event_id), ("user_id", event.user_id), ("track_id", event.track_id)):
         if not 1 <= len(value) <= _MAX_ID_LENGTH:
             return f"{name}: has {len(value)} characters; send 1 to {_MAX_ID_LENGTH}"
-    if len(event.recommendation_id) > _MAX_ID_LENGTH:
-        return f"recommendation_id: has {len(event.recommendation_id)} characters; send up to {_MAX_ID_LENGTH}"
+        if "\0" in value:
+            return f"{name}: has a NUL character; leave it out"
+    if len(event.recommendation_id) > _MAX_ID_LENGTH or "\0" in event.recommendation_id:
+        return f"recommendation_id: is too long or has a NUL character; send up to {_MAX_ID_LENGTH} characters"
     if event.type not in EVENT_TYPES:
         return f"type: names no event; send one of {', '.join(sorted(EVENT_TYPES))}"
     if event.type == "rating":

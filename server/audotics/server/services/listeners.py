@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audotics.server.repository.catalog import Catalog
+from audotics.server.services.picks import with_preferences
 from audotics.server.services.tracks import served_rows
 from audotics.server.services.user_state import UserState
 from audotics.server.storage.errors import StorageError
-from audotics.server.storage.events import EventStore
+from audotics.server.storage.users import StoredUser, UserStore
 from audotics.server.types import Degradation, DegradationReason, Event, Listener, Subject
 
 Resolved = tuple[Listener, tuple[Degradation, ...]]
@@ -29,20 +30,29 @@ _LOG: Final = logging.getLogger(__name__)
 class _Entry:
     """A listener in memory. `resolved` holds for the catalogue `generation` and is None after an event."""
 
+    stored: StoredUser
     state: UserState
     generation: int = -1
     resolved: Resolved | None = None
 
 
+@dataclass(slots=True, eq=False)
+class _Load:
+    """A listener being read: the events that are acknowledged meanwhile, and whether the reading still counts."""
+
+    arrived: list[Event] = field(default_factory=list)
+    valid: bool = True
+
+
 class Listeners:
     """Resolves subjects; keeps the events of the `cache_size` most recently served users in memory."""
 
-    def __init__(self, *, events: EventStore, executor: Executor, cache_size: int) -> None:
-        self._events = events
+    def __init__(self, *, users: UserStore, executor: Executor, cache_size: int) -> None:
+        self._users = users
         self._executor = executor
         self._cache_size = cache_size
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._loading: dict[str, list[list[Event]]] = {}
+        self._loading: dict[str, list[_Load]] = {}
 
     async def resolve(self, subject: Subject, catalog: Catalog) -> Resolved:
         """Return the listener and what is missing of them. Raises NotFoundError that names unknown seed tracks."""
@@ -54,57 +64,63 @@ class Listeners:
             entry = self._entries.get(subject.user_id) or await self._load(subject.user_id)
         except StorageError as error:
             _LOG.warning("events of a listener left out: %s", error)
-            listener, degraded = _merge(subject.user_id, UserState(), catalog)
+            listener, degraded = _merge(subject.user_id, StoredUser(), UserState(), catalog)
             failed = Degradation("user", DegradationReason.FAILED, "recent events could not be read")
             return listener, (*degraded, failed)
         if subject.user_id in self._entries:
             self._entries.move_to_end(subject.user_id)
         if entry.resolved is None or entry.generation != catalog.generation:
-            entry.resolved = _merge(subject.user_id, entry.state, catalog)
+            entry.resolved = _merge(subject.user_id, entry.stored, entry.state, catalog)
             entry.generation = catalog.generation
         return entry.resolved
 
     def record(self, events: Sequence[Event]) -> None:
         """Let listeners in memory know of events that are stored now."""
         for event in events:
-            for arrived in self._loading.get(event.user_id, ()):
-                arrived.append(event)
+            for load in self._loading.get(event.user_id, ()):
+                load.arrived.append(event)
             if (entry := self._entries.get(event.user_id)) is not None:
                 entry.state.apply(event)
                 entry.resolved = None
 
+    def forget(self, user_ids: Iterable[str]) -> None:
+        """Read these listeners anew: what is stored of them is not what is known here."""
+        for user_id in user_ids:
+            self._entries.pop(user_id, None)
+            for load in self._loading.get(user_id, ()):
+                load.valid = False
+
     async def _load(self, user_id: str) -> _Entry:
         """Read a listener from storage, together with the events that are acknowledged while it is read."""
-        arrived: list[Event] = []
-        readers = self._loading.setdefault(user_id, [])
-        readers.append(arrived)
+        load = _Load()
+        loads = self._loading.setdefault(user_id, [])
+        loads.append(load)
         try:
-            state = await asyncio.get_running_loop().run_in_executor(self._executor, self._read, user_id)
+            stored = await asyncio.get_running_loop().run_in_executor(self._executor, self._users.read, user_id)
         finally:
-            # By identity: two readers' lists are equal while both are empty.
-            readers[:] = [reader for reader in readers if reader is not arrived]
-            if not readers:
+            loads.remove(load)
+            if not loads:
                 self._loading.pop(user_id, None)
-        for event in arrived:
-            state.apply(event)
-        entry = self._entries.setdefault(user_id, _Entry(state))
+        if not load.valid:
+            return await self._load(user_id)
+        state = UserState((*stored.events, *load.arrived))
+        entry = self._entries.setdefault(user_id, _Entry(replace(stored, events=()), state))
         if len(self._entries) > self._cache_size:
             self._entries.popitem(last=False)
         return entry
 
-    def _read(self, user_id: str) -> UserState:
-        return UserState(self._events.history(user_id))
 
-
-def _merge(user_id: str, state: UserState, catalog: Catalog) -> Resolved:
-    trained = catalog.history_rows(user_id)
-    known = state.known or trained is not None
+def _merge(user_id: str, stored: StoredUser, state: UserState, catalog: Catalog) -> Resolved:
+    trained = None if stored.erased else catalog.history_rows(user_id)
+    known = state.known or trained is not None or stored.preferences is not None
     base = np.empty(0, np.int64) if trained is None else trained
     base = base[~catalog.deleted[base]]
     undecided = base[~np.isin(base, catalog.rows_of(state.judged))]
     history = np.concatenate([undecided, catalog.rows_of(state.liked)])
     seen = np.unique(np.concatenate([base, catalog.rows_of(state.seen)]))
     listener = Listener(history=history[history >= 0], seen=seen[seen >= 0], known=known)
+    if stored.preferences is not None:
+        listener = with_preferences(listener, stored.preferences, catalog)
     if known:
         return listener, ()
     detail = f"user {user_id!r} is not known; served as a new listener"

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from audotics.bundle.labels import STABLE
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.status import ModelStatus
+from audotics.server.services.promotion import PromotionGate
+from audotics.server.services.shadow import Shadow, ShadowReport
 from audotics.server.services.uninterrupted import Uninterrupted
 
 
 class ModelService:
     """Lists versions and puts them in and out of service. A change goes on when its caller leaves."""
 
-    def __init__(self, *, registry: Registry, uninterrupted: Uninterrupted) -> None:
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        uninterrupted: Uninterrupted,
+        gate: PromotionGate | None = None,
+        shadow: Shadow | None = None,
+    ) -> None:
+        """Without a `gate` any version may be promoted; without a `shadow` there is no report."""
         self._registry = registry
         self._uninterrupted = uninterrupted
+        self._gate = gate
+        self._shadow = shadow
 
     def models(self) -> list[ModelStatus]:
         """Every model of the repository."""
@@ -29,3 +42,23 @@ class ModelService:
     async def unload(self, name: str, version: int) -> ModelStatus:
         """Raises NotFoundError, or RefusedModelError when nothing could be served without it."""
         return await self._uninterrupted.run(self._registry.unload_version(name, version))
+
+    async def set_label(self, name: str, label: str, version: int | None, *, force: bool = False) -> ModelStatus:
+        """Let a label stand for a version, or with None for nothing. The label `stable` asks the promotion gate first.
+
+        Raises NotFoundError, or RefusedModelError with what is in the way; `force` goes past the gate.
+        """
+        return await self._uninterrupted.run(self._set_label(name, label, version, force=force))
+
+    async def rollback(self, name: str) -> ModelStatus:
+        """Serve what served before. Raises NotFoundError, or RefusedModelError when nothing did."""
+        return await self._uninterrupted.run(self._registry.rollback(name))
+
+    def shadow_report(self) -> ShadowReport | None:
+        """How the versions with the label `shadow` do; None while there are none."""
+        return None if self._shadow is None else self._shadow.report()
+
+    async def _set_label(self, name: str, label: str, version: int | None, *, force: bool) -> ModelStatus:
+        if label == STABLE and version is not None and not force and self._gate is not None:
+            await self._gate.check(name, version)
+        return await self._registry.set_label(name, label, version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.registry import Registry
 from audotics.server.services.listeners import Listeners
+from audotics.server.services.picks import in_context
 from audotics.server.services.tracks import served_rows
 from audotics.server.types import RankQuery, Recommendation
 
@@ -19,7 +20,8 @@ class RankService:
 
     async def rank(self, query: RankQuery) -> Recommendation:
         """Raises NotFoundError for unknown tracks, NotReadyError, DeadlineError, OverloadedError."""
-        snapshot = self._registry.snapshot
+        snapshot = self._registry.select(query.models)
         rows = served_rows(snapshot.catalog, query.track_ids)
         listener, degraded = await self._listeners.resolve(query.subject, snapshot.catalog)
+        query = in_context(query, listener)
         return await self._recommender.rank(snapshot, listener, rows, query, degraded=degraded)

@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
+from audotics.server.errors import AudoticsError
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.registry import Registry
+from audotics.server.runtime.onnx import InferenceError
 from audotics.server.services.listeners import Listeners
-from audotics.server.types import Recommendation, RecommendQuery
+from audotics.server.services.picks import in_context
+from audotics.server.services.probation import Probation
+from audotics.server.services.shadow import Shadow
+from audotics.server.types import DegradationReason, Recommendation, RecommendQuery
 
 
 class RecommendService:
-    """Resolves the subject and runs the pipeline, both on one snapshot."""
+    """Resolves the subject and runs the pipeline, both on one snapshot. Lets the shadow and the probation look on."""
 
-    def __init__(self, *, registry: Registry, listeners: Listeners, recommender: Recommender) -> None:
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        listeners: Listeners,
+        recommender: Recommender,
+        shadow: Shadow | None = None,
+        probation: Probation | None = None,
+    ) -> None:
         self._registry = registry
         self._listeners = listeners
         self._recommender = recommender
+        self._shadow = shadow
+        self._probation = probation
 
     async def recommend(self, query: RecommendQuery) -> Recommendation:
-        """Raises NotFoundError for unknown seed tracks, NotReadyError, DeadlineError, OverloadedError."""
-        snapshot = self._registry.snapshot
+        """Raises NotFoundError for unknown seed tracks or versions, NotReadyError, DeadlineError, OverloadedError."""
+        snapshot = self._registry.select(query.models)
         listener, degraded = await self._listeners.resolve(query.subject, snapshot.catalog)
-        return await self._recommender.recommend(snapshot, listener, query, degraded=degraded)
+        query = in_context(query, listener)
+        started = time.perf_counter()
+        failed = True
+        try:
+            answer = await self._recommender.recommend(snapshot, listener, query, degraded=degraded)
+            failed = any(part.reason is DegradationReason.FAILED for part in answer.degraded)
+        except InferenceError:
+            raise
+        except (AudoticsError, asyncio.CancelledError):
+            failed = False  # the caller's fault, or the load's
+            raise
+        finally:
+            elapsed_s = time.perf_counter() - started
+            if self._probation is not None and query.models is None:
+                self._probation.observe(snapshot.model_versions, elapsed_s=elapsed_s, failed=failed)
+        if self._shadow is not None:
+            self._shadow.offer(query, listener, degraded, answer, elapsed_s=elapsed_s)
+        return answer

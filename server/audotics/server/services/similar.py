@@ -16,4 +16,4 @@ class SimilarService:
 
     async def similar(self, query: SimilarQuery) -> Similarity:
         """Raises NotFoundError for an unknown track, InvalidRequestError for a vector of another dimension."""
-        return await self._recommender.similar(self._registry.snapshot, query)
+        return await self._recommender.similar(self._registry.select(query.models), query)

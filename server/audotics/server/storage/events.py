@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+import json
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Final, Literal
 
-from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, TextClause, select, text
 
 from audotics.server.storage.database import Database
-from audotics.server.storage.schema import EVENTS, USERS
+from audotics.server.storage.schema import EVENTS
 from audotics.server.types import Event
 
 Outcome = Literal["accepted", "duplicate"]
@@ -24,6 +24,45 @@ _FIELDS: Final = (
     EVENTS.c.recommendation_id,
     EVENTS.c.rating,
 )
+_values_of: Final = attrgetter("event_id", "user_id", "track_id", "type", "occurred_at", "recommendation_id", "rating")
+
+# One statement with one JSON text a batch: rows bound one by one take three times as long in both databases.
+_COLUMNS: Final = "event_id, user_id, track_id, type, occurred_at, received_at, recommendation_id, rating"
+_APPEND: Final = {
+    "sqlite": text(
+        f"INSERT INTO events ({_COLUMNS}) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, "
+        ":received_at, value ->> 5, value ->> 6 FROM json_each(:batch) WHERE true ORDER BY key "
+        "ON CONFLICT DO NOTHING RETURNING event_id"
+    ),
+    "postgresql": text(
+        f"INSERT INTO events ({_COLUMNS}) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, "
+        "CAST(value ->> 4 AS float8), :received_at, value ->> 5, CAST(value ->> 6 AS float8) "
+        "FROM jsonb_array_elements(CAST(:batch AS jsonb)) WITH ORDINALITY AS sent (value, place) ORDER BY place "
+        "ON CONFLICT DO NOTHING RETURNING event_id"
+    ),
+}
+
+
+def _seeing(rows: str, *, least: str, most: str) -> TextClause:
+    # By id, so that servers that see the same listeners lock their rows in the same order.
+    return text(
+        f"INSERT INTO users (user_id, first_seen, last_seen) {rows} ORDER BY 1 ON CONFLICT (user_id) DO UPDATE SET "
+        f"first_seen = {least}(users.first_seen, excluded.first_seen), "
+        f"last_seen = {most}(users.last_seen, excluded.last_seen)"
+    )
+
+
+_SEE_USERS: Final = {
+    "sqlite": _seeing(
+        "SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(:batch) WHERE true", least="min", most="max"
+    ),
+    "postgresql": _seeing(
+        "SELECT value ->> 0, CAST(value ->> 1 AS float8), CAST(value ->> 2 AS float8) "
+        "FROM jsonb_array_elements(CAST(:batch AS jsonb))",
+        least="least",
+        most="greatest",
+    ),
+}
 
 
 class EventStore:
@@ -42,12 +81,15 @@ class EventStore:
         first: dict[str, Event] = {}
         for event in events:
             first.setdefault(event.event_id, event)
-        rows = [asdict(event) | {"received_at": received_at} for event in first.values()]
-        statement = insert(EVENTS).on_conflict_do_nothing().returning(EVENTS.c.event_id)
+        batch = json.dumps([_values_of(event) for event in first.values()])
+        dialect = self._database.dialect
         with self._database.transaction() as connection:
-            stored = set(connection.scalars(statement, rows))
+            stored = set(connection.scalars(_APPEND[dialect], {"batch": batch, "received_at": received_at}))
             if stored:
-                _see_users(connection, [first[event_id] for event_id in stored])
+                seen = _times(event for event in first.values() if event.event_id in stored)
+                connection.execute(_SEE_USERS[dialect], {"batch": seen})
+        if len(stored) == len(events):
+            return ["accepted"] * len(events)
         outcomes: list[Outcome] = []
         for event in events:
             outcomes.append("accepted" if event.event_id in stored else "duplicate")
@@ -56,24 +98,20 @@ class EventStore:
 
     def history(self, user_id: str) -> list[Event]:
         """Every event of a listener in the order of arrival; empty for a stranger. Raises StorageError."""
-        statement = select(*_FIELDS).where(EVENTS.c.user_id == user_id).order_by(EVENTS.c.sequence)
-        with self._database.transaction() as connection:
-            return [Event(**row) for row in connection.execute(statement).mappings()]
+        with self._database.reading() as connection:
+            return list(events_of(connection, user_id))
 
 
-def _see_users(connection: Connection, events: Sequence[Event]) -> None:
+def events_of(connection: Connection, user_id: str) -> tuple[Event, ...]:
+    """Every event of a listener in the order of arrival."""
+    statement = select(*_FIELDS).where(EVENTS.c.user_id == user_id).order_by(EVENTS.c.sequence)
+    return tuple(Event(*row) for row in connection.execute(statement))
+
+
+def _times(events: Iterable[Event]) -> str:
+    """Listeners with the times of the first and the last of their events, as JSON."""
     times: dict[str, tuple[float, float]] = {}
     for event in events:
         first, last = times.get(event.user_id, (event.occurred_at, event.occurred_at))
         times[event.user_id] = (min(first, event.occurred_at), max(last, event.occurred_at))
-    statement = insert(USERS)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[USERS.c.user_id],
-            set_={
-                "first_seen": func.min(USERS.c.first_seen, statement.excluded.first_seen),
-                "last_seen": func.max(USERS.c.last_seen, statement.excluded.last_seen),
-            },
-        ),
-        [{"user_id": user, "first_seen": first, "last_seen": last} for user, (first, last) in times.items()],
-    )
+    return json.dumps([(user_id, *both) for user_id, both in times.items()])

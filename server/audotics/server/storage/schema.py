@@ -1,10 +1,22 @@
-"""Tables of the server's own state: changes to the catalogue since it was exported, listeners, and their events."""
+"""Tables of the server's own state, as the newest migration leaves them. `migrations/` makes and changes them."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, String, Table
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
 
 METADATA: Final = MetaData()
 
@@ -38,7 +50,7 @@ USERS: Final = Table(
 EVENTS: Final = Table(
     "events",
     METADATA,
-    Column("sequence", Integer, primary_key=True),
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("event_id", String, nullable=False, unique=True),
     Column("user_id", String, nullable=False),
     Column("track_id", String, nullable=False),
@@ -48,5 +60,35 @@ EVENTS: Final = Table(
     Column("recommendation_id", String, nullable=False),
     Column("rating", Float),
     Index("events_by_user", "user_id", "sequence"),
+    Index("events_by_arrival", "received_at"),
 )
 """Every acknowledged event; `sequence` is the order of arrival."""
+
+PREFERENCES: Final = Table(
+    "preferences",
+    METADATA,
+    Column("user_id", String, primary_key=True),
+    Column("value", JSON, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+"""What listeners said they like and never want to hear, one object a listener."""
+
+ERASURES: Final = Table(
+    "erasures",
+    METADATA,
+    Column("user_hash", String, primary_key=True),
+    Column("erased_at", Float, nullable=False),
+)
+"""Listeners who were deleted, by the SHA-256 of their id: what bundles still hold of them is passed over."""
+
+RECEIPTS: Final = Table(
+    "receipts",
+    METADATA,
+    Column("recommendation_id", String, primary_key=True),
+    Column("user_id", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index("receipts_by_user", "user_id"),
+    Index("receipts_by_time", "created_at"),
+)
+"""What each list was made from; `user_id` is empty for anonymous subjects."""

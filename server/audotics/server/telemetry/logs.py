@@ -39,6 +39,8 @@ def configure_logs(*, log_format: LogFormat, level: LogLevel, stream: TextIO | N
         root.removeHandler(earlier)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    # It tells of every step of its own; what matters of them is said where they are taken.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

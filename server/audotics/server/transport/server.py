@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
 import grpc
+from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from audotics.server.transport.address import AddressError, format_address
+from audotics.server.transport.compat.handlers import service_handler
+from audotics.server.transport.compat.service import ForeignService
+from audotics.server.transport.health import HealthServicer
 from audotics.server.transport.interceptors import RequestInterceptor
+from audotics.server.transport.reflection import reflection_pool
 from audotics.server.transport.servicers.catalog import CatalogServicer
 from audotics.server.transport.servicers.feedback import FeedbackServicer
 from audotics.server.transport.servicers.models import ModelServicer
@@ -37,6 +42,7 @@ SERVICES: Final = tuple(
 """Full names of the services of the wire contract that are served."""
 
 _MIN_PING_INTERVAL_MS: Final = 10_000
+_CHANNELZ: Final = "grpc.channelz.v1.Channelz"
 _KEEPALIVE_MS: Final = 60_000
 _KEEPALIVE_TIMEOUT_MS: Final = 20_000
 _LAST_ANSWERS_S: Final = 0.5
@@ -53,6 +59,7 @@ class ServerOptions:
     max_connection_age_s: float
     max_concurrent_requests: int
     max_message_bytes: int
+    gzip_answers: bool = False
 
 
 class GrpcServer:
@@ -66,13 +73,17 @@ class GrpcServer:
         feedback: FeedbackServicer,
         catalog: CatalogServicer,
         models: ModelServicer,
+        find_model: Callable[[str], object],
+        foreign: Sequence[ForeignService] = (),
     ) -> None:
+        """`find_model` is what health asks about a model; `foreign` are services of other protocols."""
         self._options = options
         self._recommender = recommender
         self._feedback = feedback
         self._catalog = catalog
         self._models = models
-        self._health = health.aio.HealthServicer()
+        self._foreign = tuple(foreign)
+        self._health = HealthServicer(find_model)
         self._interceptor = RequestInterceptor()
         self._server: grpc.aio.Server | None = None
         self.port = options.port
@@ -83,21 +94,27 @@ class GrpcServer:
             interceptors=[self._interceptor],
             options=_channel_arguments(self._options),
             maximum_concurrent_rpcs=self._options.max_concurrent_requests,
+            compression=grpc.Compression.Gzip if self._options.gzip_answers else None,
         )
         recommender_service_pb2_grpc.add_RecommenderServiceServicer_to_server(self._recommender, server)  # type: ignore[no-untyped-call]
         feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(self._feedback, server)  # type: ignore[no-untyped-call]
         catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(self._catalog, server)  # type: ignore[no-untyped-call]
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(self._models, server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        channelz.add_channelz_servicer(server)
+        for service in self._foreign:
+            server.add_generic_rpc_handlers((service_handler(service.descriptor, service.servicer),))
+        native = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME, _CHANNELZ)
+        names = tuple(service.name for service in self._foreign)
+        reflection.enable_server_reflection((*native, *names), server, reflection_pool(native, self._foreign))
         address = format_address(self._options.host, self._options.port)
         try:
             self.port = server.add_insecure_port(address)
         except RuntimeError as error:
             raise AddressError(f"cannot listen on {address}; choose another --host or --port") from error
         await server.start()
-        for service in ("", *SERVICES):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        for name in ("", *SERVICES, *names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         self._server = server
         return self
 

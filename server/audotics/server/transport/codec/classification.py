@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audotics.server.transport.codec.recommendations import MAX_CANDIDATES, encode_degraded, encode_versions
+from audotics.server.transport.codec.selection import decode_selector
 from audotics.server.transport.codec.tracks import decode_track
 from audotics.server.transport.codec.violations import Violations
 from audotics.server.types import Classification, ClassifyQuery
@@ -23,6 +24,7 @@ def decode_classify(request: pb.ClassifyTracksRequest) -> ClassifyQuery:
             decode_track(track, path=f"tracks[{place}]", violations=violations, needs_id=False)
             for place, track in enumerate(request.tracks)
         ),
+        models=decode_selector(request, violations),
     )
     violations.raise_if_any()
     return query

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from audotics.bundle.labels import is_label
 from audotics.bundle.manifest import TensorSpec
 from audotics.server.repository.status import ModelStatus, VersionStatus
+from audotics.server.services.shadow import ShadowReport
 from audotics.server.transport.codec.violations import Violations
 from audotics.v1 import model_service_pb2 as pb
 
 
-def decode_name(request: pb.GetModelRequest) -> str:
+def decode_name(request: pb.GetModelRequest | pb.RollbackRequest) -> str:
     """Raises InvalidRequestError."""
     violations = Violations()
     violations.check_id("name", request.name)
@@ -31,14 +34,57 @@ def decode_version(request: pb.LoadVersionRequest | pb.UnloadVersionRequest) -> 
     return request.name, request.version
 
 
+@dataclass(frozen=True, slots=True)
+class LabelChange:
+    """A checked `SetLabel` request; `version` None takes the label away."""
+
+    name: str
+    label: str
+    version: int | None
+    force: bool
+
+
+def decode_label(request: pb.SetLabelRequest) -> LabelChange:
+    """Raises InvalidRequestError."""
+    violations = Violations()
+    violations.check_id("name", request.name)
+    if not is_label(request.label):
+        problem = f"is {request.label[:40]!r}; send lower-case letters, digits, '-' and '_', a letter first, up to 32"
+        violations.add("label", problem)
+    if request.version < 0:
+        violations.add("version", f"is {request.version}; send a positive integer, or 0 to take the label away")
+    violations.raise_if_any()
+    return LabelChange(request.name, request.label, request.version or None, request.force)
+
+
 def encode_model(status: ModelStatus) -> pb.Model:
     return pb.Model(
-        name=status.name, kind=status.kind, versions=[_encode_version(version) for version in status.versions]
+        name=status.name,
+        kind=status.kind,
+        versions=[_encode_version(version) for version in status.versions],
+        labels=status.labels,
     )
 
 
 def encode_models(statuses: Sequence[ModelStatus]) -> pb.ListModelsResponse:
     return pb.ListModelsResponse(models=[encode_model(status) for status in statuses])
+
+
+def encode_shadow(report: ShadowReport | None) -> pb.GetShadowReportResponse:
+    if report is None:
+        return pb.GetShadowReportResponse()
+    message = pb.ShadowReport(
+        versions=dict(report.versions),
+        request_count=report.request_count,
+        failure_count=report.failure_count,
+        skipped_count=report.skipped_count,
+        overlap_at_k=report.overlap_at_k,
+        k=report.k,
+        score_drift=report.score_drift,
+        served_ms=1000 * report.served_s,
+        shadow_ms=1000 * report.shadow_s,
+    )
+    return pb.GetShadowReportResponse(report=message)
 
 
 def _encode_version(status: VersionStatus) -> pb.VersionInfo:

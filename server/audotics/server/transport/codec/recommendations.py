@@ -12,9 +12,12 @@ from audotics.server.transport.codec.conditions import (
     decode_subject,
     decode_vector,
 )
+from audotics.server.transport.codec.selection import decode_selector
 from audotics.server.transport.codec.tracks import decode_track
 from audotics.server.transport.codec.violations import Violations
 from audotics.server.types import (
+    ANYBODY,
+    Caller,
     Degradation,
     Objectives,
     RankedTrack,
@@ -31,7 +34,9 @@ MAX_CANDIDATES: Final = 1000
 MAX_EXCLUDED: Final = 10_000
 
 
-def decode_recommend(request: pb.RecommendRequest, *, deadline: float | None) -> RecommendQuery:
+def decode_recommend(
+    request: pb.RecommendRequest, *, deadline: float | None, caller: Caller = ANYBODY
+) -> RecommendQuery:
     """`deadline` is on the clock of `time.monotonic()`. Raises InvalidRequestError with everything that is wrong."""
     violations = Violations()
     violations.check_limit("limit", request.limit, most=MAX_LIMIT)
@@ -51,12 +56,14 @@ def decode_recommend(request: pb.RecommendRequest, *, deadline: float | None) ->
         else Objectives(),
         explain=request.explain,
         deadline=deadline,
+        models=decode_selector(request, violations),
+        caller=caller,
     )
     violations.raise_if_any()
     return query
 
 
-def decode_rank(request: pb.RankTracksRequest, *, deadline: float | None) -> RankQuery:
+def decode_rank(request: pb.RankTracksRequest, *, deadline: float | None, caller: Caller = ANYBODY) -> RankQuery:
     """Raises InvalidRequestError with everything that is wrong."""
     violations = Violations()
     violations.check_ids("track_ids", request.track_ids, least=1, most=MAX_CANDIDATES, distinct=True)
@@ -66,6 +73,8 @@ def decode_rank(request: pb.RankTracksRequest, *, deadline: float | None) -> Ran
         context=decode_context(request.context, violations),
         explain=request.explain,
         deadline=deadline,
+        models=decode_selector(request, violations),
+        caller=caller,
     )
     violations.raise_if_any()
     return query
@@ -94,6 +103,7 @@ def decode_similar(request: pb.SimilarTracksRequest, *, deadline: float | None) 
         filter=decode_filter(request.filter, violations),
         excluded=tuple(request.exclude.track_ids),
         deadline=deadline,
+        models=decode_selector(request, violations),
     )
     violations.raise_if_any()
     return query
@@ -102,7 +112,7 @@ def decode_similar(request: pb.SimilarTracksRequest, *, deadline: float | None) 
 def encode_recommendation(answer: Recommendation) -> pb.RecommendResponse:
     return pb.RecommendResponse(
         recommendation_id=answer.recommendation_id,
-        tracks=[_encode_ranked(track) for track in answer.tracks],
+        tracks=[encode_ranked(track) for track in answer.tracks],
         model_versions=encode_versions(answer.model_versions),
         index_version=answer.index_version,
         degraded=encode_degraded(answer.degraded),
@@ -112,7 +122,7 @@ def encode_recommendation(answer: Recommendation) -> pb.RecommendResponse:
 def encode_ranking(answer: Recommendation) -> pb.RankTracksResponse:
     return pb.RankTracksResponse(
         recommendation_id=answer.recommendation_id,
-        tracks=[_encode_ranked(track) for track in answer.tracks],
+        tracks=[encode_ranked(track) for track in answer.tracks],
         model_versions=encode_versions(answer.model_versions),
         degraded=encode_degraded(answer.degraded),
     )
@@ -132,7 +142,7 @@ def encode_similarity(answer: Similarity) -> pb.SimilarTracksResponse:
     )
 
 
-def _encode_ranked(track: RankedTrack) -> pb.RecommendedTrack:
+def encode_ranked(track: RankedTrack) -> pb.RecommendedTrack:
     message = pb.RecommendedTrack(
         track_id=track.track_id,
         title=track.title,

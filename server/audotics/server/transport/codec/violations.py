@@ -33,10 +33,12 @@ class Violations:
     def check_id(self, field: str, value: str) -> None:
         if not 1 <= len(value) <= MAX_ID_LENGTH:
             self.add(field, f"has {len(value)} characters; send 1 to {MAX_ID_LENGTH}")
+        self._check_characters(field, value)
 
     def check_text(self, field: str, value: str) -> None:
         if len(value) > MAX_TEXT_LENGTH:
             self.add(field, f"has {len(value)} characters; send up to {MAX_TEXT_LENGTH}")
+        self._check_characters(field, value)
 
     def check_between(self, field: str, value: float, low: float, high: float) -> None:
         if not low <= value <= high:
@@ -53,7 +55,7 @@ class Violations:
         if not least <= len(values) <= most:
             self.add(field, f"has {len(values)} entries; send {least} to {most}")
             return
-        if all(0 < len(value) <= MAX_ID_LENGTH for value in values):
+        if all(0 < len(value) <= MAX_ID_LENGTH and "\0" not in value for value in values):
             if distinct and len(set(values)) < len(values):
                 self._add_repeats(field, values)
             return
@@ -68,6 +70,11 @@ class Violations:
         for place, value in enumerate(values):
             if not value.strip() or len(value) > MAX_TEXT_LENGTH:
                 self.add(f"{field}[{place}]", f"is blank or longer than {MAX_TEXT_LENGTH} characters; send a name")
+            self._check_characters(f"{field}[{place}]", value)
+
+    def _check_characters(self, field: str, value: str) -> None:
+        if "\0" in value:  # PostgreSQL has no place for it
+            self.add(field, "holds a NUL character; leave it out")
 
     def _add_repeats(self, field: str, values: Sequence[str]) -> None:
         first: dict[str, int] = {}

@@ -5,7 +5,14 @@ from __future__ import annotations
 import grpc
 
 from audotics.server.services.models import ModelService
-from audotics.server.transport.codec.models import decode_name, decode_version, encode_model, encode_models
+from audotics.server.transport.codec.models import (
+    decode_label,
+    decode_name,
+    decode_version,
+    encode_model,
+    encode_models,
+    encode_shadow,
+)
 from audotics.v1 import model_service_pb2 as pb
 from audotics.v1 import model_service_pb2_grpc as pb_grpc
 
@@ -40,3 +47,22 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
         name, version = decode_version(request)
         status = await self._models.unload(name, version)
         return pb.UnloadVersionResponse(model=encode_model(status))
+
+    async def SetLabel(  # noqa: N802
+        self, request: pb.SetLabelRequest, context: grpc.aio.ServicerContext
+    ) -> pb.SetLabelResponse:
+        change = decode_label(request)
+        status = await self._models.set_label(change.name, change.label, change.version, force=change.force)
+        return pb.SetLabelResponse(model=encode_model(status))
+
+    async def Rollback(  # noqa: N802
+        self, request: pb.RollbackRequest, context: grpc.aio.ServicerContext
+    ) -> pb.RollbackResponse:
+        name = decode_name(request)
+        status = await self._models.rollback(name)
+        return pb.RollbackResponse(model=encode_model(status))
+
+    async def GetShadowReport(  # noqa: N802
+        self, request: pb.GetShadowReportRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetShadowReportResponse:
+        return encode_shadow(self._models.shadow_report())

@@ -1,0 +1,64 @@
+"""Versions from disk: a name and a number go in, a verified, warmed-up model or a catalogue comes out. Blocking.
+
+What was refused, and why, is kept until the version loads after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from audotics.bundle.errors import BundleError, BundleNotFoundError
+from audotics.bundle.store import Bundle, BundleStore
+from audotics.server.errors import NotFoundError, RefusedModelError
+from audotics.server.repository.catalog import Catalog
+from audotics.server.repository.loading import CATALOG, MODEL_KINDS, LoadedModel, load_catalog, load_model
+from audotics.server.retrieval.opening import IndexOpener
+
+_SERVED: Final = (CATALOG, *MODEL_KINDS)
+
+
+class Loader:
+    """Opens versions of one repository. `refused` says of a version that could not be loaded why that is so."""
+
+    def __init__(self, store: BundleStore, *, threads: int, indexes: IndexOpener | None = None) -> None:
+        self._store = store
+        self._threads = threads
+        self._indexes = IndexOpener() if indexes is None else indexes
+        self.refused: dict[tuple[str, int], str] = {}
+
+    def catalog(self, version: int) -> Catalog:
+        """Raises NotFoundError, or RefusedModelError with the reason."""
+        with self._noting(CATALOG, version):
+            return load_catalog(self._open(CATALOG, version), generation=0)
+
+    def model(self, name: str, version: int) -> LoadedModel:
+        """Raises NotFoundError, or RefusedModelError with the reason."""
+        with self._noting(name, version):
+            return load_model(self._open(name, version), threads=self._threads, indexes=self._indexes)
+
+    @contextmanager
+    def _noting(self, name: str, version: int) -> Iterator[None]:
+        where = f"{name}/{version}"
+        try:
+            yield
+        except BundleNotFoundError as error:
+            known = ", ".join(str(number) for number in self._store.versions(name)) or "none"
+            raise NotFoundError("model version", [where], hint=f"versions on disk: {known}") from error
+        except (BundleError, RefusedModelError) as error:
+            self.refused[name, version] = str(error)
+            raise RefusedModelError(str(error)) from error
+        except (OSError, MemoryError) as error:
+            self.refused[name, version] = f"{where}: its files cannot be read ({type(error).__name__})"
+            raise RefusedModelError(self.refused[name, version]) from error
+        self.refused.pop((name, version), None)
+
+    def _open(self, name: str, version: int) -> Bundle:
+        bundle = self._store.open(name, version)
+        kind = bundle.manifest.kind
+        if kind != name and (kind in _SERVED or name in _SERVED):
+            raise RefusedModelError(
+                f"{bundle}: a bundle of kind {kind!r}; {', '.join(_SERVED)} are served, each in a folder of that name"
+            )
+        return bundle

@@ -1,0 +1,112 @@
+"""What a model takes and gives: a loaded graph and its recorded inputs go in; one that would not serve is refused."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.bundle.manifest import TensorSpec
+from audotics.bundle.store import Bundle
+from audotics.server.errors import RefusedModelError
+from audotics.server.runtime.onnx import InferenceError, OnnxModel
+
+WARMUP_FILE: Final = "warmup.npz"
+_MOST_WARMUP_BYTES: Final = 256 * 1024 * 1024
+"""Unpacked; recorded inputs are a few rows."""
+
+_CLASSIFIER: Final = {"features": ("float32", 2)}
+_INPUTS: Final[dict[str, dict[str, tuple[str, int]]]] = {
+    "collaborative": {"history": ("int64", 2)},
+    "content": {"audio": ("float32", 2), "tags": ("float32", 2), "artist": ("int64", 1)},
+    "ncf": {"history": ("int64", 2), "user_index": ("int64", 1), "track": ("int64", 1)},
+    "sequence": {"history": ("int64", 2)},
+    "hybrid": {"components": ("float32", 2), "available": ("float32", 2), "context": ("float32", 2)},
+    "mood": _CLASSIFIER,
+    "genre": _CLASSIFIER,
+}
+"""Type and number of dimensions of each input, by kind."""
+
+_OUTPUTS: Final[dict[str, dict[str, int]]] = {
+    "collaborative": {"user_vector": 2},
+    "content": {"embedding": 2},
+    "ncf": {"logit": 1},
+    "sequence": {"scores": 2},
+    "hybrid": {"weights": 2, "score": 1, "confidence": 1},
+    "mood": {"probabilities": 2},
+    "genre": {"probabilities": 2},
+}
+
+
+def check_signature(bundle: Bundle, model: OnnxModel) -> None:
+    """Raises RefusedModelError unless the graph has the inputs and outputs of its kind and those of its manifest."""
+    kind = bundle.manifest.kind
+    expected = _INPUTS.get(kind)
+    inputs = {spec.name: (spec.dtype, len(spec.shape)) for spec in model.inputs}
+    if expected is not None and inputs != expected:
+        raise RefusedModelError(f"{bundle}: its inputs are {_listed(inputs)}; a {kind} model has {_listed(expected)}")
+    missing = _OUTPUTS.get(kind, {}).keys() - {spec.name for spec in model.outputs}
+    if missing:
+        raise RefusedModelError(f"{bundle}: it has no output {', '.join(sorted(missing))}; export it again")
+    for what, recorded, found in (
+        ("input", bundle.manifest.inputs, model.inputs),
+        ("output", bundle.manifest.outputs, model.outputs),
+    ):
+        shapes = {spec.name: spec for spec in found}
+        for spec in recorded:
+            if spec.name not in shapes or not _fits(spec, shapes[spec.name]):
+                there = shapes.get(spec.name, "missing")
+                raise RefusedModelError(
+                    f"{bundle}: {what} {spec.name!r} of the model is {there}, its manifest says {spec}; export it again"
+                )
+
+
+def warm_up(bundle: Bundle, model: OnnxModel, *, width: int | None) -> None:
+    """Run the recorded inputs, so that the first caller does not pay for it and a broken model never serves one.
+
+    `width` is the number of columns of outputs that are matrices, where it is known. Raises RefusedModelError.
+    """
+    ranks = _OUTPUTS.get(bundle.manifest.kind)
+    outputs = [spec.name for spec in model.outputs] if ranks is None else list(ranks)
+    try:
+        results = model.run(_recorded(bundle), outputs)
+    except (OSError, ValueError, MemoryError, EOFError, zipfile.BadZipFile, InferenceError) as error:
+        raise RefusedModelError(f"{bundle}: it fails on the inputs in {WARMUP_FILE!r}; export it again") from error
+    for name, result in zip(outputs, results, strict=True):
+        if result.dtype.kind == "f" and not np.isfinite(result).all():
+            raise RefusedModelError(f"{bundle}: output {name!r} is not finite on recorded inputs; export it again")
+        if ranks is not None and result.ndim != ranks[name]:
+            raise RefusedModelError(
+                f"{bundle}: output {name!r} has {result.ndim} dimensions, not {ranks[name]}; export it again"
+            )
+        if width is not None and result.ndim == 2 and result.shape[1] != width:
+            raise RefusedModelError(
+                f"{bundle}: output {name!r} has {result.shape[1]} columns, not {width}; export again"
+            )
+
+
+def _recorded(bundle: Bundle) -> dict[str, NDArray[Any]]:
+    path = bundle.path / WARMUP_FILE
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > _MOST_WARMUP_BYTES:
+        raise RefusedModelError(
+            f"{bundle}: {WARMUP_FILE} unpacks to {unpacked:,} bytes, and {_MOST_WARMUP_BYTES:,} are allowed; record "
+            "fewer rows"
+        )
+    with np.load(path, allow_pickle=False) as recorded:
+        return dict(recorded)
+
+
+def _fits(recorded: TensorSpec, found: TensorSpec) -> bool:
+    # A graph whose exporter inferred no shapes has an output without any, which says nothing.
+    if recorded.dtype != found.dtype or (found.shape and len(recorded.shape) != len(found.shape)):
+        return False
+    sizes = zip(recorded.shape, found.shape, strict=False)
+    return all(-1 in (ours, theirs) or ours == theirs for ours, theirs in sizes)
+
+
+def _listed(inputs: dict[str, tuple[str, int]]) -> str:
+    return ", ".join(f"{name} {dtype} of {rank} dimensions" for name, (dtype, rank) in sorted(inputs.items()))

@@ -1,0 +1,212 @@
+"""Inference on any loaded model: named arrays go in, the model's outputs come out.
+
+Requests for one version run together in the row batcher where the model's rows are independent; see `joining`. A
+request that is alone and short runs on the event loop: the hop to a thread and back would take longer than the model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Final, Self
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.server.batching.batcher import BatchLimits, RowBatcher
+from audotics.server.errors import DeadlineError, NotReadyError
+from audotics.server.repository.registry import Registry
+from audotics.server.runtime.onnx import InferenceError, OnnxModel
+from audotics.server.services.signature import Signature
+from audotics.server.services.statistics import Statistics
+from audotics.server.services.tensors import TensorError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InferQuery:
+    """`feeds` by input name; no `outputs` means all. `deadline` is on the clock of `time.monotonic()`.
+
+    `checked` says that names, types and shapes are known to fit the signature.
+    """
+
+    feeds: Mapping[str, NDArray[Any]]
+    outputs: Sequence[str] = ()
+    deadline: float | None = None
+    checked: bool = False
+
+
+_SHORT_NS: Final = 500_000
+"""A run that takes no longer may hold the event loop."""
+
+
+@dataclass(slots=True, eq=False)
+class Pace:
+    """Up to how many elements of its inputs a model is fast, by what was measured."""
+
+    elements: int = 0
+
+    def note(self, elements: int, compute_ns: int) -> None:
+        if compute_ns <= _SHORT_NS:
+            self.elements = max(self.elements, elements)
+        elif elements <= self.elements:
+            self.elements = elements // 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Callee:
+    """A loaded version. Whoever holds it can run it to the end, also after it was unloaded."""
+
+    signature: Signature
+    model: OnnxModel
+    pace: Pace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inferred:
+    """The outputs that were asked for, in that order."""
+
+    outputs: tuple[str, ...]
+    arrays: Sequence[NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    signature: Signature
+    model: OnnxModel
+    feeds: Mapping[str, NDArray[Any]]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ran:
+    """Outputs of a job; when its run began on the clock of `perf_counter_ns`, how long it took, who shared it."""
+
+    arrays: Sequence[NDArray[Any]]
+    started_ns: int
+    compute_ns: int
+    share: float
+
+
+class _Inference:
+    """The row batcher's workload."""
+
+    def rows(self, job: _Job) -> int:
+        plan = job.signature.plan
+        return 1 if plan is None else plan.weight(job.feeds)
+
+    def key(self, job: _Job) -> Hashable:
+        plan = job.signature.plan
+        # Models are equal only when they are the same object. Without a plan a job is equal to no other.
+        return job if plan is None else (job.model, job.outputs, plan.shapes(job.feeds))
+
+    def split(self, job: _Job, limit_rows: int) -> Sequence[_Job]:
+        plan = job.signature.plan
+        if plan is None:
+            return [job]
+        return [replace(job, feeds=feeds) for feeds in plan.cut(job.feeds, limit_rows, outputs=job.outputs)]
+
+    def join(self, results: Sequence[_Ran]) -> _Ran:
+        if len(results) == 1:
+            return results[0]
+        arrays = [np.concatenate(parts) for parts in zip(*(result.arrays for result in results), strict=True)]
+        compute_ns, share = sum(result.compute_ns for result in results), sum(result.share for result in results)
+        return _Ran(arrays, min(result.started_ns for result in results), compute_ns, share)
+
+    def run(self, jobs: Sequence[_Job]) -> list[_Ran]:
+        first = jobs[0]
+        plan, outputs = first.signature.plan, first.outputs
+        started_ns = time.perf_counter_ns()
+        if len(jobs) == 1 or plan is None:
+            arrays = first.model.run(first.feeds, outputs)
+            return [_Ran(arrays, started_ns, time.perf_counter_ns() - started_ns, 1.0)]
+        requests = [job.feeds for job in jobs]
+        together = dict(zip(outputs, first.model.run(plan.join(requests), outputs), strict=True))
+        parts = plan.part(requests, outputs, together)
+        compute_ns = time.perf_counter_ns() - started_ns
+        return [_Ran(part, started_ns, compute_ns, 1.0 / len(jobs)) for part in parts]
+
+
+class InferenceService:
+    """Runs loaded models on tensors. Use it as an async context manager."""
+
+    def __init__(self, *, registry: Registry, executor: Executor, limits: BatchLimits | None = None) -> None:
+        self._registry = registry
+        self._workload = _Inference()
+        self._batcher: RowBatcher[_Job, _Ran] = RowBatcher(self._workload, executor=executor, limits=limits)
+        self._signatures: WeakKeyDictionary[OnnxModel, tuple[Signature, Pace]] = WeakKeyDictionary()
+        self._under_way = 0
+        self.statistics: Final = Statistics()
+
+    async def __aenter__(self) -> Self:
+        await self._batcher.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._batcher.__aexit__(kind, error, trace)
+
+    @property
+    def ready(self) -> bool:
+        """Whether lists can be made, which needs a catalogue."""
+        try:
+            return self._registry.snapshot is not None
+        except NotReadyError:
+            return False
+
+    def find(self, name: str, *, version: int | None = None, label: str | None = None) -> Callee:
+        """A loaded version, by default the one that serves. Raises NotFoundError or NotReadyError."""
+        loaded = self._registry.loaded(name, version=version, label=label)
+        known = self._signatures.get(loaded.model)
+        if known is None:
+            known = self._signatures[loaded.model] = Signature.of(name, loaded), Pace()
+        signature, pace = known
+        return Callee(signature, loaded.model, pace)
+
+    async def infer(self, callee: Callee, query: InferQuery) -> Inferred:
+        """Run a model. Raises TensorError, OverloadedError, or DeadlineError as soon as the deadline passes."""
+        signature = callee.signature
+        statistics = self.statistics.of(signature.name, signature.version)
+        arrived_ns = time.perf_counter_ns()
+        try:
+            outputs = signature.check(query.feeds, query.outputs, known=query.checked)
+            ran = await self._run(_Job(signature, callee.model, query.feeds, outputs), callee.pace, query.deadline)
+        except InferenceError as error:
+            statistics.failed(time.perf_counter_ns() - arrived_ns)
+            raise TensorError(
+                f"model '{signature.name}' fails on these inputs: a value may be outside its range, such as the "
+                "number of a row that it does not have",
+                field="inputs",
+            ) from error
+        except BaseException:
+            statistics.failed(time.perf_counter_ns() - arrived_ns)
+            raise
+        statistics.answered(
+            total_ns=time.perf_counter_ns() - arrived_ns,
+            queue_ns=max(0, ran.started_ns - arrived_ns),
+            compute_ns=ran.compute_ns,
+            share=ran.share,
+        )
+        return Inferred(outputs, ran.arrays)
+
+    async def _run(self, job: _Job, pace: Pace, deadline: float | None) -> _Ran:
+        elements = sum(array.size for array in job.feeds.values())
+        self._under_way += 1
+        try:
+            await asyncio.sleep(0)  # whoever came in the same turn of the loop counts as under way after it
+            if self._under_way > 1 or elements > pace.elements:
+                ran = await self._batcher.submit(job, deadline=deadline)
+            elif deadline is not None and time.monotonic() >= deadline:
+                raise DeadlineError("the deadline passed before the model could run")
+            else:
+                (ran,) = self._workload.run([job])
+        finally:
+            self._under_way -= 1
+        if ran.share == 1.0:
+            pace.note(elements, ran.compute_ns)
+        return ran

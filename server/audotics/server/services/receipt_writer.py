@@ -1,0 +1,138 @@
+"""Receipts, written off the path of requests: lists that were made go in, and are in the database a moment later.
+
+The queue is bounded. When the database is too slow or away, receipts are dropped and counted; no list waits for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Final, Self
+
+from audotics.server.pipeline.made_list import MadeList
+from audotics.server.services.event_log import EventLog
+from audotics.server.services.receipt import Receipt
+from audotics.server.storage.errors import StorageError
+from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
+
+_LOG: Final = logging.getLogger(__name__)
+_STEP_RECEIPTS: Final = 50
+"""Receipts of one transaction: feedback that comes meanwhile waits for it."""
+_LATE_S: Final = 60.0
+"""How long after a deletion a list of that listener may still be under way; its receipt is dropped."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    made: MadeList
+    created_at: float
+
+
+class ReceiptWriter:
+    """Takes lists from any thread. Use it as an async context manager; leaving writes what waits."""
+
+    def __init__(
+        self,
+        store: ReceiptStore,
+        *,
+        log: EventLog,
+        executor: Executor,
+        limit: int = 1000,
+        interval_s: float = 0.1,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`executor` packs receipts; they are stored in turn with the events, at most `limit` waiting."""
+        self._store = store
+        self._log = log
+        self._executor = executor
+        self._limit = limit
+        self._interval_s = interval_s
+        self._now = now
+        self._waiting: deque[_Waiting] = deque()
+        self._deleted: dict[str, float] = {}
+        self._failing = False
+        self._step = asyncio.Lock()
+        self._writing: asyncio.Task[None] | None = None
+        self.dropped = 0
+        """Receipts that were lost since the start."""
+
+    async def __aenter__(self) -> Self:
+        self._writing = asyncio.create_task(self._write_for_ever())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writing
+        await self.flush()
+
+    def add(self, made: MadeList) -> None:
+        """Keep a list for writing. Never waits, and may be called from any thread."""
+        if len(self._waiting) >= self._limit:
+            self._drop(1, "the queue is full")
+            return
+        self._waiting.append(_Waiting(made, self._now()))
+
+    async def flush(self) -> None:
+        """Write all that waits now."""
+        async with self._step:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(_STEP_RECEIPTS, len(self._waiting)))]
+                await self._write(batch)
+
+    async def forget(self, user_id: str) -> None:
+        """Let no receipt of a listener be written from now on, for as long as lists made before may be under way."""
+        self._deleted = {name: time_s for name, time_s in self._deleted.items() if self._now() - time_s < _LATE_S}
+        self._deleted[user_id] = self._now()
+        async with self._step:
+            pass  # What was on its way when this was called is in the database now, and can be deleted there.
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            await self.flush()
+            await asyncio.sleep(self._interval_s)
+
+    async def _write(self, batch: list[_Waiting]) -> None:
+        loop = asyncio.get_running_loop()
+        wanted = [waiting for waiting in batch if not self._is_deleted(waiting.made.query.subject.user_id)]
+        packed = await loop.run_in_executor(self._executor, lambda: [_pack(waiting) for waiting in wanted])
+        wanted_now = [receipt for receipt in packed if not self._is_deleted(receipt.user_id)]
+        try:
+            await self._log.in_turn(partial(self._store.write, wanted_now))
+        except StorageError as error:
+            self._drop(len(wanted_now), str(error))
+        else:
+            if self._failing:
+                _LOG.info("receipts are written again; %d were lost since the start", self.dropped)
+            self._failing = False
+
+    def _is_deleted(self, user_id: str) -> bool:
+        deleted_at = self._deleted.get(user_id)
+        return bool(user_id) and deleted_at is not None and self._now() - deleted_at < _LATE_S
+
+    def _drop(self, count: int, reason: str) -> None:
+        self.dropped += count
+        if not self._failing:
+            _LOG.warning("receipts are lost, lists go on: %s", reason)
+        self._failing = True
+
+
+def _pack(waiting: _Waiting) -> StoredReceipt:
+    made = waiting.made
+    return StoredReceipt(
+        recommendation_id=made.answer.recommendation_id,
+        user_id=made.query.subject.user_id,
+        created_at=waiting.created_at,
+        content=Receipt.of(made).to_bytes(),
+    )

@@ -1,0 +1,134 @@
+"""What a loaded model takes and gives: named arrays of a request go in, and pass or are refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.bundle.manifest import TensorSpec
+from audotics.server.repository.loading import LoadedModel
+from audotics.server.services.joining import RowPlan, row_plan
+from audotics.server.services.tensors import TensorError, list_sizes
+
+DATATYPES: Final = {
+    "bool": "BOOL",
+    "float16": "FP16",
+    "float32": "FP32",
+    "float64": "FP64",
+    "int8": "INT8",
+    "int16": "INT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "object": "BYTES",
+    "uint8": "UINT8",
+    "uint16": "UINT16",
+    "uint32": "UINT32",
+    "uint64": "UINT64",
+}
+"""NumPy's names of types, and those of the Open Inference Protocol."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signature:
+    """Of one version of a model. `plan` is None when its rows cannot run together with other requests' rows.
+
+    It does not hold the model itself, which must be free to go when its version is unloaded.
+    """
+
+    name: str
+    version: int
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+    axes: Mapping[str, tuple[int | str, ...]]
+    plan: RowPlan | None
+    classes: tuple[str, ...]
+    """Names of the columns of a classifier's probabilities."""
+    _dtypes: Mapping[str, np.dtype[Any]]
+
+    @classmethod
+    def of(cls, name: str, loaded: LoadedModel) -> Signature:
+        model = loaded.model
+        return cls(
+            name,
+            loaded.version,
+            {spec.name: spec for spec in model.inputs},
+            {spec.name: spec for spec in model.outputs},
+            model.axes,
+            row_plan(model),
+            tuple(str(value) for value in loaded.bundle.manifest.preprocessing.get("classes", ())),
+            {spec.name: np.dtype(spec.dtype) for spec in model.inputs},
+        )
+
+    def check(
+        self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], *, known: bool = False
+    ) -> tuple[str, ...]:
+        """Return the names of the outputs to compute, all when none are asked for. Raises TensorError.
+
+        With `known` only values are looked at: names, types and shapes were checked before.
+        """
+        if not known:
+            self._check_tensors(feeds, outputs)
+        if self.plan is not None:
+            self.plan.check_limits(feeds)
+        return tuple(outputs) or tuple(self.outputs)
+
+    def _check_tensors(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> None:
+        if feeds.keys() != self.inputs.keys():
+            self._refuse_names(feeds)
+        sizes: dict[str, tuple[int, str]] = {}
+        for name, array in feeds.items():
+            spec = self.inputs[name]
+            if array.dtype != self._dtypes[name]:
+                got, expected = DATATYPES[array.dtype.name], DATATYPES[spec.dtype]
+                raise TensorError(
+                    f"inference input '{name}' data-type is '{got}', but model '{self.name}' expects '{expected}'",
+                    field=f"inputs[{name}].datatype",
+                )
+            self._check_shape(spec, array.shape, sizes)
+        for name in outputs:
+            if name not in self.outputs:
+                raise TensorError(
+                    f"unexpected inference output '{name}' for model '{self.name}'; it has: {', '.join(self.outputs)}",
+                    field=f"outputs[{name}]",
+                )
+
+    def _refuse_names(self, feeds: Mapping[str, object]) -> None:
+        for name in feeds:
+            if name not in self.inputs:
+                raise TensorError(
+                    f"unexpected inference input '{name}' for model '{self.name}'; it takes: {', '.join(self.inputs)}",
+                    field=f"inputs[{name}]",
+                )
+        missing = [name for name in self.inputs if name not in feeds]
+        raise TensorError(
+            f"expected {len(self.inputs)} inputs but got {len(feeds)} inputs for model '{self.name}'. "
+            f"Got input(s) {list(feeds)}, but missing required input(s) {missing}. "
+            "Please provide all required input(s).",
+            field="inputs",
+        )
+
+    def _check_shape(self, spec: TensorSpec, shape: tuple[int, ...], sizes: dict[str, tuple[int, str]]) -> None:
+        """`sizes` collects the sizes of named axes and the input that each was seen in first."""
+        expected = spec.shape
+        if len(shape) != len(expected) or any(
+            known not in (-1, size) for known, size in zip(expected, shape, strict=True)
+        ):
+            raise TensorError(
+                f"unexpected shape for input '{spec.name}' for model '{self.name}'. "
+                f"Expected {list_sizes(expected)}, got {list_sizes(shape)}",
+                field=f"inputs[{spec.name}].shape",
+            )
+        for axis, size in zip(self.axes[spec.name], shape, strict=True):
+            if not isinstance(axis, str) or not axis:
+                continue
+            seen, other = sizes.setdefault(axis, (size, spec.name))
+            if seen != size:
+                raise TensorError(
+                    f"unexpected shape for input '{spec.name}' for model '{self.name}'. Its axis '{axis}' has "
+                    f"{size} places, that of input '{other}' has {seen}",
+                    field=f"inputs[{spec.name}].shape",
+                )

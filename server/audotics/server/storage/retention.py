@@ -1,0 +1,40 @@
+"""The end of what is kept: a time goes in, and what is older is deleted, some at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Table, delete, select
+
+from audotics.server.storage.database import Database
+from audotics.server.storage.schema import EVENTS, RECEIPTS
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What one step deleted: how many rows, and the listeners who had a part in them."""
+
+    rows: int
+    user_ids: frozenset[str]
+
+
+class RetentionStore:
+    """Deletes old rows in steps of `limit`, so that no writer waits long for the step before."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def expire_events(self, *, before: float, limit: int) -> Expired:
+        """Delete the oldest events that arrived before a time, UTC seconds. Raises StorageError."""
+        return self._expire(EVENTS, key="sequence", time="received_at", before=before, limit=limit)
+
+    def expire_receipts(self, *, before: float, limit: int) -> Expired:
+        """Delete the oldest receipts made before a time, UTC seconds. Raises StorageError."""
+        return self._expire(RECEIPTS, key="recommendation_id", time="created_at", before=before, limit=limit)
+
+    def _expire(self, table: Table, *, key: str, time: str, before: float, limit: int) -> Expired:
+        old = select(table.c[key]).where(table.c[time] < before).order_by(table.c[time]).limit(limit)
+        statement = delete(table).where(table.c[key].in_(old)).returning(table.c.user_id)
+        with self._database.transaction() as connection:
+            user_ids = connection.scalars(statement).all()
+        return Expired(len(user_ids), frozenset(user_ids))

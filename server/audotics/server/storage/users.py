@@ -1,0 +1,100 @@
+"""All that is stored of one listener: an id goes in, events, preferences and erasure come out; and it can be erased."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, func, select
+
+from audotics.server.storage.database import Database
+from audotics.server.storage.events import events_of
+from audotics.server.storage.schema import ERASURES, EVENTS, PREFERENCES, RECEIPTS, USERS
+from audotics.server.types import Event, Preferences
+
+_OF_USER: Final = {"events": EVENTS, "preferences": PREFERENCES, "receipts": RECEIPTS, "users": USERS}
+"""Every table that names listeners. The test of erasure fails when a table with a `user_id` is missing here."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUser:
+    """A listener at one moment. `erased` says that they were deleted once: what bundles hold of them must not count."""
+
+    events: tuple[Event, ...] = ()
+    preferences: Preferences | None = None
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many rows of each kind were deleted; `remaining` is what a count found of the listener afterwards."""
+
+    events: int
+    receipts: int
+    preferences: int
+    remaining: int
+
+
+class UserStore:
+    """Reads, changes and erases what is stored of a listener."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, user_id: str) -> StoredUser:
+        """Everything at one moment; nothing for a stranger. Raises StorageError."""
+        with self._database.reading() as connection:
+            erased = connection.scalar(select(func.count()).where(ERASURES.c.user_hash == _hash(user_id)))
+            return StoredUser(events_of(connection, user_id), _preferences(connection, user_id), bool(erased))
+
+    def preferences(self, user_id: str) -> Preferences:
+        """What the listener said; nothing for a stranger. Raises StorageError."""
+        with self._database.reading() as connection:
+            return _preferences(connection, user_id) or Preferences()
+
+    def change_preferences(
+        self, user_id: str, change: Callable[[Preferences], Preferences], *, updated_at: float
+    ) -> Preferences:
+        """Store what `change` makes of the preferences, and return it. Raises StorageError."""
+        with self._database.transaction() as connection:
+            changed = change(_preferences(connection, user_id, lock=True) or Preferences())
+            row = {"user_id": user_id, "value": asdict(changed), "updated_at": updated_at}
+            statement = self._database.insert(PREFERENCES)
+            replaced = {name: statement.excluded[name] for name in ("value", "updated_at")}
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=[PREFERENCES.c.user_id], set_=replaced), row
+            )
+        return changed
+
+    def erase(self, user_id: str, *, erased_at: float) -> Erased:
+        """Delete every row that names the listener, and remember only a hash of the id. Raises StorageError."""
+        with self._database.transaction() as connection:
+            deleted = {
+                name: connection.execute(delete(table).where(table.c.user_id == user_id)).rowcount
+                for name, table in _OF_USER.items()
+            }
+            statement = self._database.insert(ERASURES)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[ERASURES.c.user_hash], set_={"erased_at": statement.excluded.erased_at}
+                ),
+                {"user_hash": _hash(user_id), "erased_at": erased_at},
+            )
+            counts = [select(func.count()).where(table.c.user_id == user_id) for table in _OF_USER.values()]
+            remaining = sum(connection.scalar(count) or 0 for count in counts)
+        self._database.compact()
+        return Erased(deleted["events"], deleted["receipts"], deleted["preferences"], remaining)
+
+
+def _preferences(connection: Connection, user_id: str, *, lock: bool = False) -> Preferences | None:
+    statement = select(PREFERENCES.c.value).where(PREFERENCES.c.user_id == user_id)
+    value: dict[str, Any] | None = connection.scalar(statement.with_for_update() if lock else statement)
+    if value is None:
+        return None
+    return Preferences(**{field.name: tuple(value.get(field.name, ())) for field in fields(Preferences)})
+
+
+def _hash(user_id: str) -> str:
+    return hashlib.sha256(user_id.encode()).hexdigest()

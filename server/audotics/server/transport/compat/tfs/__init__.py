@@ -1,0 +1,1 @@
+"""TensorFlow Serving: `tensorflow.serving.PredictionService` and `tensorflow.serving.ModelService`."""

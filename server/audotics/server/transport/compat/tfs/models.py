@@ -1,0 +1,62 @@
+"""`tensorflow.serving.ModelService`: names and configurations go in, states of versions come out."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+import grpc
+
+from audotics.server.errors import FieldViolation, InvalidRequestError, NotFoundError
+from audotics.server.services.models import ModelService
+from audotics.server.transport.compat.stubs import tensorflow_serving_pb2 as pb
+from audotics.server.transport.compat.tfs.answers import encode_status
+
+SERVICE: Final = pb.POOL.service("tensorflow.serving.ModelService")
+
+Context: TypeAlias = grpc.aio.ServicerContext
+
+
+class ModelStatusServicer:
+    """Errors are those of the services; the interceptor gives them their status."""
+
+    def __init__(self, *, models: ModelService) -> None:
+        self._models = models
+
+    async def GetModelStatus(self, request: Any, context: Context) -> Any:  # noqa: N802
+        spec = request.model_spec
+        if not spec.name:
+            raise InvalidRequestError([FieldViolation("model_spec.name", "Missing ModelSpec: a model must be named")])
+        status = self._models.model(spec.name)
+        wanted = None
+        match spec.WhichOneof("version_choice"):
+            case "version":
+                wanted = spec.version.value
+            case "version_label":
+                wanted = dict(status.labels).get(spec.version_label, 0)
+        found = [version for version in status.versions if wanted in (None, version.version)]
+        if not found:
+            raise NotFoundError("model version", [f"{spec.name}/{spec.version_label or wanted}"])
+        return encode_status(found)
+
+    async def HandleReloadConfigRequest(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Load the versions that a policy names, and set the labels, of each model that is listed.
+
+        Unlike TensorFlow Serving, models that are not listed stay as they are: the repository says what there is.
+        """
+        configs = request.config.model_config_list.config
+        if request.config.WhichOneof("config") is None:
+            raise InvalidRequestError([FieldViolation("config", "model_config_list is required")])
+        for place, config in enumerate(configs):
+            if not config.name:
+                raise InvalidRequestError(
+                    [FieldViolation(f"config.model_config_list.config[{place}].name", "is empty")]
+                )
+            self._models.model(config.name)
+        for config in configs:
+            for version in config.model_version_policy.specific.versions:
+                await self._models.load(config.name, version)
+            for label, version in sorted(config.version_labels.items()):
+                await self._models.set_label(config.name, label, version)
+        answer = pb.ReloadConfigResponse()
+        answer.status.SetInParent()
+        return answer

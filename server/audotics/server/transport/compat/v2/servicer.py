@@ -1,0 +1,204 @@
+"""`inference.GRPCInferenceService`: requests of clients of the Open Inference Protocol go in, answers come out."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator
+from importlib.metadata import version as package_version
+from typing import Any, Final, TypeAlias
+
+import grpc
+
+from audotics.server.errors import AudoticsError, FieldViolation, InvalidRequestError, NotFoundError, NotReadyError
+from audotics.server.repository.status import ModelStatus
+from audotics.server.services.inference import Callee, InferenceService, InferQuery
+from audotics.server.services.models import ModelService
+from audotics.server.services.tensors import TensorError
+from audotics.server.transport.compat.handlers import parse
+from audotics.server.transport.compat.ordered import in_order
+from audotics.server.transport.compat.stubs import inference_pb2 as pb
+from audotics.server.transport.compat.v2.codec import decode_inputs, encode_answer, requested_outputs
+from audotics.server.transport.compat.v2.layouts import Layout, Layouts
+from audotics.server.transport.compat.v2.repository import (
+    CALLABLE,
+    encode_config,
+    encode_index,
+    encode_metadata,
+    encode_statistics,
+    load_version,
+)
+from audotics.server.transport.deadline import deadline_of
+from audotics.server.transport.status import status_of
+
+_LOG: Final = logging.getLogger(__name__)
+
+POOL: Final = pb.POOL
+SERVICE: Final = POOL.service("inference.GRPCInferenceService")
+EXTENSIONS: Final = ("model_configuration", "model_repository", "statistics", "binary_tensor_data")
+_CATALOG: Final = "catalog"
+
+Context: TypeAlias = grpc.aio.ServicerContext
+
+
+class InferenceServicer:
+    """Errors of unary methods are those of the services; the interceptor gives them their status."""
+
+    ENCODED: Final = ("ModelInfer",)
+
+    def __init__(self, *, inference: InferenceService, models: ModelService, instances: int) -> None:
+        """`instances` is how many runs of a model may happen at once."""
+        self._inference = inference
+        self._models = models
+        self._instances = instances
+        self._layouts = Layouts()
+
+    async def ServerLive(self, request: Any, context: Context) -> Any:  # noqa: N802
+        return pb.ServerLiveResponse(live=True)
+
+    async def ServerReady(self, request: Any, context: Context) -> Any:  # noqa: N802
+        return pb.ServerReadyResponse(ready=self._inference.ready)
+
+    async def ModelReady(self, request: Any, context: Context) -> Any:  # noqa: N802
+        try:
+            self._find(request.name, request.version, field="version")
+        except (NotFoundError, NotReadyError):
+            return pb.ModelReadyResponse(ready=False)
+        return pb.ModelReadyResponse(ready=True)
+
+    async def ServerMetadata(self, request: Any, context: Context) -> Any:  # noqa: N802
+        return pb.ServerMetadataResponse(name="audotics", version=package_version("audotics"), extensions=EXTENSIONS)
+
+    async def ModelMetadata(self, request: Any, context: Context) -> Any:  # noqa: N802
+        callee = self._find(request.name, request.version, field="version")
+        return encode_metadata(callee.signature, self._serving(request.name))
+
+    async def ModelConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
+        callee = self._find(request.name, request.version, field="version")
+        return encode_config(callee.signature, self._serving(request.name), instances=self._instances)
+
+    async def ModelInfer(self, data: bytes, context: Context) -> bytes:  # noqa: N802
+        deadline = deadline_of(context)
+        if (layout := self._layouts.find(data)) is not None:
+            callee = self._find(layout.signature.name, layout.model_version, field="model_version")
+            if callee.signature is layout.signature:
+                return await self._infer_known(callee, layout, data, deadline)
+        answer = await self._infer(parse(pb.ModelInferRequest, data), deadline, learn=data)
+        return bytes(answer.SerializeToString())
+
+    async def ModelStreamInfer(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:  # noqa: N802
+        """One answer a message, in order. Messages of one stream run side by side, and their rows together."""
+
+        async def answer(data: bytes) -> Any:
+            return await self._stream_answer(data, deadline_of(context))
+
+        async for message in in_order(requests, answer):
+            yield message
+
+    async def ModelStatistics(self, request: Any, context: Context) -> Any:  # noqa: N802
+        statistics = self._inference.statistics
+        if request.name:
+            names = [request.name]
+            self._models.model(request.name)
+        else:
+            names = [model.name for model in self._served_models()]
+        wanted = None if not request.version else _number(request.version, field="version")
+        entries = [
+            (name, number, statistics.of(name, number))
+            for name in names
+            for number in sorted({*self._serving(name), *statistics.versions(name)})
+            if wanted in (None, number)
+        ]
+        if wanted is not None and not entries:
+            raise NotFoundError("model version", [f"{request.name}/{wanted}"])
+        return encode_statistics(entries)
+
+    async def RepositoryIndex(self, request: Any, context: Context) -> Any:  # noqa: N802
+        return encode_index(self._served_models(), ready=request.ready)
+
+    async def RepositoryModelLoad(self, request: Any, context: Context) -> Any:  # noqa: N802
+        number = load_version(request)
+        if number is None:
+            status = self._models.model(request.model_name)
+            number = max(version.version for version in status.versions)
+        await self._models.load(request.model_name, number)
+        return pb.RepositoryModelLoadResponse()
+
+    async def RepositoryModelUnload(self, request: Any, context: Context) -> Any:  # noqa: N802
+        for version in self._models.model(request.model_name).versions:
+            if version.state in CALLABLE:
+                await self._models.unload(request.model_name, version.version)
+        return pb.RepositoryModelUnloadResponse()
+
+    async def _stream_answer(self, data: bytes, deadline: float | None) -> Any:
+        """What is wrong with one message is said in its place, and the stream goes on."""
+        request_id = ""
+        try:
+            request = parse(pb.ModelInferRequest, data)
+            request_id = request.id
+            return pb.ModelStreamInferResponse(infer_response=await self._infer(request, deadline))
+        except Exception as error:
+            text = str(error)
+            if not isinstance(error, AudoticsError) or status_of(error) is None:
+                error_id = uuid.uuid4().hex
+                _LOG.error("unexpected error %s in a stream", error_id, exc_info=error)
+                text = f"internal error {error_id}"
+            failed = pb.ModelInferResponse(id=request_id)
+            return pb.ModelStreamInferResponse(error_message=text, infer_response=failed)
+
+    async def _infer_known(self, callee: Callee, layout: Layout, data: bytes, deadline: float | None) -> bytes:
+        query = InferQuery(layout.feeds(data), layout.outputs, deadline, checked=True)
+        try:
+            inferred = await self._inference.infer(callee, query)
+        except TensorError as error:
+            raise error.of_request(parse(pb.ModelInferRequest, data).id) from error
+        answer = layout.encode(inferred)
+        if answer is None:
+            request = parse(pb.ModelInferRequest, data)
+            return bytes(encode_answer(request, callee.signature, inferred).SerializeToString())
+        return answer
+
+    async def _infer(self, request: Any, deadline: float | None, *, learn: bytes = b"") -> Any:
+        """`learn` is how the request was encoded."""
+        callee = self._find(request.model_name, request.model_version, field="model_version")
+        try:
+            feeds, outputs = decode_inputs(request), requested_outputs(request)
+            if "timeout" in request.parameters:
+                deadline = _earlier(deadline, request.parameters["timeout"].int64_param)
+            inferred = await self._inference.infer(callee, InferQuery(feeds, outputs, deadline))
+        except TensorError as error:
+            raise error.of_request(request.id) from error
+        answer = encode_answer(request, callee.signature, inferred)
+        if learn:
+            self._layouts.learn(learn, request, callee.signature, feeds, answer)
+        return answer
+
+    def _find(self, name: str, version: str, *, field: str) -> Callee:
+        """Version "" is the one that serves; what is no number is a label."""
+        if not version:
+            return self._inference.find(name)
+        if version.isdecimal():
+            return self._inference.find(name, version=_number(version, field=field))
+        return self._inference.find(name, label=version)
+
+    def _served_models(self) -> list[ModelStatus]:
+        return [model for model in self._models.models() if model.kind != _CATALOG]
+
+    def _serving(self, name: str) -> list[int]:
+        versions = self._models.model(name).versions
+        return sorted(version.version for version in versions if version.state in CALLABLE)
+
+
+def _number(version: str, *, field: str) -> int:
+    if not version.isdecimal() or len(version) > 18:
+        raise InvalidRequestError([FieldViolation(field, f"is {version[:40]!r}; send the number of a version")])
+    return int(version)
+
+
+def _earlier(deadline: float | None, timeout_us: int) -> float | None:
+    """Triton's parameter `timeout` limits the wait, in microseconds."""
+    if timeout_us <= 0:
+        return deadline
+    limit = time.monotonic() + timeout_us / 1e6
+    return limit if deadline is None else min(deadline, limit)

@@ -1,0 +1,60 @@
+"""Preferences and deletion: what both clients send, and what they make of the answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from audotics.client import DeletedUser, Mood, Preferences
+from audotics.v1 import feedback_service_pb2 as pb
+from audotics.v1 import track_pb2
+
+
+def test_what_is_given_is_replaced_and_named_in_the_mask(client: Any, server: Any) -> None:
+    stored = pb.Preferences(liked_genres=["rock"], liked_moods=[track_pb2.MOOD_CHILL], blocked_artists=["x"])
+    server.script("UpdatePreferences", pb.UpdatePreferencesResponse(preferences=stored))
+    answer = client.update_preferences("u", liked_moods=[Mood.CHILL, "party"], blocked_tracks=[])
+    assert answer == Preferences(liked_genres=("rock",), liked_moods=("chill",), blocked_artists=("x",))
+    (request,) = server.requests
+    assert request == pb.UpdatePreferencesRequest(
+        user_id="u",
+        preferences=pb.Preferences(liked_moods=[track_pb2.MOOD_CHILL, track_pb2.MOOD_PARTY]),
+        update_mask={"paths": ["liked_moods", "blocked_tracks"]},
+    )
+
+
+def test_get_preferences(client: Any, server: Any) -> None:
+    server.script("GetPreferences", pb.GetPreferencesResponse(preferences=pb.Preferences(blocked_tracks=["t1"])))
+    assert client.get_preferences("u") == Preferences(blocked_tracks=("t1",))
+    assert server.requests == [pb.GetPreferencesRequest(user_id="u")]
+
+
+def test_delete_user(client: Any, server: Any) -> None:
+    answer = pb.DeleteUserResponse(
+        deleted_events=1,
+        deleted_receipts=2,
+        deleted_preferences=3,
+        dropped_lists=4,
+        masked_history_tracks=5,
+        remaining=6,
+    )
+    server.script("DeleteUser", answer)
+    assert client.delete_user("u") == DeletedUser(1, 2, 3, 4, 5, 6)
+    assert server.requests == [pb.DeleteUserRequest(user_id="u")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({}, ValueError, "give at least one preference"),
+        ({"liked_moods": ["angry"]}, ValueError, "liked_moods must be one of energetic"),
+        ({"liked_artists": "Björk"}, TypeError, "liked_artists takes several strings"),
+    ],
+)
+def test_a_mistake_of_the_caller_is_raised_before_anything_is_sent(
+    client: Any, server: Any, arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        client.update_preferences("u", **arguments)
+    assert server.requests == []

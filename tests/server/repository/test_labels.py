@@ -1,0 +1,282 @@
+"""Labels: what they put in service, what a restart and another writer make of them, and going back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from audotics.bundle.store import BundleStore
+from audotics.server.errors import NotFoundError, NotReadyError, RefusedModelError
+from audotics.server.repository.registry import Registry
+from audotics.server.repository.status import VersionState
+from audotics.server.repository.watcher import Watcher
+from audotics.server.types import DegradationReason, ModelSelector
+
+
+def served(registry: Registry) -> dict[str, int]:
+    return dict(registry.snapshot.model_versions)
+
+
+def all_at(version: int) -> dict[str, int]:
+    return dict.fromkeys(("collaborative", "content", "ncf", "hybrid"), version)
+
+
+def states(registry: Registry, name: str) -> dict[int, VersionState]:
+    return {status.version: status.state for status in registry.model(name).versions}
+
+
+async def test_stable_is_what_serves_whatever_appears(repository, make_repository, open_registry):
+    async with open_registry(repository.path) as registry:
+        await registry.set_label("hybrid", "stable", 1)
+        make_repository(repository.path)
+        await registry.follow()
+        assert served(registry) == all_at(1)
+        assert states(registry, "hybrid") == {2: VersionState.LOADED, 1: VersionState.IN_SERVICE}
+        await registry.load_version("hybrid", 2)
+        assert served(registry) == all_at(1)
+    async with open_registry(repository.path) as registry:
+        assert served(registry) == all_at(1)
+        await registry.set_label("hybrid", "stable", 2)
+        assert served(registry) == all_at(2)
+
+
+async def test_a_rollback_holds_after_a_restart(repository, make_repository, open_registry):
+    make_repository(repository.path)
+    async with open_registry(repository.path) as registry:
+        status = await registry.rollback("hybrid")  # nothing served before in this process, so version 1 is loaded
+        assert status.labels == {"stable": 1}
+        assert served(registry) == all_at(1)
+        await registry.follow()
+        assert served(registry) == all_at(1)
+    assert BundleStore(repository.path).labels("hybrid") == {"stable": 1}
+    async with open_registry(repository.path) as registry:
+        assert served(registry) == all_at(1)
+
+
+async def test_a_rollback_waits_for_no_load(repository, make_repository):
+    """The only thread that loads is held: what is loaded serves again all the same, and the load comes after."""
+    with ThreadPoolExecutor(1) as executor:
+        async with Registry(BundleStore(repository.path), executor=executor) as registry:
+            await registry.start()
+            make_repository(repository.path)
+            await registry.follow()
+            make_repository(repository.path)
+            gate = threading.Event()
+            executor.submit(gate.wait, 20)
+            loading = asyncio.create_task(registry.load_version("hybrid", 3))
+            await asyncio.sleep(0)
+            await registry.rollback("hybrid")
+            assert served(registry) == all_at(1)
+            assert not loading.done()
+            gate.set()
+            await loading
+            # It began before the rollback, which says that version 1 is to serve: the new one waits beside it.
+            assert served(registry) == all_at(1)
+            assert states(registry, "hybrid")[3] is VersionState.LOADED
+            assert registry.model("hybrid").labels == {"stable": 1}
+
+
+async def test_what_appeared_during_a_rollback_is_not_forgotten(repository, make_repository):
+    with ThreadPoolExecutor(1) as executor:
+        async with Registry(BundleStore(repository.path), executor=executor) as registry:
+            await registry.start()
+            make_repository(repository.path)
+            await registry.follow()
+            make_repository(repository.path, kinds=("catalog",), n_tracks=220)
+            gate = threading.Event()
+            executor.submit(gate.wait, 20)
+            following = asyncio.create_task(registry.follow())
+            await asyncio.sleep(0)
+            await registry.rollback("hybrid")
+            gate.set()
+            await following
+            assert served(registry) == all_at(1)
+            assert len(registry.snapshot.catalog) == 220
+
+
+async def test_a_rollback_of_a_part_is_one_of_the_hybrid(repository, make_repository, open_registry):
+    make_repository(repository.path)
+    async with open_registry(repository.path) as registry:
+        with pytest.raises(RefusedModelError, match=r"ncf: there is no version to go back to: ncf/1 does not go with"):
+            await registry.rollback("ncf")
+        assert served(registry) == all_at(2)
+
+
+async def test_a_rollback_passes_over_a_broken_version(repository, make_repository, open_registry, tamper):
+    for _ in range(2):
+        make_repository(repository.path)
+    tamper(repository.path / "content" / "2" / "ids.arrow")
+    async with open_registry(repository.path) as registry:
+        await registry.rollback("hybrid")
+        assert served(registry) == all_at(1)
+
+
+async def test_the_catalogue_can_be_labelled_and_rolled_back(repository, make_repository, open_registry):
+    make_repository(repository.path, kinds=("catalog",), n_tracks=220)
+    async with open_registry(repository.path) as registry:
+        assert (registry.snapshot.catalog.version, len(registry.snapshot.catalog)) == (2, 220)
+        await registry.rollback("catalog")
+        assert (registry.snapshot.catalog.version, len(registry.snapshot.catalog)) == (1, 200)
+        await registry.set_label("catalog", "stable", 2)
+        assert (registry.snapshot.catalog.version, len(registry.snapshot.catalog)) == (2, 220)
+        assert served(registry) == all_at(1)
+
+
+async def test_labels_that_another_process_writes_are_followed(repository, make_repository, open_registry):
+    other = BundleStore(repository.path)
+    async with open_registry(repository.path) as registry:
+        make_repository(repository.path)
+        other.set_label("hybrid", "stable", 1)
+        await registry.follow()
+        assert served(registry) == all_at(1)
+        other.set_label("hybrid", "stable", 2)
+        await registry.follow()
+        assert served(registry) == all_at(2)
+        assert registry.model("hybrid").labels == {"stable": 2}
+        before = registry.snapshot
+        other.set_label("hybrid", "canary", 1)
+        await registry.follow()
+        assert registry.select(ModelSelector("canary")).hybrid.version == 1
+        assert registry.snapshot.hybrid is before.hybrid
+
+
+async def test_broken_labels_do_not_change_what_serves(repository, make_repository, open_registry, caplog):
+    make_repository(repository.path)
+    BundleStore(repository.path).set_label("hybrid", "stable", 1)
+    path = repository.path / "hybrid" / "labels.json"
+    async with open_registry(repository.path) as registry:
+        path.write_text("{")
+        with caplog.at_level(logging.ERROR):
+            await registry.follow()
+            await registry.follow()
+        assert caplog.text.count("labels.json is not JSON") == 1
+        assert served(registry) == all_at(1)
+        path.write_text('{"stable": 2}')
+        await registry.follow()
+        assert served(registry) == all_at(2)
+
+
+async def test_with_broken_labels_at_the_start_no_version_is_guessed(repository, make_repository, open_registry):
+    path = repository.path / "hybrid" / "labels.json"
+    path.write_text("[]")
+    async with open_registry(repository.path) as registry:
+        assert registry.snapshot.hybrid is None
+        (degradation,) = registry.snapshot.degraded
+        assert "hybrid: labels.json is not an object" in degradation.detail
+        path.write_text("{}")
+        await registry.follow()
+        assert served(registry) == all_at(1)
+    (repository.path / "catalog" / "labels.json").write_text("[]")
+    async with open_registry(repository.path) as registry:
+        with pytest.raises(NotReadyError, match=r"catalog: labels.json is not an object"):
+            _ = registry.snapshot
+
+
+async def test_a_labelled_version_that_is_refused_gives_way_to_older_ones_only(
+    repository, make_repository, open_registry, tamper
+):
+    for _ in range(2):
+        make_repository(repository.path)
+    BundleStore(repository.path).set_label("hybrid", "stable", 2)
+    tamper(repository.path / "hybrid" / "2" / "model.onnx")
+    async with open_registry(repository.path) as registry:
+        assert served(registry) == all_at(1)
+        with pytest.raises(NotFoundError, match=r"hybrid/2"):
+            registry.select(ModelSelector("stable"))
+
+
+async def test_a_label_must_be_taken_off_before_its_version_is_unloaded(repository, open_registry):
+    async with open_registry(repository.path) as registry:
+        await registry.set_label("ncf", "canary", 1)
+        with pytest.raises(RefusedModelError, match=r"ncf/1 carries the label 'canary'"):
+            await registry.unload_version("ncf", 1)
+        await registry.set_label("ncf", "canary", None)
+        await registry.unload_version("ncf", 1)
+        assert registry.snapshot.ncf is None
+
+
+async def test_a_selection_without_its_hybrid_says_so(repository, make_repository, open_registry):
+    make_repository(repository.path, kinds=("ncf",))
+    async with open_registry(repository.path) as registry:
+        await registry.load_beside("ncf", 2)
+        snapshot = registry.select(ModelSelector(versions=(("ncf", 2),)))
+        assert (snapshot.ncf.version, snapshot.hybrid) == (2, None)
+        (degradation,) = snapshot.degraded
+        assert (degradation.part, degradation.reason) == ("hybrid", DegradationReason.UNAVAILABLE)
+        assert degradation.detail == "ncf/2 does not go with hybrid/1, which was trained with ncf/1"
+        assert registry.select(ModelSelector(versions=(("ncf", 2),))) is snapshot
+        assert registry.select(None) is registry.snapshot
+        for versions in ((("nonsense", 1),), (("catalog", 9),), (("ncf", 9),)):
+            with pytest.raises(NotFoundError, match=r"models"):
+                registry.select(ModelSelector(versions=versions))
+
+
+async def test_a_rollback_that_cannot_be_written_down_serves_all_the_same(
+    repository, make_repository, open_registry, caplog
+):
+    make_repository(repository.path)
+    async with open_registry(repository.path) as registry:
+        (repository.path / "hybrid" / "labels.json").mkdir()
+        with caplog.at_level(logging.ERROR):
+            await registry.rollback("hybrid")
+        assert served(registry) == all_at(1)
+        assert "a restart will not know" in caplog.text
+
+
+class Followed(Registry):
+    """Says when it has followed."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.followed = asyncio.Semaphore(0)
+
+    async def follow(self) -> None:
+        await super().follow()
+        self.followed.release()
+
+
+async def test_the_watcher_follows_until_it_is_left(repository, make_repository):
+    with ThreadPoolExecutor(1) as executor:
+        async with Followed(BundleStore(repository.path), executor=executor) as registry:
+            await registry.start()
+            make_repository(repository.path)
+            async with Watcher(registry, root=repository.path, interval_s=0.001), asyncio.timeout(20):
+                await registry.followed.acquire()
+                assert served(registry) == all_at(2)
+                await registry.followed.acquire()
+            make_repository(repository.path, kinds=("catalog",))
+            assert registry.snapshot.catalog.version == 2
+            async with Watcher(registry, root=repository.path, interval_s=0):
+                pass
+
+
+async def test_the_watcher_is_told_of_changes_long_before_it_looks(repository, make_repository):
+    with ThreadPoolExecutor(1) as executor:
+        async with Followed(BundleStore(repository.path), executor=executor) as registry:
+            await registry.start()
+            async with Watcher(registry, root=repository.path, interval_s=3600), asyncio.timeout(60):
+                # What is written before the operating system has been asked to tell goes unnoticed: write until it is.
+                while registry.followed.locked():
+                    (repository.path / "ncf" / "note").touch()
+                    await asyncio.sleep(0.05)
+                make_repository(repository.path)
+                while served(registry) != all_at(2):
+                    await registry.followed.acquire()
+
+
+async def test_the_watcher_looks_where_there_is_no_folder_yet(tmp_path, make_repository):
+    path = tmp_path / "later"
+    with ThreadPoolExecutor(1) as executor:
+        async with Followed(BundleStore(path), executor=executor) as registry, asyncio.timeout(60):
+            await registry.start()
+            async with Watcher(registry, root=path, interval_s=0.01):
+                await registry.followed.acquire()
+                make_repository(path)
+                while {model.versions[0].state for model in registry.models()} != {VersionState.IN_SERVICE}:
+                    await registry.followed.acquire()
+                assert served(registry) == all_at(1)

@@ -1,0 +1,206 @@
+"""Devices: what owns one, what happens when it is missing or fails, and the graph that needs ONNX Runtime alone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from audotics.bundle.indexes.stored import StoredIndex
+from audotics.exporters.graphs.top_k import top_k_model
+from audotics.server.retrieval.backends.backend import DeviceError
+from audotics.server.retrieval.backends.fallback import WithFallback, placer
+from audotics.server.retrieval.backends.gpu import CPU, GpuFaiss, Placement, gpu_count
+from audotics.server.retrieval.backends.onnx import OnnxTopK
+from audotics.server.retrieval.backends.owner import OwnerThread
+from audotics.server.retrieval.counters import RetrievalCounters
+from audotics.server.retrieval.vectors import VectorIndex
+
+without_gpu = pytest.mark.skipif(gpu_count() > 0, reason="this machine has a GPU")
+
+
+class Doubler:
+    """Stands for an index: scores are twice the queries' first entries. Notes who called, and how much at once."""
+
+    def __init__(self) -> None:
+        self.threads: set[int] = set()
+        self.batches: list[int] = []
+        self.entered = threading.Event()
+        self.go = threading.Event()
+        self.go.set()
+
+    def make(self):
+        self.threads.add(threading.get_ident())
+        return self.search
+
+    def search(self, queries, k):
+        self.threads.add(threading.get_ident())
+        self.batches.append(len(queries))
+        self.entered.set()
+        self.go.wait()
+        if (queries < 0).any():
+            raise RuntimeError("out of memory")
+        rows = np.broadcast_to(np.arange(k), (len(queries), k))
+        return np.repeat(2 * queries[:, :1], k, axis=1), rows
+
+
+def test_one_thread_owns_the_index_and_answers_what_waits_in_one_call():
+    index = Doubler()
+    index.go.clear()
+    owner = OwnerThread(index.make, name="owner")
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(owner.search, np.full((1, 2), 1.0, np.float32), 3)
+        assert index.entered.wait(10)
+        others = [pool.submit(owner.search, np.full((2, 2), i, np.float32), 3) for i in range(8)]
+        while owner.waiting < 8:
+            threading.Event().wait(0.001)
+        index.go.set()
+        assert first.result()[0].tolist() == [[2.0] * 3]
+        for i, other in enumerate(others):
+            scores, rows = other.result()
+            assert scores.tolist() == [[2.0 * i] * 3] * 2
+            assert rows.tolist() == [[0, 1, 2]] * 2
+    owner.close()
+    assert index.batches == [1, 16]
+    assert len(index.threads) == 1
+    assert threading.get_ident() not in index.threads
+
+
+def test_a_batch_has_a_limit_and_depths_are_kept_apart():
+    index = Doubler()
+    index.go.clear()
+    owner = OwnerThread(index.make, name="owner", limit_queries=4)
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(owner.search, np.ones((1, 2), np.float32), 1)
+        assert index.entered.wait(10)
+        others = [pool.submit(owner.search, np.ones((1, 2), np.float32), 2 + i % 2) for i in range(8)]
+        while owner.waiting < 8:
+            threading.Event().wait(0.001)
+        index.go.set()
+        assert first.result()[1].shape == (1, 1)
+        assert [other.result()[1].shape[1] for other in others] == [2 + i % 2 for i in range(8)]
+    owner.close()
+    assert max(index.batches) <= 4
+    assert sum(index.batches) == 9
+
+
+def test_errors_reach_the_caller_and_the_owner_goes_on():
+    index = Doubler()
+    owner = OwnerThread(index.make, name="owner")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        owner.search(np.full((1, 2), -1, np.float32), 1)
+    assert owner.search(np.ones((1, 2), np.float32), 1)[0].tolist() == [[2.0]]
+    owner.close()
+    owner.close()
+    with pytest.raises(DeviceError, match="closed"):
+        owner.search(np.ones((1, 2), np.float32), 1)
+
+
+def test_what_cannot_be_made_is_said_by_the_constructor():
+    def fail():
+        raise RuntimeError("no memory for the vectors")
+
+    with pytest.raises(RuntimeError, match="no memory for the vectors"):
+        OwnerThread(fail, name="owner")
+
+
+def test_a_gpu_that_is_not_there_is_said(stored_of):
+    with pytest.raises(DeviceError, match=rf"no GPU {gpu_count() + 3} for FAISS: it sees {gpu_count()}"):
+        GpuFaiss(stored_of("flat"), placement=Placement((gpu_count() + 3,)))
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="ONNX Runtime has a CUDA provider"
+)
+def test_a_missing_provider_is_said(stored_of):
+    with pytest.raises(DeviceError, match=r"ONNX Runtime has no CUDAExecutionProvider, only .*CPUExecutionProvider"):
+        OnnxTopK(stored_of("flat"), device="cuda")
+
+
+@without_gpu
+def test_without_a_gpu_the_cpu_serves_and_says_so(stored_of, queries, caplog):
+    counters = RetrievalCounters()
+    with caplog.at_level(logging.WARNING):
+        index = VectorIndex.of(stored_of("ivf_flat"), place=placer("cuda", counters=counters), counters=counters)
+
+    assert counters.counts.device_fallbacks == 1
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("an index of 3000 vectors is searched on the CPU: no GPU 0 for FAISS")
+    assert "CUDAExecutionProvider" in line
+    expected = stored_of("ivf_flat").search(queries, 10)[1]
+    np.testing.assert_array_equal(index.search(queries, 10)[1], expected)
+
+
+@without_gpu
+def test_auto_takes_the_cpu_without_a_word(stored_of, caplog):
+    counters = RetrievalCounters()
+    assert placer("auto", counters=counters)(stored_of("flat")) is stored_of("flat")
+    assert placer("cpu", counters=counters)(stored_of("flat")) is stored_of("flat")
+    assert counters.counts.device_fallbacks == 0
+    assert not caplog.records
+
+
+class Failing:
+    """A device that works until it is told to fail."""
+
+    def __init__(self, stored: StoredIndex) -> None:
+        self.stored = stored
+        self.size = stored.size
+        self.broken = False
+        self.searches = 0
+
+    def search(self, queries, k, *, selection=None, effort=1.0):
+        self.searches += 1
+        if self.broken:
+            raise DeviceError("out of memory on device 0")
+        return self.stored.search(queries, k, selection=selection, effort=effort)
+
+    def close(self) -> None:
+        self.stored = None
+
+
+def test_a_device_that_fails_is_left_for_the_cpu_at_once_and_for_good(stored_of, queries, caplog):
+    counters = RetrievalCounters()
+    device = Failing(stored_of("flat"))
+    index = VectorIndex.of(
+        stored_of("flat"), place=lambda stored: WithFallback(stored, (lambda _: device,), counters=counters)
+    )
+    expected = index.search(queries, 10)[1]
+    device.broken = True
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: index.search(queries, 10)[1], range(40)))
+
+    for rows in found:
+        np.testing.assert_array_equal(rows, expected)
+    assert counters.counts.device_fallbacks == 1
+    assert caplog.text.count("out of memory on device 0") == 1
+    searches = device.searches
+    index.search(queries, 10)
+    assert device.searches == searches
+    index.close()
+
+
+def test_deletes_and_filters_hold_on_a_device(stored_of, table, queries):
+    index = VectorIndex.of(stored_of("flat"), place=lambda stored: GpuFaiss(stored, placement=Placement((CPU, CPU))))
+    gone = np.unique(index.search(queries, 3)[1])
+    index = index.with_deleted(gone).with_vectors(np.asarray([3000]), 30 * queries[:1])
+
+    rows = index.search(queries, 20)[1]
+
+    assert not np.isin(rows, gone).any()
+    assert rows[0, 0] == 3000
+    exact = queries @ table.T
+    exact[:, gone] = -np.inf
+    assert set(rows[1].tolist()) - {3000} <= set(np.argsort(-exact[1])[:20].tolist())
+    index.close()
+
+
+def test_the_committed_graph_is_the_one_that_the_exporter_writes():
+    committed = files("audotics.server.retrieval.backends").joinpath("top_k.onnx").read_bytes()
+    assert committed == top_k_model().SerializeToString(deterministic=True)

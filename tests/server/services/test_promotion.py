@@ -1,0 +1,296 @@
+"""Shadow, promotion gate and probation: what decides whether a version may serve."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from audotics.bundle.store import BundleStore
+from audotics.server.errors import NotFoundError, RefusedModelError
+from audotics.server.pipeline.recommender import Recommender
+from audotics.server.repository.registry import Registry
+from audotics.server.services.models import ModelService
+from audotics.server.services.probation import Probation, ProbationLimits
+from audotics.server.services.promotion import PromotionGate, PromotionLimits
+from audotics.server.services.recommend import RecommendService
+from audotics.server.services.shadow import Shadow
+from audotics.server.services.uninterrupted import Uninterrupted
+from audotics.server.types import RecommendQuery, Subject
+
+
+class House:
+    """The services that decide about versions, around one registry."""
+
+    def __init__(self, registry, models, shadow, recommend, golden) -> None:
+        self.registry, self.models, self.shadow, self.recommend = registry, models, shadow, recommend
+        self.golden: Path = golden
+
+    async def answer(self, user_id: str):
+        answer = await self.recommend.recommend(RecommendQuery(Subject("user", user_id=user_id), limit=10))
+        await self.shadow.finished()
+        return answer
+
+
+@pytest.fixture
+def open_house(repository, listeners, uninterrupted: Uninterrupted):
+    """`open_house(**limits)`: every request is compared, and `limits` are those of the gate."""
+
+    @asynccontextmanager
+    async def opened(**limits):
+        golden = repository.path / "golden.json"
+        with ThreadPoolExecutor(2) as serving, ThreadPoolExecutor(1) as trying:
+            async with (
+                Registry(BundleStore(repository.path), executor=serving) as registry,
+                Recommender(executor=serving) as recommender,
+                Recommender(executor=trying) as other,
+                Shadow(registry=registry, recommender=other, share=1.0) as shadow,
+            ):
+                await registry.start()
+                gate = PromotionGate(
+                    registry=registry,
+                    recommender=other,
+                    listeners=listeners,
+                    shadow=shadow,
+                    executor=trying,
+                    golden=golden,
+                    limits=PromotionLimits(**limits),
+                )
+                models = ModelService(registry=registry, uninterrupted=uninterrupted, gate=gate, shadow=shadow)
+                recommend = RecommendService(
+                    registry=registry, listeners=listeners, recommender=recommender, shadow=shadow
+                )
+                yield House(registry, models, shadow, recommend, golden)
+
+    return opened
+
+
+async def test_a_shadow_is_compared_and_callers_see_nothing_of_it(repository, make_repository, open_house):
+    make_repository(repository.path, seed=8)
+    async with open_house() as house:
+        await house.models.set_label("hybrid", "stable", 1)
+        assert house.models.shadow_report() is None
+        plain = await house.answer("u00")
+        await house.models.set_label("hybrid", "shadow", 2)
+        for user in range(10):
+            answer = await house.answer(f"u{user:02d}")
+            assert dict(answer.model_versions)["hybrid"] == 1
+        report = house.models.shadow_report()
+        assert report.versions == (("hybrid", 2),)
+        assert (report.request_count, report.failure_count, report.k) == (10, 0, 10)
+        # Both hybrids know the tastes, but their parts have other noise: lists differ, and are not strangers.
+        assert 0.0 < report.overlap_at_k < 1.0
+        assert abs(report.score_drift) < 10
+        assert report.served_s > 0
+        assert report.shadow_s > 0
+        again = await house.answer("u00")
+        assert [track.track_id for track in again.tracks] == [track.track_id for track in plain.tracks]
+        await house.models.set_label("hybrid", "shadow", None)
+        assert house.models.shadow_report() is None
+
+
+async def test_a_shadow_of_itself_agrees_in_full(open_house):
+    async with open_house() as house:
+        await house.models.set_label("hybrid", "shadow", 1)
+        for user in range(5):
+            await house.answer(f"u{user:02d}")
+        report = house.models.shadow_report()
+        assert (report.request_count, report.overlap_at_k, report.score_drift) == (5, 1.0, 0.0)
+
+
+async def test_a_version_that_answers_as_it_should_is_promoted(repository, make_repository, open_house):
+    make_repository(repository.path)
+    async with open_house() as house:
+        await house.models.set_label("hybrid", "stable", 1)
+        heard = [f"t{row:03d}" for row in (0, 4, 8)]
+        rock = [str(track_id) for track_id in sorted(repository.ids_of_taste(0))]
+        house.golden.write_text(
+            json.dumps(
+                [
+                    {"session_tracks": heard, "expected": rock, "least": 5},
+                    {"user_id": "u00", "expected": rock, "least": 5},
+                ]
+            )
+        )
+        status = await house.models.set_label("hybrid", "stable", 2)
+        assert status.labels == {"stable": 2}
+        assert dict(house.registry.snapshot.model_versions)["hybrid"] == 2
+
+
+async def test_what_speaks_against_a_version_is_said_and_can_be_passed_over(
+    repository, make_repository, open_house, sign_again
+):
+    make_repository(repository.path)
+    sign_again(repository.path / "hybrid" / "2", parity={"max_abs_diff": 0.5, "limit": 1e-4})
+    async with open_house(shadow_requests=30) as house:
+        await house.models.set_label("hybrid", "stable", 1, force=True)
+        house.golden.write_text(json.dumps([{"user_id": "u00", "expected": ["t001"], "limit": 5}]))
+        with pytest.raises(RefusedModelError) as refused:
+            await house.models.set_label("hybrid", "stable", 2)
+        for reason in (
+            "hybrid/2 does not pass the promotion gate",
+            "differs from what was trained by 0.5, and 0.0001 is allowed",
+            "golden request 0 holds 0 of the expected tracks, not 1",
+            "it has not been a shadow, and 30 comparisons are asked for",
+            "--force",
+        ):
+            assert reason in str(refused.value)
+        assert dict(house.registry.snapshot.model_versions)["hybrid"] == 1
+        assert house.registry.model("hybrid").labels == {"stable": 1}
+        await house.models.set_label("hybrid", "shadow", 2)
+        await house.answer("u00")
+        with pytest.raises(RefusedModelError, match="1 requests have been compared with it, and 30 are asked for"):
+            await house.models.set_label("hybrid", "stable", 2)
+        await house.models.set_label("hybrid", "stable", 2, force=True)
+        assert dict(house.registry.snapshot.model_versions)["hybrid"] == 2
+
+
+async def test_a_shadow_that_serves_something_else_is_not_promoted(repository, make_repository, open_house):
+    make_repository(repository.path, seed=8)
+    async with open_house(min_overlap=1.0) as house:
+        await house.models.set_label("hybrid", "stable", 1)
+        await house.models.set_label("hybrid", "shadow", 2)
+        for user in range(25):
+            await house.answer(f"u{user:02d}")
+        with pytest.raises(RefusedModelError, match=r"as a shadow it shared 0\.\d\d of the first 10 tracks"):
+            await house.models.set_label("hybrid", "stable", 2)
+
+
+@pytest.mark.parametrize(
+    ("golden", "problem"),
+    [
+        ("{", "cannot be read"),
+        ("{}", "is not a list"),
+        ("[1]", "request 0 is wrong"),
+        ('[{"user_id": "u", "seed_tracks": ["t"], "expected": ["t"]}]', "give exactly one of"),
+        ('[{"user_id": "u"}]', "request 0 is wrong"),
+        ('[{"user_id": "u", "expected": ["t"], "least": 2}]', "'least' 1 to"),
+    ],
+)
+async def test_wrong_golden_requests_stop_a_promotion(open_house, golden, problem):
+    async with open_house() as house:
+        house.golden.write_text(golden)
+        with pytest.raises(RefusedModelError, match=f"golden.json.*{problem}"):
+            await house.models.set_label("hybrid", "stable", 1)
+
+
+async def test_a_golden_request_with_tracks_that_are_gone_is_a_problem(open_house):
+    async with open_house() as house:
+        house.golden.write_text(json.dumps([{"seed_tracks": ["nope"], "expected": ["t001"]}]))
+        with pytest.raises(RefusedModelError, match="golden request 0 is not answered: track not found: 'nope'"):
+            await house.models.set_label("hybrid", "stable", 1)
+
+
+async def test_the_gate_leaves_what_is_not_there_to_the_registry(open_house):
+    async with open_house() as house:
+        with pytest.raises(NotFoundError, match="hybrid/7"):
+            await house.models.set_label("hybrid", "stable", 7)
+
+
+OLD, NEW = (("hybrid", 1), ("ncf", 1)), (("hybrid", 2), ("ncf", 2))
+
+
+class Rollbacks:
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    async def __call__(self, name: str) -> None:
+        self.names.append(name)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def watch():
+    """A probation with small limits, on a clock that stands still, and what it rolled back."""
+    rollbacks, clock = Rollbacks(), [0.0]
+    limits = ProbationLimits(min_requests=20, settling=5, duration_s=60)
+    return Probation(rollbacks, limits=limits, now=lambda: clock[0]), rollbacks, clock
+
+
+async def feed(probation, versions, n, *, elapsed_s=0.01, failures=0):
+    every = n // failures if failures else n + 1
+    for number in range(n):
+        probation.observe(versions, elapsed_s=elapsed_s, failed=number % every == every - 1)
+    await probation.settled()
+
+
+async def test_a_version_that_fails_is_rolled_back_once(watch):
+    probation, rollbacks, _ = watch
+    await feed(probation, OLD, 100)
+    await feed(probation, NEW, 40, failures=10)
+    assert rollbacks.names == ["hybrid"]  # and its parts with it
+    await feed(probation, OLD, 100)
+    await feed(probation, NEW, 40, failures=10)  # somebody insists
+    assert rollbacks.names == ["hybrid"]
+
+
+async def test_without_a_new_hybrid_each_changed_model_goes_back(watch):
+    probation, rollbacks, _ = watch
+    await feed(probation, OLD, 100)
+    await feed(probation, (("hybrid", 1), ("ncf", 2)), 40, failures=10)
+    assert rollbacks.names == ["ncf"]
+
+
+async def test_a_version_that_is_slow_is_rolled_back(watch):
+    probation, rollbacks, _ = watch
+    await feed(probation, OLD, 100)
+    await feed(probation, NEW, 60, elapsed_s=0.049)
+    assert rollbacks.names == []
+    await feed(probation, (("hybrid", 3), ("ncf", 3)), 60, elapsed_s=0.06)
+    assert rollbacks.names == ["hybrid"]
+
+
+async def test_a_version_that_does_no_worse_becomes_the_measure(watch):
+    probation, rollbacks, clock = watch
+    await feed(probation, OLD, 100, failures=10)
+    await feed(probation, NEW, 100, failures=10, elapsed_s=0.03)
+    clock[0] = 61.0
+    await feed(probation, NEW, 1)
+    await feed(probation, NEW, 1000, failures=500)
+    assert rollbacks.names == []
+
+
+async def test_a_few_requests_prove_nothing(watch):
+    probation, rollbacks, _ = watch
+    await feed(probation, OLD, 100)
+    await feed(probation, NEW, 10, failures=10)
+    assert rollbacks.names == []
+
+
+async def test_versions_that_fail_on_live_requests_are_rolled_back(repository, make_repository, listeners, sign_again):
+    """A model whose table ends after the recorded inputs' rows, which only other rows can tell."""
+    make_repository(repository.path)
+    bundle = repository.path / "ncf" / "2"
+    model = onnx.load(bundle / "model.onnx")
+    (table,) = [constant for constant in model.graph.initializer if constant.name == "table"]
+    table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table)[-10:], "table"))
+    onnx.save(model, bundle / "model.onnx")
+    sign_again(bundle)
+    limits = ProbationLimits(min_requests=10, settling=0)
+    with ThreadPoolExecutor(2) as executor:
+        async with (
+            Registry(BundleStore(repository.path), executor=executor) as registry,
+            Recommender(executor=executor) as recommender,
+            Probation(registry.rollback, limits=limits) as probation,
+        ):
+            await registry.start()
+            await registry.load_version("hybrid", 1)
+            service = RecommendService(
+                registry=registry, listeners=listeners, recommender=recommender, probation=probation
+            )
+            for number in range(20):
+                await service.recommend(RecommendQuery(Subject("user", user_id=f"u{number:02d}"), limit=10))
+            await registry.load_version("hybrid", 2)
+            for number in range(20):
+                answer = await service.recommend(RecommendQuery(Subject("user", user_id=f"u{number:02d}"), limit=10))
+                assert len(answer.tracks) == 10  # degraded perhaps, but answered
+                await probation.settled()
+            assert dict(registry.snapshot.model_versions)["hybrid"] == 1
+            assert answer.degraded == ()
+            assert registry.model("hybrid").labels == {"stable": 1}

@@ -1,0 +1,66 @@
+"""Retention: what is older than its period goes, in the database and in memory; the rest stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from audotics.server.repository.registry import Registry
+from audotics.server.services.event_log import EventLog
+from audotics.server.services.listeners import Listeners
+from audotics.server.services.retention import Periods, Retention
+from audotics.server.storage.database import Database
+from audotics.server.storage.events import EventStore
+from audotics.server.storage.retention import RetentionStore
+from audotics.server.types import Event, Subject
+
+DAY_S = 86_400.0
+NOW = 100 * DAY_S
+
+
+@pytest.fixture
+def store(database: Database) -> RetentionStore:
+    return RetentionStore(database)
+
+
+def play(number: int) -> Event:
+    return Event(f"e{number}", "u", f"t{number % 100:03d}", "play", float(number))
+
+
+async def test_old_events_go_and_the_next_list_knows(
+    store: RetentionStore, log: EventLog, listeners: Listeners, events: EventStore, registry: Registry
+) -> None:
+    events.append([play(number) for number in range(2500)], received_at=NOW - 31 * DAY_S)
+    events.append([play(2501)], received_at=NOW - 29 * DAY_S)
+    catalog, subject = registry.snapshot.catalog, Subject("user", user_id="u")
+    await listeners.resolve(subject, catalog)
+    retention = Retention(store, periods=Periods(event_days=30), log=log, listeners=listeners, now=lambda: NOW)
+    assert await retention.sweep() == (2500, 0)
+    assert await retention.sweep() == (0, 0)
+    listener, _ = await listeners.resolve(subject, catalog)
+    assert list(catalog.columns.ids[listener.history]) == ["t001"]
+
+
+async def test_without_a_period_everything_is_kept(
+    store: RetentionStore, log: EventLog, listeners: Listeners, events: EventStore
+) -> None:
+    events.append([play(1)], received_at=0.0)
+    async with Retention(store, periods=Periods(), log=log, listeners=listeners, now=lambda: NOW) as retention:
+        assert await retention.sweep() == (0, 0)
+    assert len(events.history("u")) == 1
+
+
+async def test_it_sweeps_on_its_own_and_goes_on_after_a_failure(
+    store: RetentionStore, log: EventLog, listeners: Listeners, events: EventStore, database: Database
+) -> None:
+    events.append([play(1)], received_at=0.0)
+    with database.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE events RENAME TO elsewhere")
+    periods = Periods(event_days=1)
+    async with Retention(store, periods=periods, log=log, listeners=listeners, interval_s=0.001, now=lambda: NOW):
+        await log.in_turn(lambda: None)
+        with database.transaction() as connection:
+            connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO events")
+        for _ in range(10_000):
+            if not await log.in_turn(lambda: events.history("u")):
+                return
+        pytest.fail("the old event is still there")
