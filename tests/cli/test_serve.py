@@ -42,4 +42,4 @@ def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}"
     result = CliRunner().invoke(app, ["serve", "--port", "0", "--database-url", url])
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: cannot open the database {url}: it cannot be opened; check that its folder")
+    assert result.stderr.startswith(f"error: cannot open the database {url}: it cannot be opened; check that its ")

@@ -39,7 +39,7 @@ def configure_logs(*, log_format: LogFormat, level: LogLevel, stream: TextIO | N
         root.removeHandler(earlier)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # It tells of every step of its own; what matters of them is said where they are taken.
+    # On an empty database it would tell of every step that makes the tables.
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
