@@ -46,7 +46,7 @@ serve: install ## Serve ./demo/repository
 	@$(BIN)/audotics serve --repository demo/repository
 
 bench: install ## The claims of speed, printed as ratios of one run
-	@for script in benchmarks/recommend_latency.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in recommend_latency swap batcher memory feedback small_catalogue model_infer; do echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 bench-models: install ## Every table of docs/models.md, from DATA=folder of data sets; takes hours
 	@$(BIN)/python benchmarks/models_page.py --data $(DATA)
