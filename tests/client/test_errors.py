@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2
 
 from audotics import client as face
 from audotics.client import ErrorDetails, FieldViolation, QuotaViolation, Resource
-from audotics.client.calls import Call
+from audotics.client.calls.call import Call
 from audotics.v1 import recommender_service_pb2
 
 

@@ -11,8 +11,9 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import grpc
 import grpc.aio
 
-from audotics.client import calls
 from audotics.client.arguments import FeedbackEvent
+from audotics.client.calls import catalog, feedback, models, recommender
+from audotics.client.calls.call import Call, check_timeout, method_signature
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_aio_channel
 from audotics.client.errors import UnavailableError
 from audotics.client.results import FeedbackResult
@@ -24,7 +25,7 @@ _ResultT = TypeVar("_ResultT")
 
 
 def _awaitable(
-    build: Callable[_P, calls.Call[_ResultT]],
+    build: Callable[_P, Call[_ResultT]],
 ) -> Callable[Concatenate[AsyncRecommenderClient, _P], Coroutine[Any, Any, _ResultT]]:
     """Return the coroutine method that builds a call and executes it."""
 
@@ -32,7 +33,7 @@ def _awaitable(
     async def method(self: AsyncRecommenderClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _ResultT:
         return await self.execute(build(*args, **kwargs))
 
-    method.__signature__ = calls.method_signature(build)  # type: ignore[attr-defined]
+    method.__signature__ = method_signature(build)  # type: ignore[attr-defined]
     return method
 
 
@@ -57,7 +58,7 @@ class AsyncRecommenderClient:
         metadata: Mapping[str, str] | None = None,
         channel: grpc.aio.Channel | None = None,
     ) -> None:
-        calls.check_timeout(timeout_s)
+        check_timeout(timeout_s)
         self._target = target
         self._timeout_s = timeout_s
         self._retries = retries
@@ -68,28 +69,28 @@ class AsyncRecommenderClient:
         self._channel = channel
         self._closed = False
 
-    recommend = _awaitable(calls.recommend)
-    similar_tracks = _awaitable(calls.similar_tracks)
-    rank_tracks = _awaitable(calls.rank_tracks)
-    classify_tracks = _awaitable(calls.classify_tracks)
-    explain_recommendation = _awaitable(calls.explain_recommendation)
-    record_feedback = _awaitable(calls.record_feedback)
-    update_preferences = _awaitable(calls.update_preferences)
-    get_preferences = _awaitable(calls.get_preferences)
-    delete_user = _awaitable(calls.delete_user)
-    upsert_tracks = _awaitable(calls.upsert_tracks)
-    get_tracks = _awaitable(calls.get_tracks)
-    delete_tracks = _awaitable(calls.delete_tracks)
-    list_models = _awaitable(calls.list_models)
-    get_model = _awaitable(calls.get_model)
-    load_version = _awaitable(calls.load_version)
-    unload_version = _awaitable(calls.unload_version)
-    set_label = _awaitable(calls.set_label)
-    remove_label = _awaitable(calls.remove_label)
-    rollback = _awaitable(calls.rollback)
-    get_shadow_report = _awaitable(calls.get_shadow_report)
+    recommend = _awaitable(recommender.recommend)
+    similar_tracks = _awaitable(recommender.similar_tracks)
+    rank_tracks = _awaitable(recommender.rank_tracks)
+    classify_tracks = _awaitable(recommender.classify_tracks)
+    explain_recommendation = _awaitable(recommender.explain_recommendation)
+    record_feedback = _awaitable(feedback.record_feedback)
+    update_preferences = _awaitable(feedback.update_preferences)
+    get_preferences = _awaitable(feedback.get_preferences)
+    delete_user = _awaitable(feedback.delete_user)
+    upsert_tracks = _awaitable(catalog.upsert_tracks)
+    get_tracks = _awaitable(catalog.get_tracks)
+    delete_tracks = _awaitable(catalog.delete_tracks)
+    list_models = _awaitable(models.list_models)
+    get_model = _awaitable(models.get_model)
+    load_version = _awaitable(models.load_version)
+    unload_version = _awaitable(models.unload_version)
+    set_label = _awaitable(models.set_label)
+    remove_label = _awaitable(models.remove_label)
+    rollback = _awaitable(models.rollback)
+    get_shadow_report = _awaitable(models.get_shadow_report)
 
-    async def execute(self, call: calls.Call[_ResultT]) -> _ResultT:
+    async def execute(self, call: Call[_ResultT]) -> _ResultT:
         """Make `call` and return its result; the other methods end here. Raises AudoticsError."""
         retries = self._retries if call.repeatable else NO_RETRIES
         attempts = Attempts(retries, timeout_s=self._timeout_s if call.timeout_s is None else call.timeout_s)
@@ -109,7 +110,7 @@ class AsyncRecommenderClient:
         self, events: Iterable[FeedbackEvent] | AsyncIterable[FeedbackEvent], *, timeout_s: float | None = None
     ) -> AsyncIterator[FeedbackResult]:
         """As `RecommenderClient.stream_feedback`, for events that come from either kind of iteration."""
-        stream = calls.stream_feedback(timeout_s=timeout_s)
+        stream = feedback.stream_feedback(timeout_s=timeout_s)
         failures: list[Exception] = []
 
         async def requests() -> AsyncIterator[bytes]:
@@ -138,7 +139,7 @@ class AsyncRecommenderClient:
     async def wait_until_ready(self, timeout_s: float | None = None) -> None:
         """Return once a server is connected. Raises UnavailableError when none is within `timeout_s`."""
         limit_s = self._timeout_s if timeout_s is None else timeout_s
-        calls.check_timeout(limit_s)
+        check_timeout(limit_s)
         try:
             await asyncio.wait_for(self._open().channel_ready(), limit_s)
         except TimeoutError:

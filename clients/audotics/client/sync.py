@@ -10,8 +10,9 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import grpc
 
-from audotics.client import calls
 from audotics.client.arguments import FeedbackEvent
+from audotics.client.calls import catalog, feedback, models, recommender
+from audotics.client.calls.call import Call, check_timeout, method_signature
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_channel
 from audotics.client.errors import UnavailableError
 from audotics.client.results import FeedbackResult
@@ -23,7 +24,7 @@ _ResultT = TypeVar("_ResultT")
 
 
 def _blocking(
-    build: Callable[_P, calls.Call[_ResultT]],
+    build: Callable[_P, Call[_ResultT]],
 ) -> Callable[Concatenate[RecommenderClient, _P], _ResultT]:
     """Return the method that builds a call and executes it."""
 
@@ -31,7 +32,7 @@ def _blocking(
     def method(self: RecommenderClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _ResultT:
         return self.execute(build(*args, **kwargs))
 
-    method.__signature__ = calls.method_signature(build)  # type: ignore[attr-defined]
+    method.__signature__ = method_signature(build)  # type: ignore[attr-defined]
     return method
 
 
@@ -58,7 +59,7 @@ class RecommenderClient:
         metadata: Mapping[str, str] | None = None,
         channel: grpc.Channel | None = None,
     ) -> None:
-        calls.check_timeout(timeout_s)
+        check_timeout(timeout_s)
         self._target = target
         self._timeout_s = timeout_s
         self._retries = retries
@@ -67,28 +68,28 @@ class RecommenderClient:
         self._channel = open_channel(target, keepalive=keepalive, tls=tls) if channel is None else channel
         self._closed = False
 
-    recommend = _blocking(calls.recommend)
-    similar_tracks = _blocking(calls.similar_tracks)
-    rank_tracks = _blocking(calls.rank_tracks)
-    classify_tracks = _blocking(calls.classify_tracks)
-    explain_recommendation = _blocking(calls.explain_recommendation)
-    record_feedback = _blocking(calls.record_feedback)
-    update_preferences = _blocking(calls.update_preferences)
-    get_preferences = _blocking(calls.get_preferences)
-    delete_user = _blocking(calls.delete_user)
-    upsert_tracks = _blocking(calls.upsert_tracks)
-    get_tracks = _blocking(calls.get_tracks)
-    delete_tracks = _blocking(calls.delete_tracks)
-    list_models = _blocking(calls.list_models)
-    get_model = _blocking(calls.get_model)
-    load_version = _blocking(calls.load_version)
-    unload_version = _blocking(calls.unload_version)
-    set_label = _blocking(calls.set_label)
-    remove_label = _blocking(calls.remove_label)
-    rollback = _blocking(calls.rollback)
-    get_shadow_report = _blocking(calls.get_shadow_report)
+    recommend = _blocking(recommender.recommend)
+    similar_tracks = _blocking(recommender.similar_tracks)
+    rank_tracks = _blocking(recommender.rank_tracks)
+    classify_tracks = _blocking(recommender.classify_tracks)
+    explain_recommendation = _blocking(recommender.explain_recommendation)
+    record_feedback = _blocking(feedback.record_feedback)
+    update_preferences = _blocking(feedback.update_preferences)
+    get_preferences = _blocking(feedback.get_preferences)
+    delete_user = _blocking(feedback.delete_user)
+    upsert_tracks = _blocking(catalog.upsert_tracks)
+    get_tracks = _blocking(catalog.get_tracks)
+    delete_tracks = _blocking(catalog.delete_tracks)
+    list_models = _blocking(models.list_models)
+    get_model = _blocking(models.get_model)
+    load_version = _blocking(models.load_version)
+    unload_version = _blocking(models.unload_version)
+    set_label = _blocking(models.set_label)
+    remove_label = _blocking(models.remove_label)
+    rollback = _blocking(models.rollback)
+    get_shadow_report = _blocking(models.get_shadow_report)
 
-    def execute(self, call: calls.Call[_ResultT]) -> _ResultT:
+    def execute(self, call: Call[_ResultT]) -> _ResultT:
         """Make `call` and return its result; the other methods end here. Raises AudoticsError."""
         retries = self._retries if call.repeatable else NO_RETRIES
         attempts = Attempts(retries, timeout_s=self._timeout_s if call.timeout_s is None else call.timeout_s)
@@ -112,7 +113,7 @@ class RecommenderClient:
         The server slows the sending down to what it can store. A stream is not retried: what it has not answered may be
         sent again, by the same event ids. Raises AudoticsError, and whatever iterating `events` raises.
         """
-        stream = calls.stream_feedback(timeout_s=timeout_s)
+        stream = feedback.stream_feedback(timeout_s=timeout_s)
         failures: list[Exception] = []
 
         def requests() -> Iterator[bytes]:
@@ -136,7 +137,7 @@ class RecommenderClient:
     def wait_until_ready(self, timeout_s: float | None = None) -> None:
         """Return once a server is connected. Raises UnavailableError when none is within `timeout_s`."""
         limit_s = self._timeout_s if timeout_s is None else timeout_s
-        calls.check_timeout(limit_s)
+        check_timeout(limit_s)
         ready = grpc.channel_ready_future(self._open())
         try:
             ready.result(timeout=limit_s)

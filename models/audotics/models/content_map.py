@@ -87,7 +87,9 @@ def fit_content_map(
         sparse.csr_matrix(np.full((len(inputs), 1), options.constant, np.float32)),
     ]
     features = sparse.hstack(blocks).tocsr()[np.flatnonzero(heard)].astype(np.float64)
-    solution = _ridge(features, factors[heard], options.l2)
+    used = np.flatnonzero(features.getnnz(axis=0))  # of the buckets of artists most are empty
+    solution = np.zeros((features.shape[1], factors.shape[1]))
+    solution[used] = _ridge(features[:, used], factors[heard], options.l2)
     n_audio, n_tags = inputs.audio.shape[1], inputs.tags.shape[1]
     audio, tags, artists, constant = np.split(solution, np.cumsum([n_audio, n_tags, buckets]))
     return ContentMap(

@@ -1,0 +1,100 @@
+"""Calls of ModelService."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from audotics.client import codec
+from audotics.client.calls.call import Call, call_of
+from audotics.client.results import ModelInfo, ShadowReport
+from audotics.v1 import model_service_pb2 as model
+
+LOAD_TIMEOUT_S: Final = 60.0
+"""Loading a version verifies every file and warms the model up, which takes longer than any other call."""
+
+
+def list_models(*, timeout_s: float | None = None) -> Call[tuple[ModelInfo, ...]]:
+    """Every model of the repository with its versions and their states."""
+
+    def decode(answer: model.ListModelsResponse) -> tuple[ModelInfo, ...]:
+        return tuple(codec.decode_model(item) for item in answer.models)
+
+    return call_of("ModelService/ListModels", model.ListModelsRequest(), model.ListModelsResponse, decode, timeout_s)
+
+
+def get_model(name: str, *, timeout_s: float | None = None) -> Call[ModelInfo]:
+    """One model of the repository."""
+
+    def decode(answer: model.GetModelResponse) -> ModelInfo:
+        return codec.decode_model(answer.model)
+
+    return call_of("ModelService/GetModel", model.GetModelRequest(name=name), model.GetModelResponse, decode, timeout_s)
+
+
+def load_version(name: str, version: int, *, timeout_s: float | None = LOAD_TIMEOUT_S) -> Call[ModelInfo]:
+    """Verify a version, warm it up, and put it in service in place of the one that served until now.
+
+    Where the label "stable" names another version, it stays loaded beside that one.
+    """
+
+    def decode(answer: model.LoadVersionResponse) -> ModelInfo:
+        return codec.decode_model(answer.model)
+
+    request = model.LoadVersionRequest(name=name, version=version)
+    return call_of("ModelService/LoadVersion", request, model.LoadVersionResponse, decode, timeout_s)
+
+
+def unload_version(name: str, version: int, *, timeout_s: float | None = LOAD_TIMEOUT_S) -> Call[ModelInfo]:
+    """Drop a version from memory and from service. Requests under way finish on it."""
+
+    def decode(answer: model.UnloadVersionResponse) -> ModelInfo:
+        return codec.decode_model(answer.model)
+
+    request = model.UnloadVersionRequest(name=name, version=version)
+    return call_of("ModelService/UnloadVersion", request, model.UnloadVersionResponse, decode, timeout_s)
+
+
+def set_label(
+    name: str, label: str, version: int, *, force: bool = False, timeout_s: float | None = LOAD_TIMEOUT_S
+) -> Call[ModelInfo]:
+    """Let `label` stand for a version, which is loaded if it is not.
+
+    The version with the label "stable" is in service: it gets there only when it passes the promotion gate, or with
+    `force`. FailedPreconditionError says what is in the way.
+    """
+    return _set_label(model.SetLabelRequest(name=name, label=label, version=version, force=force), timeout_s)
+
+
+def remove_label(name: str, label: str, *, timeout_s: float | None = None) -> Call[ModelInfo]:
+    """Take a label away. What serves goes on serving."""
+    return _set_label(model.SetLabelRequest(name=name, label=label), timeout_s)
+
+
+def rollback(name: str, *, timeout_s: float | None = LOAD_TIMEOUT_S) -> Call[ModelInfo]:
+    """Put the version in service that served before; the label "stable" names it from then on.
+
+    A second call goes back once more, so a call that failed is never repeated: see with `get_model` what serves.
+    """
+
+    def decode(answer: model.RollbackResponse) -> ModelInfo:
+        return codec.decode_model(answer.model)
+
+    request = model.RollbackRequest(name=name)
+    call = call_of("ModelService/Rollback", request, model.RollbackResponse, decode, timeout_s)
+    return replace(call, repeatable=False)
+
+
+def get_shadow_report(*, timeout_s: float | None = None) -> Call[ShadowReport | None]:
+    """How the versions with the label "shadow" compare with those in service; None while there are none."""
+    request = model.GetShadowReportRequest()
+    return call_of(
+        "ModelService/GetShadowReport", request, model.GetShadowReportResponse, codec.decode_shadow, timeout_s
+    )
+
+
+def _set_label(request: model.SetLabelRequest, timeout_s: float | None) -> Call[ModelInfo]:
+    def decode(answer: model.SetLabelResponse) -> ModelInfo:
+        return codec.decode_model(answer.model)
+
+    return call_of("ModelService/SetLabel", request, model.SetLabelResponse, decode, timeout_s)
