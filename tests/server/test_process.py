@@ -27,7 +27,16 @@ from audotics.v1 import (
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 MEMORY_LIMIT_KB = 250 * 1024
-FORBIDDEN = ("torch", "tensorflow", "keras", "sklearn", "audotics.models", "audotics.training", "audotics.data")
+FORBIDDEN = (
+    "torch",
+    "tensorflow",
+    "keras",
+    "sklearn",
+    "pandas",
+    "audotics.models",
+    "audotics.training",
+    "audotics.data",
+)
 
 
 @dataclass(frozen=True)
