@@ -46,9 +46,10 @@ def read_tracks(folder: Path) -> TrackColumns:
     table = _read(folder / TRACKS_FILE)
     tags = table["tags"].combine_chunks()
     codes = tags.values
+    columns: dict[str, Any] = {name: _texts(table[name]) for name in _TEXT_COLUMNS}
+    columns |= {name: _numbers(table[name].combine_chunks()) for name in _NUMBER_COLUMNS}
     return TrackColumns(
-        **{name: _texts(table[name]) for name in _TEXT_COLUMNS},
-        **{name: _numbers(table[name].combine_chunks()) for name in _NUMBER_COLUMNS},
+        **columns,
         audio=np.stack([_numbers(table[f"audio.{feature}"].combine_chunks()) for feature in AUDIO_FEATURES], axis=1),
         tags=TagSets(
             tuple(codes.dictionary.to_pylist()),
