@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from audotics.bundle.catalog import Histories, write_histories, write_ids, write_tracks
+from audotics.bundle.lengths import write_lengths
 from audotics.bundle.manifest import Manifest
 from audotics.bundle.store import BundleStore
 from audotics.data.synthetic import synthetic
@@ -60,21 +61,21 @@ def write_repository(folder: Path, *, n_tracks: int, n_users: int, seed: int = 0
             path, Histories(dataset.user_ids, dataset.interactions.offsets(n_users), dataset.interactions.tracks)
         )
 
-    def content(path: Path) -> NDArray[np.float32]:
+    def content(path: Path) -> None:
         with quiet_native_logs():
             from audotics.models.content import ContentOptions, build, encode
 
             network = build(encoder, ContentOptions(embedding_size=DIMENSION))
             inputs = encoder.encode(tracks)
             write_content_graph(network, path / MODEL_FILE)
-            vectors = encode(network, inputs)
+            embeddings = encode(network, inputs)
         write_warmup(path, {name: value[:_WARM_UP_ROWS] for name, value in inputs.feeds().items()})
-        index(path, vectors, random.permutation(vectors)[:_QUERIES])
-        embeddings.append(vectors)
-        return vectors
+        write_lengths(path, embeddings.lengths)
+        index(path, embeddings.vectors, random.permutation(embeddings.vectors)[:_QUERIES])
+        vectors.append(embeddings.vectors)
 
     def collaborative(path: Path) -> None:
-        noisy = embeddings[0] + random.normal(0, 0.08, embeddings[0].shape)
+        noisy = vectors[0] + random.normal(0, 0.08, vectors[0].shape)
         factors = noisy.astype(np.float32) - noisy.mean(axis=0, dtype=np.float32)
         model = CollaborativeModel(factors, factors, CollaborativeOptions(rank=DIMENSION))
         collaborative_graph(model).save(path / MODEL_FILE)
@@ -99,7 +100,7 @@ def write_repository(folder: Path, *, n_tracks: int, n_users: int, seed: int = 0
         situation = np.zeros((_WARM_UP_ROWS, len(CONTEXT_FEATURES)), np.float32)
         write_warmup(path, {"components": scores, "available": scores + 1, "context": situation})
 
-    embeddings: list[NDArray[np.float32]] = []
+    vectors: list[NDArray[np.float32]] = []
     publish("catalog", catalog)
     publish("content", content, preprocessing={"content_encoder": encoder.to_json()})
     publish("collaborative", collaborative)

@@ -35,7 +35,7 @@ def tracks():
 @pytest.fixture(scope="module")
 def encoder(tracks):
     fitted = ContentEncoder.fit(tracks, max_tags=12, artist_buckets=16)
-    return ContentEncoder(AudioScaler.fit(tracks.audio), fitted.tag_vocabulary, fitted.tag_weights, 16)
+    return ContentEncoder(AudioScaler.fit(tracks.audio), fitted.tag_vocabulary, 16)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_the_onnx_graph_has_the_signature_that_the_server_reads(exported, encode
         TensorSpec("tags", "float32", (-1, len(encoder.tag_vocabulary))),
         TensorSpec("artist", "int64", (-1,)),
     )
-    assert model.outputs == (TensorSpec("embedding", "float32", (-1, 6)),)
+    assert model.outputs == (TensorSpec("embedding", "float32", (-1, 6)), TensorSpec("length", "float32", (-1,)))
     graph = onnx.load(exported / "model.onnx").graph
     assert {value.type.tensor_type.shape.dim[0].dim_param for value in (*graph.input, *graph.output)} == {"batch"}
 
@@ -94,7 +94,7 @@ def test_the_saved_model_lies_where_tensorflow_serving_looks_and_keeps_the_names
         "tags": (None, tf.float32),
         "artist": (None, tf.int64),
     }
-    assert signature.structured_outputs.keys() == {"embedding"}
+    assert signature.structured_outputs.keys() == {"embedding", "length"}
 
 
 CONTENT_EDGES = {
@@ -110,7 +110,8 @@ def test_an_export_that_is_wrong_on_one_edge_is_caught(network, encoder, tracks,
     source = as_function(network)
 
     def wrong(feeds):
-        return {"embedding": source(feeds)["embedding"] + 0.01 * CONTENT_EDGES[edge](feeds)[:, None]}
+        outputs = source(feeds)
+        return outputs | {"embedding": outputs["embedding"] + 0.01 * CONTENT_EDGES[edge](feeds)[:, None]}
 
     with pytest.raises(ParityError):
         measure("content", source, wrong, content_cases(encoder, tracks))
@@ -142,5 +143,7 @@ async def test_a_run_of_every_kind_is_in_service(make_run, network, encoder, tra
             snapshot = registry.snapshot
             assert snapshot.model_versions == (("collaborative", 1), ("content", 1), ("hybrid", 1), ("ncf", 1))
             assert snapshot.degraded == ()
-            vectors = snapshot.content.vectors(np.arange(120))
-    np.testing.assert_allclose(vectors, encode(network, encoder.encode(run.tracks())), atol=1e-5)
+            vectors, lengths = snapshot.content.vectors(np.arange(120)), snapshot.content.lengths_of(np.arange(120))
+    expected = encode(network, encoder.encode(run.tracks()))
+    np.testing.assert_allclose(vectors, expected.vectors, atol=1e-5)
+    np.testing.assert_allclose(lengths, expected.lengths, atol=1e-5)

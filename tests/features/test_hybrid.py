@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audotics.features.content import Embeddings
 from audotics.features.genres import GENRES
 from audotics.features.hybrid import (
     COMPONENTS,
@@ -27,19 +28,23 @@ def unit_rows(n: int, d: int, seed: int) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+def embeddings(n: int, d: int, seed: int) -> Embeddings:
+    return Embeddings(unit_rows(n, d, seed), np.random.default_rng(seed).uniform(0.1, 3, n).astype(np.float32))
+
+
 @given(st.integers(0, 12), st.integers(1, 12), st.integers(0, 1000))
-def test_content_scores_are_mean_cosines(n_candidates: int, length: int, seed: int) -> None:
-    candidates, history = unit_rows(n_candidates, 4, seed), unit_rows(length, 4, seed + 1)
+def test_content_scores_are_mean_cosines_times_lengths(n_candidates: int, length: int, seed: int) -> None:
+    candidates, history = embeddings(n_candidates, 4, seed), unit_rows(length, 4, seed + 1)
 
     expected = []
-    for candidate in candidates:
+    for candidate, own in zip(candidates.vectors, candidates.lengths, strict=True):
         cosines = [float(candidate @ heard) for heard in history]
-        expected.append(sum(cosines) / len(cosines))
+        expected.append(float(own) * sum(cosines) / len(cosines))
     np.testing.assert_allclose(content_scores(candidates, history), expected, atol=1e-6)
 
 
 def test_content_has_no_opinion_on_a_new_listener() -> None:
-    scores = content_scores(unit_rows(3, 4, 0), np.zeros((0, 4), np.float32))
+    scores = content_scores(embeddings(3, 4, 0), np.zeros((0, 4), np.float32))
 
     assert scores.shape == (3,)
     assert np.isnan(scores).all()

@@ -14,6 +14,7 @@ from audotics.data.dataset import Dataset
 from audotics.data.synthetic import synthetic
 from audotics.evaluation.baselines import history_matrix
 from audotics.features.audio import AudioScaler
+from audotics.features.content import Embeddings
 from audotics.features.hybrid import COMPONENTS, CONTEXT_FEATURES, HybridInputs, content_scores, context_scores
 from audotics.models.collaborative import CollaborativeOptions, assemble, decompose
 from audotics.models.hybrid import Ensemble, Gate
@@ -107,12 +108,13 @@ def ensemble(dataset: Dataset) -> Ensemble:
     matrix = history_matrix(dataset.interactions.histories(dataset.n_users), dataset.n_tracks)
     torch.manual_seed(0)
     vectors = np.random.default_rng(0).normal(size=(dataset.n_tracks, 6)).astype(np.float32)
+    lengths = np.linalg.norm(vectors, axis=1)
     return Ensemble.build(
         dataset.tracks,
         scaler=AudioScaler.fit(dataset.tracks.audio),
         collaborative=assemble(decompose(matrix, dataset.tracks, options), options),
         ncf=Ncf(dataset.n_tracks, 8).eval(),
-        content_vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+        content=Embeddings(vectors / lengths[:, None], lengths),
         sequence=count_transitions(
             dataset.interactions.histories(dataset.n_users), dataset.n_tracks, SequenceOptions(neighbours=20)
         ),
@@ -128,9 +130,8 @@ def test_components_are_the_models_scores(ensemble: Ensemble) -> None:
 
     np.testing.assert_array_equal(components["collaborative"], ensemble.collaborative.scores([HISTORY])[0])
     np.testing.assert_array_equal(components["ncf"], ensemble.ncf.scores([HISTORY])[0])
-    np.testing.assert_array_equal(
-        components["content"], content_scores(ensemble.content_vectors, ensemble.content_vectors[HISTORY])
-    )
+    content = content_scores(ensemble.content, ensemble.content.vectors[HISTORY])
+    np.testing.assert_array_equal(components["content"], content)
     np.testing.assert_array_equal(components["popularity"], ensemble.popularity)
     np.testing.assert_array_equal(components["sequence"], ensemble.sequence.scores([HISTORY])[0])
     assert dict(zip(COMPONENTS, inputs.available.all(axis=0).tolist(), strict=True)) == {
@@ -147,7 +148,7 @@ def test_only_popularity_knows_a_new_listener(ensemble: Ensemble) -> None:
 
 def test_models_that_are_not_there_have_no_opinion(dataset: Dataset) -> None:
     alone = Ensemble.build(
-        dataset.tracks, scaler=AudioScaler.fit(dataset.tracks.audio), collaborative=None, ncf=None, content_vectors=None
+        dataset.tracks, scaler=AudioScaler.fit(dataset.tracks.audio), collaborative=None, ncf=None, content=None
     )
     (inputs,) = alone.inputs([HISTORY])
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from audotics.bundle.catalog import Histories, write_histories, write_ids, write_tracks
+from audotics.bundle.lengths import write_lengths
 from audotics.bundle.manifest import MANIFEST_FILE, Manifest, TensorSpec
 from audotics.bundle.store import BundleStore
 from audotics.features.audio import AUDIO_FEATURES, AudioScaler
@@ -192,7 +193,7 @@ def _signature(kind: str, tracks: TrackColumns) -> dict[str, Any]:
                 TensorSpec("tags", f32, (-1, len(encoder.tag_vocabulary))),
                 TensorSpec("artist", i64, (-1,)),
             ),
-            "outputs": (TensorSpec("embedding", f32, (-1, DIMENSION)),),
+            "outputs": (TensorSpec("embedding", f32, (-1, DIMENSION)), TensorSpec("length", f32, (-1,))),
             "preprocessing": {"content_encoder": encoder.to_json()},
         }
     if kind == "ncf":
@@ -222,7 +223,7 @@ def _signature(kind: str, tracks: TrackColumns) -> dict[str, Any]:
 
 def _encoder(tracks: TrackColumns) -> ContentEncoder:
     fitted = ContentEncoder.fit(tracks, max_tags=16, artist_buckets=64)
-    return ContentEncoder(AudioScaler.fit(tracks.audio), fitted.tag_vocabulary, fitted.tag_weights, 64)
+    return ContentEncoder(AudioScaler.fit(tracks.audio), fitted.tag_vocabulary, 64)
 
 
 def _taste_vectors(taste: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float32]:
@@ -336,9 +337,9 @@ def _write_content(path: Path, tracks: TrackColumns, random: np.random.Generator
     encoder = _encoder(tracks)
     n_audio, n_tags = 2 * len(AUDIO_FEATURES), len(encoder.tag_vocabulary)
     constants = [
-        numpy_helper.from_array(random.normal(0, 0.3, (n_audio, DIMENSION)).astype(np.float32), "audio_weights"),
-        numpy_helper.from_array(random.normal(0, 1.5, (n_tags, DIMENSION)).astype(np.float32), "tag_weights"),
-        numpy_helper.from_array(random.normal(0, 0.1, (64, DIMENSION)).astype(np.float32), "artists"),
+        numpy_helper.from_array(random.normal(0, 0.06, (n_audio, DIMENSION)).astype(np.float32), "audio_weights"),
+        numpy_helper.from_array(random.normal(0, 0.3, (n_tags, DIMENSION)).astype(np.float32), "tag_weights"),
+        numpy_helper.from_array(random.normal(0, 0.02, (64, DIMENSION)).astype(np.float32), "artists"),
     ]
     nodes = [
         helper.make_node("MatMul", ["audio", "audio_weights"], ["of_audio"]),
@@ -346,6 +347,8 @@ def _write_content(path: Path, tracks: TrackColumns, random: np.random.Generator
         helper.make_node("Gather", ["artists", "artist"], ["of_artist"], axis=0),
         helper.make_node("Sum", ["of_audio", "of_tags", "of_artist"], ["raw"]),
         helper.make_node("LpNormalization", ["raw"], ["embedding"], axis=1, p=2),
+        helper.make_node("ReduceL2", ["raw"], ["norm"], axes=[1], keepdims=0),
+        helper.make_node("Sqrt", ["norm"], ["length"]),
     ]
     _save_model(
         path,
@@ -356,12 +359,14 @@ def _write_content(path: Path, tracks: TrackColumns, random: np.random.Generator
             "tags": (TensorProto.FLOAT, ["batch", n_tags]),
             "artist": (TensorProto.INT64, ["batch"]),
         },
-        outputs={"embedding": ["batch", DIMENSION]},
+        outputs={"embedding": ["batch", DIMENSION], "length": ["batch"]},
     )
     inputs = encoder.encode(tracks)
     audio_weights, tag_weights, artists = (numpy_helper.to_array(constant) for constant in constants)
     raw = inputs.audio @ audio_weights + inputs.tags @ tag_weights + artists[inputs.artist]
-    _write_vectors(path, (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32))
+    norms = np.linalg.norm(raw, axis=1, keepdims=True)
+    _write_vectors(path, (raw / norms).astype(np.float32))
+    write_lengths(path, np.sqrt(norms[:, 0]).astype(np.float32))
     write_ids(path, tracks.ids)
     np.savez(path / "warmup.npz", audio=inputs.audio[:4], tags=inputs.tags[:4], artist=inputs.artist[:4])
 

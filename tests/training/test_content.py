@@ -63,15 +63,17 @@ def trained(content: Content) -> tuple[keras.Model, ContentFit]:
 
 
 def test_vectors_have_unit_length(content: Content, trained: tuple[keras.Model, ContentFit]) -> None:
-    vectors = encode(trained[0], content.inputs)
+    embeddings = encode(trained[0], content.inputs)
 
-    assert vectors.shape == (40, 8)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert embeddings.vectors.shape == (40, 8)
+    np.testing.assert_allclose(np.linalg.norm(embeddings.vectors, axis=1), 1, atol=1e-5)
+    assert embeddings.lengths.shape == (40,)
+    assert embeddings.lengths.min() > 0
 
 
 def test_tracks_of_one_taste_point_the_same_way(content: Content, trained: tuple[keras.Model, ContentFit]) -> None:
     network, result = trained
-    vectors = encode(network, content.inputs)
+    vectors = encode(network, content.inputs).vectors
     cosines = vectors @ vectors.T
     same = np.equal.outer(np.arange(40) < 20, np.arange(40) < 20)
 
@@ -81,8 +83,8 @@ def test_tracks_of_one_taste_point_the_same_way(content: Content, trained: tuple
 
 def test_a_new_track_lands_among_its_like(content: Content, trained: tuple[keras.Model, ContentFit]) -> None:
     new = TrackColumns.build(["new"], tags=TagSets.from_lists([["metal", "fast", "never seen before"]]))
-    vector = encode(trained[0], content.encoder.encode(new))[0]
-    cosines = encode(trained[0], content.inputs) @ vector
+    vector = encode(trained[0], content.encoder.encode(new)).vectors[0]
+    cosines = encode(trained[0], content.inputs).vectors @ vector
 
     assert cosines[20:].mean() > cosines[:20].mean() + 0.5
 
@@ -92,7 +94,9 @@ def test_a_saved_network_comes_back_equal(
 ) -> None:
     save(trained[0], tmp_path)
 
-    np.testing.assert_array_equal(encode(load(tmp_path), content.inputs), encode(trained[0], content.inputs))
+    loaded, source = encode(load(tmp_path), content.inputs), encode(trained[0], content.inputs)
+    np.testing.assert_array_equal(loaded.vectors, source.vectors)
+    np.testing.assert_array_equal(loaded.lengths, source.lengths)
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
@@ -104,7 +108,9 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     assert before.losses == pytest.approx(trained[1].losses[:2], rel=1e-4)
     assert after.losses == pytest.approx(trained[1].losses, rel=1e-4)
     assert after.scores == pytest.approx(trained[1].scores, rel=1e-4)
-    np.testing.assert_allclose(encode(network, content.inputs), encode(trained[0], content.inputs), atol=1e-3)
+    np.testing.assert_allclose(
+        encode(network, content.inputs).vectors, encode(trained[0], content.inputs).vectors, atol=1e-3
+    )
 
 
 def test_training_anew_forgets_what_was(content: Content, trained: tuple[keras.Model, ContentFit]) -> None:
@@ -183,8 +189,10 @@ def test_what_no_epoch_improves_stays_in_its_closed_form(content: Content) -> No
 
     assert (result.best_epoch, len(result.scores)) == (0, 1)
     assert result.start >= result.scores[0]
-    unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(encode(network, content.inputs), unit, atol=1e-4)
+    lengths = np.linalg.norm(expected, axis=1)
+    embeddings = encode(network, content.inputs)
+    np.testing.assert_allclose(embeddings.vectors, expected / lengths[:, None], atol=1e-4)
+    np.testing.assert_allclose(embeddings.lengths, lengths / lengths.mean(), atol=1e-4)
 
 
 def test_the_closed_form_already_finds_tracks_that_nobody_has_heard(content: Content) -> None:

@@ -13,6 +13,7 @@ from audotics.data.dataset import DataError
 from audotics.data.synthetic import synthetic
 from audotics.evaluation.ranking import Holdout
 from audotics.features.audio import AudioScaler
+from audotics.features.content import Embeddings
 from audotics.features.hybrid import COMPONENTS, CONTEXT_FEATURES
 from audotics.features.tracks import TrackColumns
 from audotics.models.hybrid import Ensemble, Gate, HybridOptions
@@ -29,7 +30,11 @@ OPTIONS = HybridOptions(hidden=8, epochs=8, batch_size=16, learning_rate=0.02, c
 def ensemble_of(tracks: TrackColumns, vectors: np.ndarray) -> Ensemble:
     unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return Ensemble.build(
-        tracks, scaler=AudioScaler.fit(tracks.audio), collaborative=None, ncf=None, content_vectors=unit
+        tracks,
+        scaler=AudioScaler.fit(tracks.audio),
+        collaborative=None,
+        ncf=None,
+        content=Embeddings(unit, np.ones(len(unit), np.float32)),
     )
 
 

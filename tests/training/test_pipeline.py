@@ -13,7 +13,7 @@ import pytest
 from audotics.data.dataset import DataError
 from audotics.data.synthetic import synthetic
 from audotics.training.comparison import Comparison, compare
-from audotics.training.ensemble import content_vectors, load_ensemble, load_gate
+from audotics.training.ensemble import content_embeddings, load_ensemble, load_gate
 from audotics.training.kinds import KINDS, WEIGHED
 from audotics.training.pipeline import train
 from audotics.training.progress import Progress, Quiet
@@ -78,7 +78,7 @@ def test_the_models_can_be_loaded_again(run: Run) -> None:
     n = len(split.tracks)
     whole, selection = (load_ensemble(run, split, selection=which) for which in (False, True))
 
-    assert content_vectors(run).shape == (n, 8)
+    assert content_embeddings(run).vectors.shape == (n, 8)
     history = split.training[0]
     scores = whole.scores(load_gate(run), [history])
     assert scores.shape == (1, n)

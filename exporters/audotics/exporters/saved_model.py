@@ -23,13 +23,12 @@ SAVED_MODEL_FILE: Final = "saved_model.pb"
 
 
 def serving_function(network: keras.Model) -> tf.types.experimental.PolymorphicFunction:
-    """A TensorFlow function of `network`, which has one output, for any number of rows; it keeps all names."""
+    """A TensorFlow function of `network`, whose outputs are named, for any number of rows; it keeps all names."""
     import tensorflow as tf
 
-    (output,) = network.output_names
-
     def serve(*values: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {output: network(list(values), training=False)}
+        outputs: dict[str, tf.Tensor] = network(list(values), training=False)
+        return outputs
 
     specs = [tf.TensorSpec(value.shape, value.dtype, name=value.name) for value in network.inputs]
     return tf.function(serve, input_signature=specs)

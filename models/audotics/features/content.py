@@ -1,4 +1,4 @@
-"""Inputs of the content embedding: catalogue columns go in, the three input tensors come out."""
+"""What the content embedding takes and gives: catalogue columns go in as three tensors, a vector a track comes out."""
 
 from __future__ import annotations
 
@@ -30,16 +30,27 @@ class ContentInputs:
         return len(self.artist)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """Embeddings of n tracks by their direction and their length.
+
+    `vectors` float32 (n, d) are unit vectors: the nearer two are, the more alike the tracks. `lengths` float32 (n,), 1
+    on average, say how much listening content alone foretells.
+    """
+
+    vectors: NDArray[np.float32]
+    lengths: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
 @dataclass(frozen=True, slots=True)
 class ContentEncoder:
-    """Statistics of the training catalogue that turn any track, known or new, into model inputs.
-
-    `tag_weights`, one a name of `tag_vocabulary`, say how much a tag tells: log(tracks / tracks that carry it).
-    """
+    """Statistics of the training catalogue that turn any track, known or new, into model inputs."""
 
     scaler: AudioScaler
     tag_vocabulary: tuple[str, ...]
-    tag_weights: tuple[float, ...]
     artist_buckets: int
 
     @classmethod
@@ -50,18 +61,20 @@ class ContentEncoder:
         return cls(
             AudioScaler.fit(tracks.audio),
             tuple(tracks.tags.names[code] for code in order),
-            # A tag on every track would weigh nothing, and a track that has no other would look like one without tags.
-            tuple(round(float(np.log((1 + len(tracks)) / counts[code])), 6) for code in order),
             artist_buckets,
         )
 
     def encode(self, tracks: TrackColumns) -> ContentInputs:
-        """Tags are weighed and scaled to unit length a track. Bucket 0 stands for an unknown artist."""
-        tags = tracks.tags.matrix(self.tag_vocabulary) * np.asarray(self.tag_weights, np.float32)
-        norms = np.linalg.norm(tags, axis=1, keepdims=True)
+        """Each of a track's m tags is m^-¼. Bucket 0 stands for an unknown artist.
+
+        So a track of many tags says more than one of few, but not as much more. Unit length and weights by rarity, as
+        text has them, were tried: both find fewer of the tracks that nobody has heard.
+        """
+        tags = tracks.tags.matrix(self.tag_vocabulary).astype(np.float32)
+        count = np.maximum(tags.sum(axis=1, keepdims=True), np.float32(1.0))
         return ContentInputs(
             audio=self.scaler.transform(tracks.audio),
-            tags=(tags / np.where(norms > 0, norms, 1.0)).astype(np.float32),
+            tags=tags / count ** np.float32(0.25),
             artist=artist_bucket(tracks.artists, self.artist_buckets),
         )
 
@@ -69,17 +82,12 @@ class ContentEncoder:
         return {
             "audio": self.scaler.to_json(),
             "tag_vocabulary": list(self.tag_vocabulary),
-            "tag_weights": list(self.tag_weights),
             "artist_buckets": self.artist_buckets,
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ContentEncoder:
-        """Raises ValueError when there is not one weight a tag."""
-        vocabulary, weights = tuple(value["tag_vocabulary"]), tuple(float(weight) for weight in value["tag_weights"])
-        if len(vocabulary) != len(weights):
-            raise ValueError(f"{len(vocabulary)} tags have {len(weights)} weights")
-        return cls(AudioScaler.from_json(value["audio"]), vocabulary, weights, int(value["artist_buckets"]))
+        return cls(AudioScaler.from_json(value["audio"]), tuple(value["tag_vocabulary"]), int(value["artist_buckets"]))
 
 
 def artist_bucket(artists: Sequence[str] | NDArray[np.object_], buckets: int) -> NDArray[np.int64]:

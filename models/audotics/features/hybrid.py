@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.features.content import Embeddings
 from audotics.features.genres import genre_columns
 from audotics.features.moods import MOODS
 
@@ -44,15 +45,15 @@ class HybridInputs:
         return {"components": self.components, "available": self.available, "context": self.context}
 
 
-def content_scores(candidates: NDArray[np.float32], history: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean cosine of each candidate to all tracks of the history, float32 (n,).
+def content_scores(candidates: Embeddings, history: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Length of each of the n candidates times its mean cosine to all tracks of the history, float32 (n,).
 
-    `candidates` (n, d) and `history` (h, d) hold unit vectors; with an empty history the result is NaN. The mean over
-    the few nearest tracks alone was tried: it finds fewer of the tracks that nobody has heard yet.
+    `history` (h, d) holds unit vectors; with an empty one the result is NaN. The mean over the few nearest tracks
+    alone was tried, and so were cosines without the lengths: both find fewer of the tracks that nobody has heard yet.
     """
     if len(history) == 0:
         return np.full(len(candidates), np.nan, np.float32)
-    scores: NDArray[np.float32] = candidates @ history.mean(axis=0, dtype=np.float32)
+    scores: NDArray[np.float32] = candidates.vectors @ history.mean(axis=0, dtype=np.float32) * candidates.lengths
     return scores
 
 

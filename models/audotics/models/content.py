@@ -1,6 +1,9 @@
-"""Content embedding: what a track is (audio features, tags, artist) goes in, a unit vector comes out.
+"""Content embedding: what a track is (audio features, tags, artist) goes in, a unit vector and a length come out.
 
-    embedding = unit( audio·A + tags·T + artist[bucket] + residual(audio, tags, artist) )
+    sum = audio·A + tags·T + artist[bucket] + residual(audio, tags, artist)
+    embedding = sum / |sum|,  length = |sum| / L
+
+L is the mean of |sum| over the tracks that the network starts with.
 
 The linear part starts as the closed form of `models/content_map.py`, which maps content to listening factors, and the
 residual, a hidden layer, at zero. Training goes on from there, so that tracks heard by the same listeners point the
@@ -18,16 +21,15 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers, ops
-from numpy.typing import NDArray
 
 from audotics.features.audio import AUDIO_FEATURES
-from audotics.features.content import ContentEncoder, ContentInputs
+from audotics.features.content import ContentEncoder, ContentInputs, Embeddings
 from audotics.models.content_map import ContentMap
 
 ENCODED_AT_ONCE = 8_192
 
 START_LENGTH = 10.0
-"""Length of the sums before they become unit vectors. It is free, and so long that a step of the optimizer is small."""
+"""L above. It is free, and so long that a step of the optimizer is small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class ContentOptions:
 
 
 def build(encoder: ContentEncoder, options: ContentOptions) -> keras.Model:
-    """The embedding network, with inputs and output named as the bundle's signature has them."""
+    """The embedding network, with inputs and outputs named as the bundle's signature has them."""
     audio = keras.Input((2 * len(AUDIO_FEATURES),), name="audio", dtype="float32")
     tags = keras.Input((len(encoder.tag_vocabulary),), name="tags", dtype="float32")
     artist = keras.Input((), name="artist", dtype="int64")
@@ -60,8 +62,10 @@ def build(encoder: ContentEncoder, options: ContentOptions) -> keras.Model:
     hidden = layers.Dense(2 * size, activation="relu", name="hidden")(layers.Concatenate()([audio, tags, linear[2]]))
     dropped = layers.Dropout(options.dropout)(hidden)
     linear.append(layers.Dense(size, kernel_initializer="zeros", name="residual")(dropped))
-    embedding = layers.UnitNormalization(name="embedding")(layers.Add()(linear))
-    return keras.Model([audio, tags, artist], embedding, name="content")
+    total = layers.Add()(linear)
+    embedding = layers.UnitNormalization(name="embedding")(total)
+    length = ops.sqrt(ops.sum(ops.square(total), axis=1)) / START_LENGTH
+    return keras.Model([audio, tags, artist], {"embedding": embedding, "length": length}, name="content")
 
 
 def start(network: keras.Model, content_map: ContentMap, inputs: ContentInputs) -> None:
@@ -97,16 +101,18 @@ class PairModel(keras.Model):
         return ops.concatenate([own / self.temperature, others], axis=1)
 
     def _embed(self, rows: Any, training: bool) -> Any:
-        return self.network([ops.take(column, rows, axis=0) for column in self.table], training=training)
+        columns = [ops.take(column, rows, axis=0) for column in self.table]
+        return self.network(columns, training=training)["embedding"]
 
 
-def encode(network: keras.Model, inputs: ContentInputs) -> NDArray[np.float32]:
-    """float32 (n, d): unit vectors of all rows of `inputs`."""
-    parts = []
+def encode(network: keras.Model, inputs: ContentInputs) -> Embeddings:
+    """Of all rows of `inputs`, at least one."""
+    vectors, lengths = [], []
     for start in range(0, len(inputs), ENCODED_AT_ONCE):
-        chunk = [value[start : start + ENCODED_AT_ONCE] for value in inputs.feeds().values()]
-        parts.append(np.asarray(network(chunk, training=False), np.float32))
-    return np.concatenate(parts) if parts else np.zeros((0, int(network.output_shape[-1])), np.float32)
+        outputs = network([value[start : start + ENCODED_AT_ONCE] for value in inputs.feeds().values()], training=False)
+        vectors.append(np.asarray(outputs["embedding"], np.float32))
+        lengths.append(np.asarray(outputs["length"], np.float32))
+    return Embeddings(np.concatenate(vectors), np.concatenate(lengths))
 
 
 def save(network: keras.Model, folder: Path) -> None:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audotics.features.audio import AudioScaler
+from audotics.features.content import Embeddings
 from audotics.features.genres import genre_matrix
 from audotics.features.history import MAX_HISTORY
 from audotics.features.hybrid import (
@@ -109,7 +110,7 @@ class Ensemble:
 
     collaborative: CollaborativeModel | IalsModel | NmfModel | NeighboursModel | None
     ncf: Ncf | None
-    content_vectors: NDArray[np.float32] | None  # (n, d), unit length
+    content: Embeddings | None
     moods: NDArray[np.float32]
     genres: NDArray[np.bool_]
     popularity: NDArray[np.float32]
@@ -125,7 +126,7 @@ class Ensemble:
         scaler: AudioScaler,
         collaborative: CollaborativeModel | IalsModel | NmfModel | NeighboursModel | None,
         ncf: Ncf | None,
-        content_vectors: NDArray[np.float32] | None,
+        content: Embeddings | None,
         sequence: SequenceModel | None = None,
     ) -> Ensemble:
         """`tracks` are the models' tracks, with `plays` counted on the interactions that they were trained on.
@@ -135,7 +136,7 @@ class Ensemble:
         return cls(
             collaborative,
             ncf,
-            content_vectors,
+            content,
             mood_scores(tracks.audio, scaler),
             genre_matrix(tracks.tags),
             popularity_scores(tracks.plays),
@@ -154,9 +155,7 @@ class Ensemble:
             hybrid_inputs(
                 collaborative=collaborative[row] if collaborative is not None and len(history) else None,
                 ncf=ncf[row] if ncf is not None and len(history) else None,
-                content=None
-                if self.content_vectors is None
-                else content_scores(self.content_vectors, self.content_vectors[history]),
+                content=None if self.content is None else content_scores(self.content, self.content.vectors[history]),
                 context=None,
                 popularity=self.popularity,
                 cold_tracks=self.cold,

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from audotics.data.dataset import DataError
 from audotics.evaluation.metrics import ndcg
 from audotics.evaluation.ranking import Histories, set_ranking
-from audotics.features.content import ContentEncoder, ContentInputs
-from audotics.features.hybrid import content_scores
+from audotics.features.content import ContentEncoder, ContentInputs, Embeddings
 from audotics.models.content import ContentOptions, PairModel, build, encode, start
 from audotics.models.content_map import (
     ContentMap,
@@ -31,10 +30,11 @@ from audotics.models.content_map import (
 )
 from audotics.training.keras_checkpoints import KerasCheckpoints, reseed
 from audotics.training.loop import Fit
+from audotics.training.nearest import nearest
 from audotics.training.progress import Progress, Stage
 
 VALIDATION_LISTENERS = 1_000
-RIDGE_STRENGTHS = (1.0, 3.0, 9.0)
+RIDGE_STRENGTHS = (3.0, 9.0, 27.0)
 """Values of `ContentMapOptions.l2` that are tried."""
 
 
@@ -78,7 +78,7 @@ def train_content(
     trial = _Trial.draw(histories, len(inputs), options.validation_split, seed=seed)
     with progress.stage("content", 2 * options.epochs) as stage:
         maps = _closed_forms(encoder, inputs, trial.known, options, RIDGE_STRENGTHS)
-        scores = [trial.score(_unit(content_map.factors(inputs))) for content_map in maps]
+        scores = [trial.score(_embeddings(content_map.factors(inputs))) for content_map in maps]
         best = int(np.argmax(scores))
         stage.advance(0, f"closed form, validation {scores[best]:.4f}")
         trainer = _Trainer(encoder, inputs, options, seed, resume, stage, progress)
@@ -115,15 +115,13 @@ class _Trial:
         relevant = [histories[user][held_out[histories[user]]] for user in chosen]
         return cls(known, asked, relevant, held_out)
 
-    def score(self, vectors: NDArray[np.float32]) -> float:
+    def score(self, tracks: Embeddings) -> float:
         """Mean NDCG@10 of the held-out tracks among themselves; 0 without anybody to ask."""
         if not len(self.asked):
             return 0.0
 
-        def scorer(histories: Histories) -> NDArray[np.float32]:
-            return np.stack([np.nan_to_num(content_scores(vectors, vectors[history])) for history in histories])
-
-        return float(ndcg(set_ranking(scorer, self.asked, self.relevant, among=self.held_out), 10).mean())
+        ranks = set_ranking(nearest(tracks), self.asked, self.relevant, among=self.held_out)
+        return float(ndcg(ranks, 10).mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +206,9 @@ def _heard(histories: Histories, n_tracks: int) -> NDArray[np.bool_]:
     return heard
 
 
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(lengths, np.float32(1e-9))
+def _embeddings(factors: NDArray[np.float32]) -> Embeddings:
+    lengths = np.maximum(np.linalg.norm(factors, axis=1), np.float32(1e-9))
+    return Embeddings(factors / lengths[:, None], lengths)
 
 
 def draw_pairs(histories: Histories, n_pairs: int, *, batch_size: int, rng: np.random.Generator) -> NDArray[np.int32]:

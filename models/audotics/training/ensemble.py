@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audotics.features.audio import AudioScaler
+from audotics.features.content import Embeddings
 from audotics.models.hybrid import Ensemble, Gate
 from audotics.models.ncf import Ncf
 from audotics.models.sequence import SequenceModel
@@ -31,15 +31,15 @@ def load_ensemble(run: Run, split: Split, *, selection: bool) -> Ensemble:
         if "collaborative" in kinds
         else None,
         ncf=Ncf.load(folder("ncf"), kinds["ncf"]["options"]) if "ncf" in kinds else None,
-        content_vectors=content_vectors(run) if "content" in kinds else None,
+        content=content_embeddings(run) if "content" in kinds else None,
         sequence=SequenceModel.load(folder("sequence"), kinds["sequence"]["options"]) if "sequence" in kinds else None,
     )
 
 
-def content_vectors(run: Run) -> NDArray[np.float32]:
-    """float32 (n, d): the content embeddings of the core's tracks, as they were after training."""
-    vectors: NDArray[np.float32] = np.load(run.folder("content") / "vectors.npy", allow_pickle=False)
-    return vectors
+def content_embeddings(run: Run) -> Embeddings:
+    """The content embeddings of the core's tracks, as they were after training."""
+    with np.load(run.folder("content") / "embeddings.npz", allow_pickle=False) as saved:
+        return Embeddings(saved["vectors"], saved["lengths"])
 
 
 def load_gate(run: Run) -> Gate:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from audotics.evaluation.ranking import Histories, Scorer
 from audotics.features.audio import AudioScaler
-from audotics.features.content import ContentEncoder
+from audotics.features.content import ContentEncoder, Embeddings
 from audotics.models.hybrid import LEARNT_FROM_LISTENING, Ensemble, Gate
 from audotics.training.ensemble import load_ensemble, load_gate
-from audotics.training.nearest import nearest
+from audotics.training.nearest import nearest, nearest_vectors
 from audotics.training.quiet import quiet_native_logs
 from audotics.training.run import Run, Split
 
@@ -102,11 +102,11 @@ def _over_catalogue(run: Run, split: Split, core: Ensemble) -> Ensemble:
         collaborative=spread.get("collaborative"),
         ncf=spread.get("ncf"),
         sequence=spread.get("sequence"),
-        content_vectors=_catalogue_vectors(run) if core.content_vectors is not None else None,
+        content=_catalogue_embeddings(run) if core.content is not None else None,
     )
 
 
-def _catalogue_vectors(run: Run) -> NDArray[np.float32]:
+def _catalogue_embeddings(run: Run) -> Embeddings:
     """Content embeddings of the whole catalogue, by the network as it was trained on the core."""
     with quiet_native_logs():
         from audotics.models.content import encode, load  # Keras and TensorFlow, 600 MB
@@ -139,8 +139,8 @@ def _sequence(run: Run, split: Split, ensemble: Ensemble) -> Scorer:
 
 
 def _content(run: Run, split: Split, ensemble: Ensemble) -> Scorer:
-    assert ensemble.content_vectors is not None
-    return nearest(ensemble.content_vectors)
+    assert ensemble.content is not None
+    return nearest(ensemble.content)
 
 
 def _deep(run: Run, split: Split, ensemble: Ensemble) -> Scorer:
@@ -151,11 +151,11 @@ def _deep(run: Run, split: Split, ensemble: Ensemble) -> Scorer:
 
 
 def _text(run: Run, split: Split, ensemble: Ensemble) -> Scorer:
-    return nearest(np.load(run.folder("text") / "vectors.npy", allow_pickle=False))
+    return nearest_vectors(np.load(run.folder("text") / "vectors.npy", allow_pickle=False))
 
 
 def _bert(run: Run, split: Split, ensemble: Ensemble) -> Scorer:
-    return nearest(np.load(run.folder("bert") / "vectors.npy", allow_pickle=False)[split.rows])
+    return nearest_vectors(np.load(run.folder("bert") / "vectors.npy", allow_pickle=False)[split.rows])
 
 
 def _hybrid(run: Run, split: Split, ensemble: Ensemble) -> Scorer:

@@ -228,7 +228,7 @@ async def test_changed_tracks_are_served_and_survive_a_reload(tmp_path, make_rep
             assert content.index.size == n_content_rows
             changed = catalog.rows_of(["twin", "t007"])
             np.testing.assert_allclose(
-                content.vectors(changed), content.embed(catalog.columns.take(changed)), atol=1e-6
+                content.vectors(changed), content.embed(catalog.columns.take(changed)).vectors, atol=1e-6
             )
             found = content.nearest(content.vectors(changed), 300)[1]
             assert set(changed) <= set(found.ravel())
@@ -267,7 +267,7 @@ async def test_models_that_number_tracks_otherwise_score_the_same_tracks(tmp_pat
         assert set(best) == set(np.argsort(-np.nan_to_num(scores, nan=-9))[:20])
         everything = np.arange(len(catalog))
         np.testing.assert_allclose(
-            snapshot.content.vectors(everything), snapshot.content.embed(catalog.columns), atol=1e-5
+            snapshot.content.vectors(everything), snapshot.content.embed(catalog.columns).vectors, atol=1e-5
         )
 
 

@@ -212,7 +212,7 @@ async def test_changes_to_tracks_reach_every_loaded_version(repository, make_rep
         snapshot = registry.snapshot
         row = snapshot.catalog.rows_of(["twin"])
         np.testing.assert_allclose(
-            snapshot.content.vectors(row), snapshot.content.embed(snapshot.catalog.columns.take(row)), atol=1e-6
+            snapshot.content.vectors(row), snapshot.content.embed(snapshot.catalog.columns.take(row)).vectors, atol=1e-6
         )
         assert 4 not in snapshot.content.nearest(snapshot.content.vectors(row), 300)[1]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_content_graph(network: keras.Model, path: Path) -> None:
-    """audio float32 (batch, 22), tags float32 (batch, t), artist int64 (batch,) -> embedding float32 (batch, d)."""
+    """audio (batch, 22), tags (batch, t), artist (batch,) -> embedding (batch, d), length (batch,); artist is int64."""
     import tf2onnx
 
     serve = serving_function(network)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.bundle.catalog import write_ids
-from audotics.evaluation.ranking import Histories, Scorer
+from audotics.bundle.lengths import write_lengths
+from audotics.evaluation.ranking import Scorer
 from audotics.exporters.cases import content_cases
 from audotics.exporters.exported import MODEL_FILE, ExportedModel
 from audotics.exporters.formats import DEFAULT, Formats
@@ -22,9 +23,9 @@ from audotics.exporters.quantization import TABLES
 from audotics.exporters.saved_model import write_saved_model
 from audotics.exporters.warmup import write_warmup
 from audotics.exporters.written import Ranking, write_formats
-from audotics.features.content import ContentEncoder
-from audotics.features.hybrid import content_scores
+from audotics.features.content import ContentEncoder, Embeddings
 from audotics.features.tracks import TrackColumns
+from audotics.training.nearest import nearest
 from audotics.training.progress import Progress
 from audotics.training.quiet import quiet_native_logs
 
@@ -63,9 +64,10 @@ def prepare(source: Source, folder: Path, progress: Progress, *, formats: Format
     exported = written.exported
     write_warmup(folder, {name: value[:_WARM_UP_TRACKS] for name, value in cases[0].feeds.items()})
     write_ids(folder, source.tracks.ids)
-    vectors = _embed(exported, encoder, source.tracks)
-    queries = np.random.default_rng(0).permutation(vectors)[:_QUERIES]
-    recall = write_index(folder, vectors, queries, progress=progress, title="content index")
+    embeddings = _embed(exported, encoder, source.tracks)
+    write_lengths(folder, embeddings.lengths)
+    queries = np.random.default_rng(0).permutation(embeddings.vectors)[:_QUERIES]
+    recall = write_index(folder, embeddings.vectors, queries, progress=progress, title="content index")
     return written.noted(
         Prepared(
             "content",
@@ -83,26 +85,24 @@ def as_function(network: keras.Model) -> Run:
     """The trained network with the inputs and outputs of its export."""
 
     def run(feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        embedding = network([feeds[value.name] for value in network.inputs], training=False)
-        return {"embedding": np.asarray(embedding, np.float32)}
+        outputs = network([feeds[value.name] for value in network.inputs], training=False)
+        return {name: np.asarray(value, np.float32) for name, value in outputs.items()}
 
     return run
 
 
 def as_scorer(run: Run, encoder: ContentEncoder, tracks: TrackColumns) -> Scorer:
     """How near every one of `tracks`, as `run` embeds them, is to what a listener heard."""
-    vectors = run(encoder.encode(tracks).feeds())["embedding"]
-
-    def score(histories: Histories) -> NDArray[np.float32]:
-        return np.stack([np.nan_to_num(content_scores(vectors, vectors[history])) for history in histories])
-
-    return score
+    outputs = run(encoder.encode(tracks).feeds())
+    return nearest(Embeddings(outputs["embedding"], outputs["length"]))
 
 
-def _embed(model: ExportedModel, encoder: ContentEncoder, tracks: TrackColumns) -> NDArray[np.float32]:
-    """Unit vectors (n, d) of all tracks, by the model that will embed tracks in service."""
-    parts = []
+def _embed(model: ExportedModel, encoder: ContentEncoder, tracks: TrackColumns) -> Embeddings:
+    """All tracks, by the model that will embed tracks in service."""
+    vectors, lengths = [], []
     for start in range(0, len(tracks), _EMBEDDED_AT_ONCE):
         rows = np.arange(start, min(start + _EMBEDDED_AT_ONCE, len(tracks)))
-        parts.append(model.run(encoder.encode(tracks.take(rows)).feeds())["embedding"])
-    return np.concatenate(parts)
+        outputs = model.run(encoder.encode(tracks.take(rows)).feeds())
+        vectors.append(outputs["embedding"])
+        lengths.append(outputs["length"])
+    return Embeddings(np.concatenate(vectors), np.concatenate(lengths))

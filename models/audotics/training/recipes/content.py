@@ -37,8 +37,8 @@ def train(run: Run, options: ContentOptions, *, resume: bool, progress: Progress
         resume=resume,
         progress=progress,
     )
-    vectors = encode(network, inputs)
+    embeddings = encode(network, inputs)
     with run.saving("content") as saved:
         save(network, saved)
-        np.save(saved / "vectors.npy", vectors)
+        np.savez(saved / "embeddings.npz", vectors=embeddings.vectors, lengths=embeddings.lengths)
     return {"options": asdict(options), "encoder": encoder.to_json(), "fit": result.to_json()}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.features.content import Embeddings
 from audotics.features.hybrid import (
     ArtistMatches,
     HybridInputs,
@@ -50,8 +51,8 @@ class RowSignals:
             collaborative = snapshot.collaborative.scores(taste.user_vector, rows)
         if snapshot.sequence is not None and taste.next_tracks is not None:
             sequence = snapshot.sequence.scores(taste.next_tracks, rows)
-        if embeddings is not None and taste.sounds is not None and len(taste.sounds):
-            content = content_scores(embeddings, taste.sounds)
+        if snapshot.content is not None and embeddings is not None and taste.sounds is not None and len(taste.sounds):
+            content = content_scores(Embeddings(embeddings, snapshot.content.lengths_of(rows)), taste.sounds)
         if context.mood is not None or context.genres:
             suitable = context_scores(
                 catalog.moods.take(rows, axis=0),

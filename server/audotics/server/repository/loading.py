@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from audotics.bundle.catalog import HISTORIES_FILE, IDS_FILE, TRACKS_FILE, read_histories, read_ids, read_tracks
+from audotics.bundle.lengths import LENGTHS_FILE, read_lengths
 from audotics.bundle.store import Bundle
 from audotics.features.audio import AUDIO_FEATURES
 from audotics.features.content import ContentEncoder
@@ -41,7 +45,7 @@ _MODEL_FILE: Final = "model.onnx"
 _PLAIN: Final = (_MODEL_FILE, WARMUP_FILE)
 _FILES: Final[dict[str, tuple[str, ...]]] = {
     "collaborative": (*_PLAIN, IDS_FILE, INDEX_FILE, VECTORS_FILE),
-    "content": (*_PLAIN, IDS_FILE, INDEX_FILE, VECTORS_FILE),
+    "content": (*_PLAIN, IDS_FILE, INDEX_FILE, VECTORS_FILE, LENGTHS_FILE),
     "ncf": (*_PLAIN, IDS_FILE),
     "sequence": (*_PLAIN, IDS_FILE),
 }
@@ -130,7 +134,7 @@ def link(loaded: LoadedModel, catalog: Catalog) -> Part | None:
         )
     if kind == "collaborative":
         return CollaborativePart(version, model, index, rows).with_catalog(catalog)
-    part = ContentPart(version, model, index, rows, _content_encoder(bundle, model))
+    part = ContentPart(version, model, index, _lengths(bundle, rows.size), rows, _content_encoder(bundle, model))
     return part.with_catalog(catalog, part.lacking(catalog))
 
 
@@ -157,6 +161,16 @@ def _row_map(bundle: Bundle, catalog: Catalog) -> RowMap:
             f"{bundle}: {IDS_FILE} names {len(ids)} tracks, but its catalogue has {catalog.base_size}"
         )
     return RowMap(len(ids))
+
+
+def _lengths(bundle: Bundle, size: int) -> NDArray[np.float32]:
+    try:
+        lengths = read_lengths(bundle.path)
+    except (OSError, ValueError) as error:
+        raise RefusedModelError(f"{bundle}: {LENGTHS_FILE!r} is of no use ({error}); export the model again") from error
+    if len(lengths) != size:
+        raise RefusedModelError(f"{bundle}: {IDS_FILE} names {size} tracks, {LENGTHS_FILE} has {len(lengths)}")
+    return lengths
 
 
 def _content_encoder(bundle: Bundle, model: OnnxModel) -> ContentEncoder:

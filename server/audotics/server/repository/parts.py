@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from audotics.features.content import ContentEncoder
+from audotics.features.content import ContentEncoder, Embeddings
 from audotics.features.history import pad_histories
 from audotics.features.hybrid import RECENT_TRACKS, HybridInputs
 from audotics.features.tracks import TrackColumns
@@ -65,25 +65,32 @@ class CollaborativePart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ContentPart:
-    """Embeddings of how tracks sound, unit vectors."""
+    """Embeddings of how tracks sound: the index holds unit vectors, `lengths` float32 (m,) how long they were."""
 
     version: int
     model: OnnxModel
     index: VectorIndex
+    lengths: NDArray[np.float32]
     rows: RowMap
     encoder: ContentEncoder
 
-    def embed(self, tracks: TrackColumns) -> NDArray[np.float32]:
-        """Embeddings float32 (n, d) of any tracks, known or not. Raises InferenceError."""
-        chunks = [np.empty((0, self.index.dimension), np.float32)]
+    def embed(self, tracks: TrackColumns) -> Embeddings:
+        """Any tracks, known or not. Raises InferenceError."""
+        vectors, lengths = [np.empty((0, self.index.dimension), np.float32)], [np.empty(0, np.float32)]
         for start in range(0, len(tracks), _EMBED_ROWS):
             rows = np.arange(start, min(start + _EMBED_ROWS, len(tracks)))
-            chunks.append(self.model.run(self.encoder.encode(tracks.take(rows)).feeds(), ["embedding"])[0])
-        return np.concatenate(chunks)
+            found = self.model.run(self.encoder.encode(tracks.take(rows)).feeds(), ["embedding", "length"])
+            vectors.append(found[0])
+            lengths.append(found[1])
+        return Embeddings(np.concatenate(vectors), np.concatenate(lengths))
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Embeddings (n, d) of catalogue `rows` (n,). The part has one for every track of its catalogue."""
+        """Unit vectors (n, d) of catalogue `rows` (n,). The part has one for every track of its catalogue."""
         return self.index.vectors(self.rows.to_model(rows))
+
+    def lengths_of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 (n,) for catalogue `rows` (n,)."""
+        return self.lengths.take(self.rows.to_model(rows))
 
     def nearest(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Cosines and catalogue rows (q, k) of the k tracks nearest to each query, best first, UNKNOWN at the end."""
@@ -100,11 +107,14 @@ class ContentPart:
 
         Raises InferenceError.
         """
-        rows, index = self.rows.grown(len(catalog)), self.index
+        rows, index, lengths = self.rows.grown(len(catalog)), self.index, self.lengths
         if len(changed):
-            rows = rows.with_rows(changed)
-            index = index.with_vectors(rows.to_model(changed), self.embed(catalog.columns.take(changed)))
-        return replace(self, rows=rows, index=index.with_deleted(rows.hidden(catalog.deleted)))
+            rows, embeddings = rows.with_rows(changed), self.embed(catalog.columns.take(changed))
+            places = rows.to_model(changed)
+            index = index.with_vectors(places, embeddings.vectors)
+            lengths = np.concatenate([lengths, np.zeros(index.size - len(lengths), np.float32)])
+            lengths[places] = embeddings.lengths
+        return replace(self, rows=rows, index=index.with_deleted(rows.hidden(catalog.deleted)), lengths=lengths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,7 +31,7 @@ _INPUTS: Final[dict[str, dict[str, tuple[str, int]]]] = {
 
 _OUTPUTS: Final[dict[str, dict[str, int]]] = {
     "collaborative": {"user_vector": 2},
-    "content": {"embedding": 2},
+    "content": {"embedding": 2, "length": 1},
     "ncf": {"logit": 1},
     "sequence": {"scores": 2},
     "hybrid": {"weights": 2, "score": 1, "confidence": 1},
