@@ -1,10 +1,13 @@
 """Versions from disk: a name and a number go in, a verified, warmed-up model or a catalogue comes out. Blocking.
 
+A model may be added to a state at once, a hybrid together with the parts that it was trained with.
+
 What was refused, and why, is kept until the version loads after all.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -13,9 +16,11 @@ from audotics.bundle.errors import BundleError, BundleNotFoundError
 from audotics.bundle.store import Bundle, BundleStore
 from audotics.server.errors import NotFoundError, RefusedModelError
 from audotics.server.repository.catalog import Catalog
-from audotics.server.repository.loading import CATALOG, MODEL_KINDS, LoadedModel, load_catalog, load_model
+from audotics.server.repository.loading import CATALOG, HYBRID, MODEL_KINDS, LoadedModel, load_catalog, load_model
+from audotics.server.repository.state import Key, State
 from audotics.server.retrieval.opening import IndexOpener
 
+_LOG: Final = logging.getLogger(__name__)
 _SERVED: Final = (CATALOG, *MODEL_KINDS)
 
 
@@ -37,6 +42,31 @@ class Loader:
         """Raises NotFoundError, or RefusedModelError with the reason."""
         with self._noting(name, version):
             return load_model(self._open(name, version), threads=self._threads, indexes=self._indexes)
+
+    def add(self, state: State, name: str, version: int) -> State:
+        """Load a version where it is not, a hybrid with its parts. Raises NotFoundError or RefusedModelError."""
+        if (name, version) not in state.loaded:
+            state = state.with_model(self.model(name, version))
+        if name == HYBRID:
+            for kind, pinned in state.pins(version).items():
+                try:
+                    state = self.add(state, kind, pinned)
+                except (NotFoundError, RefusedModelError) as error:
+                    raise RefusedModelError(
+                        f"{name}/{version} was trained with {kind}/{pinned}, which cannot be loaded: {error}"
+                    ) from error
+        return state
+
+    def try_add(self, state: State, key: Key, *, parts: bool = True) -> State:
+        """As `add`, but a version that is refused is logged and left out."""
+        try:
+            if parts:
+                return self.add(state, *key)
+            return state if key in state.loaded else state.with_model(self.model(*key))
+        except (NotFoundError, RefusedModelError) as error:
+            self.refused.setdefault(key, str(error))
+            _LOG.warning("refused: %s", error)
+            return state
 
     @contextmanager
     def _noting(self, name: str, version: int) -> Iterator[None]:

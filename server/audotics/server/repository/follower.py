@@ -1,0 +1,113 @@
+"""Following the repository: a state goes in, and comes out with what new versions and changed labels on disk ask for.
+
+Of each model the version serves that carries the label `stable`; without one, the newest that the policy allows. A
+hybrid is put in service once all its parts can be loaded; until then it waits.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from audotics.bundle.labels import STABLE
+from audotics.server.errors import RefusedModelError
+from audotics.server.repository.folder import RepositoryFolder
+from audotics.server.repository.loader import Loader
+from audotics.server.repository.loading import CATALOG, HYBRID
+from audotics.server.repository.residency import Residency
+from audotics.server.repository.state import Key, State
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Follower:
+    """Takes in what appears in the folder. `waiting` are hybrids that should serve once their parts are there."""
+
+    def __init__(self, folder: RepositoryFolder, loader: Loader, residency: Residency) -> None:
+        self._folder = folder
+        self._loader = loader
+        self._residency = residency
+        self._fresh: set[Key] = set()
+        """Versions to take in, until what was made of them is published."""
+        self.waiting: set[int] = set()
+
+    def follow(self, state: State) -> State:
+        """Do what new versions, mended ones and changed labels on disk ask for; the same state when nothing does."""
+        unreadable = set(self._folder.unreadable)
+        on_disk, found = self._folder.look()
+        fresh = self._fresh = self._fresh | found
+        labelled = self._folder.with_labels(state)
+        fresh |= {key for key in on_disk if key[0] in unreadable - self._folder.unreadable.keys()}
+        if labelled is not state:
+            fresh |= {
+                (name, version)
+                for name, labels in labelled.labels.items()
+                for label, version in labels.items()
+                if state.labels.get(name, {}).get(label) != version and (name, version) in on_disk
+            }
+        state = labelled
+        if not fresh:
+            return state
+        wanted = self._residency.wanted(state)
+        for name in (CATALOG, *self._folder.names()):
+            for version in sorted(version for other, version in fresh if other == name):
+                if (name, version) in wanted:
+                    state = self._adopt(state, name, version)
+        state = self._adopt_hybrid(state)
+        self._folder.remember(on_disk)
+        return self._residency.settle(state)
+
+    def followed(self) -> None:
+        """Take note that what `follow` returned is published; until then it takes in the same versions again."""
+        self._fresh = set()
+
+    def chosen(self, name: str, version: int) -> None:
+        """Note an operator's choice: what it names is nothing new, and no hybrid is waited for any more."""
+        self._folder.chosen((name, version))
+        if name == HYBRID:
+            self.waiting.clear()
+
+    def _adopt(self, state: State, name: str, version: int) -> State:
+        """Take in a version that appeared; serve it when it is newer than what serves and nothing speaks against it."""
+        stable = state.labels.get(name, {}).get(STABLE)
+        newer = version > state.serving.get(name, 0) if stable is None else version == stable
+        if name == CATALOG:
+            if newer and version != state.serving.get(CATALOG):
+                try:
+                    return state.with_catalog(self._loader.catalog(version))
+                except RefusedModelError as error:
+                    _LOG.warning("refused: %s", error)
+            return state
+        state = self._loader.try_add(state, (name, version), parts=name != HYBRID)
+        if not newer:
+            return state
+        if name == HYBRID:
+            self.waiting.add(version)
+            return state
+        if (name, version) not in state.loaded:
+            return state
+        if (conflict := state.conflict(name, version)) is not None:
+            _LOG.info("%s/%d is loaded and waits: %s", name, version, conflict)
+            return state
+        return state.serve(name, version)
+
+    def _adopt_hybrid(self, state: State) -> State:
+        """Serve the newest hybrid that waits, once its parts are there."""
+        for version in sorted(self.waiting, reverse=True):
+            self._loader.refused.pop((HYBRID, version), None)
+            state = self._loader.try_add(state, (HYBRID, version), parts=False)
+            for key in state.pins(version).items():
+                if key not in self._loader.refused:
+                    state = self._loader.try_add(state, key)
+            lacking = [f"{kind}/{pin}" for kind, pin in state.pins(version).items() if (kind, pin) not in state.loaded]
+            if (HYBRID, version) not in state.loaded:
+                self.waiting.discard(version)
+            elif not lacking:
+                self.waiting = {other for other in self.waiting if other > version}
+                return state.serve(HYBRID, version)
+            else:
+                reason = f"{HYBRID}/{version} was trained with {lacking[0]}, which cannot be loaded"
+                self._loader.refused[HYBRID, version] = reason
+                _LOG.warning("refused: %s", reason)
+                state = state.retain(state.loaded.keys() - {(HYBRID, version)})
+        return state
