@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
@@ -59,6 +60,12 @@ class Manifest:
     @property
     def size_bytes(self) -> int:
         return sum(record.size_bytes for record in self.files.values())
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of the names and checksums of all files: equal digests are equal content."""
+        lines = [f"{name} {record.sha256}\n" for name, record in sorted(self.files.items())]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"

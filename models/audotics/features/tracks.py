@@ -173,6 +173,21 @@ class TrackColumns:
         """The same tracks with interactions counted elsewhere."""
         return replace(self, plays=plays)
 
+    def content_digest(self) -> str:
+        """Hex BLAKE2b of everything that is known of the tracks, in order."""
+        digest = hashlib.blake2b(digest_size=16)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, TagSets):
+                digest.update("\0".join(value.names).encode())
+                digest.update(value.offsets.tobytes() + value.codes.tobytes())
+            elif value.dtype == object:
+                digest.update("\0".join(value.tolist()).encode())
+            else:
+                digest.update(value.tobytes())
+            digest.update(b"\0\0")
+        return digest.hexdigest()
+
     def fingerprint(self) -> str:
         """Hex SHA-256 of the ids in order: two catalogues with the same fingerprint share row numbers."""
         digest = hashlib.sha256()

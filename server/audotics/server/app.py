@@ -14,6 +14,7 @@ from typing import Final
 
 from audotics.bundle.store import BundleStore
 from audotics.server.batching.batcher import BatchLimits
+from audotics.server.pipeline.list_memory import ListMemory
 from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.compactor import Compactor
@@ -42,6 +43,7 @@ from audotics.server.services.shadow import Shadow
 from audotics.server.services.similar import SimilarService
 from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.settings import Settings
+from audotics.server.storage.cache.redis import RedisCache
 from audotics.server.storage.database import Database
 from audotics.server.storage.events import EventStore
 from audotics.server.storage.receipts import ReceiptStore
@@ -125,8 +127,16 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         )
         stored_receipts = ReceiptStore(database)
         receipts = await stack.enter_async_context(ReceiptWriter(stored_receipts, log=log, executor=threads("packing")))
+        shared = await stack.enter_async_context(_shared_cache(settings)) if settings.cache_url else None
         recommender = await stack.enter_async_context(
-            Recommender(executor=serving, options=_pipeline_options(settings), on_listed=receipts.add)
+            Recommender(
+                executor=serving,
+                options=_pipeline_options(settings),
+                memory=ListMemory(
+                    budget_bytes=int(settings.cache_mib * 2**20), ttl_s=settings.cache_ttl_s, shared=shared
+                ),
+                on_listed=receipts.add,
+            )
         )
         uninterrupted = await stack.enter_async_context(Uninterrupted())
         inference = await stack.enter_async_context(
@@ -237,6 +247,10 @@ async def serve(settings: Settings, *, on_ready: Callable[[App], None]) -> None:
         on_ready(app)
         await stopped.wait()
     _LOG.info("stopped")
+
+
+def _shared_cache(settings: Settings) -> RedisCache:
+    return RedisCache(settings.cache_url or "", ttl_s=settings.cache_ttl_s, timeout_s=settings.cache_timeout_ms / 1000)
 
 
 def _promotion_limits(settings: Settings) -> PromotionLimits:

@@ -109,6 +109,14 @@ class Settings(BaseSettings):
     queue_rows: int = Field(
         65_536, ge=1, description="track rows that may wait to be scored before requests are refused"
     )
+    cache_url: str | None = Field(
+        None, description="Redis in which servers share lists, redis://host:port/0; unset is the process's memory alone"
+    )
+    cache_mib: float = Field(64.0, gt=0, le=65_536, description="memory for lists that were made, in each server")
+    cache_ttl_s: float = Field(24 * 3600.0, gt=0, description="how long a list may answer the same question")
+    cache_timeout_ms: float = Field(
+        100.0, gt=0, le=10_000, description="how long Redis may take before requests go on without it"
+    )
     log_format: LogFormat = Field("auto", description="auto (console on a terminal, else JSON), console or json")
     log_level: LogLevel = Field("info", description="debug, info, warning or error")
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from audotics.bundle.store import BundleStore
+from audotics.server.pipeline.list_memory import ListMemory
+from audotics.server.pipeline.made_list import MadeList
 from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.registry import Registry
@@ -27,6 +29,9 @@ class Stage:
 
     registry: Registry
     recommender: Recommender
+    executor: ThreadPoolExecutor
+    made: list[MadeList]
+    """Every list that was answered, with what it was made from."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -46,17 +51,20 @@ class Stage:
 
 @pytest.fixture
 def open_stage() -> OpenStage:
-    """`open_stage(repository_folder, **options)` as an async context manager."""
+    """`open_stage(repository_folder, memory=…, **options)` as an async context manager."""
 
     @asynccontextmanager
-    async def open_stage(path: Path, **options: object) -> AsyncIterator[Stage]:
+    async def open_stage(path: Path, memory: ListMemory | None = None, **options: object) -> AsyncIterator[Stage]:
+        made: list[MadeList] = []
         with ThreadPoolExecutor(2) as executor:
             async with (
                 Registry(BundleStore(path), executor=executor) as registry,
-                Recommender(executor=executor, options=PipelineOptions(**options)) as recommender,
+                Recommender(
+                    executor=executor, options=PipelineOptions(**options), memory=memory, on_listed=made.append
+                ) as recommender,
             ):
                 await registry.start()
-                yield Stage(registry, recommender)
+                yield Stage(registry, recommender, executor, made)
 
     return open_stage
 

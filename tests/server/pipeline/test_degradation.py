@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +16,9 @@ import onnx
 import pytest
 
 from audotics.server.errors import DeadlineError
-from audotics.server.types import DegradationReason, RankQuery, SimilarQuery, Subject
+from audotics.server.pipeline.list_memory import ListMemory, Place
+from audotics.server.types import DegradationReason, Listener, RankQuery, RecommendQuery, SimilarQuery, Subject
+from tests.server.pipeline.conftest import Stage
 
 MODELS = ("collaborative", "content", "ncf", "hybrid")
 
@@ -25,6 +32,14 @@ def accept_four_rows_only(bundle: Path, inputs: set[str]) -> None:
             dimension.ClearField("dim_param")
             dimension.dim_value = 4
     onnx.save(model, bundle / "model.onnx")
+
+
+def repository_ids(stage: Stage, taste: int) -> set[str]:
+    """Tracks of a taste: those of the artists that a listener of it has heard."""
+    columns = stage.snapshot.catalog.columns
+    return {
+        track_id for track_id, artist in zip(columns.ids, columns.artists, strict=True) if int(artist[-2:]) % 4 == taste
+    }
 
 
 def reasons(answer) -> dict[str, DegradationReason]:
@@ -93,6 +108,98 @@ async def test_a_deadline_that_is_near_leaves_the_neural_models_out(repository, 
         for answer in (alone, *together):
             assert reasons(answer) == {"ncf": DegradationReason.DEADLINE, "hybrid": DegradationReason.DEADLINE}
             assert {track.track_id for track in answer.tracks} <= repository.ids_of_taste(1)
+
+
+@contextmanager
+def busy(stage: Stage) -> Iterator[None]:
+    """Every thread has something else to do until the block ends."""
+    over = threading.Event()
+    for _ in range(2):
+        stage.executor.submit(over.wait)
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def soon() -> float:
+    return time.monotonic() + 0.25
+
+
+async def test_when_time_runs_out_the_answer_is_the_earlier_list_without_what_was_heard_since(stage):
+    earlier = await stage.recommend("u01", 10)
+    heard, excluded = earlier.tracks[0].track_id, earlier.tracks[1].track_id
+    listener = stage.listener("u01")
+    seen = np.append(listener.seen, stage.snapshot.catalog.row_of(heard))
+    since = Listener(history=seen, seen=seen)
+    with busy(stage):
+        query = RecommendQuery(Subject("user", "u01"), 10, excluded=(excluded,), deadline=soon())
+        answer = await stage.recommender.recommend(stage.snapshot, since, query)
+    assert reasons(answer) == {"list": DegradationReason.DEADLINE}
+    assert re.search(r"no time for a new list; this one was made \d+ s ago", answer.degraded[0].detail)
+    assert answer.model_versions == earlier.model_versions
+    ids = [track.track_id for track in answer.tracks]
+    assert not {heard, excluded} & set(ids)
+    assert set(ids) <= repository_ids(stage, 1)
+    assert {track.track_id for track in earlier.tracks[2:]} <= set(ids)
+
+
+async def test_when_time_runs_out_a_listener_without_an_earlier_list_gets_popular_tracks(stage):
+    listener = stage.listener("u01")
+    with busy(stage):
+        query = RecommendQuery(Subject("user", "u01"), 10, explain=True, deadline=soon())
+        answer = await stage.recommender.recommend(stage.snapshot, listener, query)
+    assert reasons(answer) == dict.fromkeys(("list", *dict(stage.snapshot.model_versions)), DegradationReason.DEADLINE)
+    assert "these are popular tracks" in answer.degraded[0].detail
+    assert answer.model_versions == ()
+    catalog = stage.snapshot.catalog
+    rows = catalog.rows_of([track.track_id for track in answer.tracks])
+    assert not np.isin(rows, listener.seen).any()
+    unseen = [row for row in catalog.signals.popular_order if row not in listener.seen]
+    assert set(rows) <= set(unseen[:40])
+    assert {part.model for track in answer.tracks for part in track.contributions} == {"popularity"}
+
+
+async def test_a_list_that_came_too_late_is_there_the_next_time(repository, open_stage):
+    memory = ListMemory()
+    async with open_stage(repository.path, memory=memory, fallback_reserve_s=59.9) as stage:
+        with busy(stage):
+            late = await stage.recommend("u01", 10, deadline=time.monotonic() + 60.0)
+            assert reasons(late)["list"] is DegradationReason.DEADLINE
+        place = Place.of(stage.snapshot, stage.listener("u01"), RecommendQuery(Subject("user", "u01"), 10))
+    remembered = memory.recall(place)
+    assert remembered is not None
+    assert remembered.answers(place)
+    assert remembered.shortlist.degraded == ()
+
+
+async def test_when_every_model_of_taste_fails_the_earlier_list_answers(
+    tmp_path, make_repository, open_stage, sign_again
+):
+    files = make_repository(tmp_path / "repository", kinds=("catalog", "collaborative"))
+    bundle = files.path / "collaborative" / "1"
+    np.savez(bundle / "warmup.npz", history=np.zeros((1, 12), np.int64))
+    model = onnx.load(bundle / "model.onnx")
+    length = model.graph.input[0].type.tensor_type.shape.dim[1]
+    length.ClearField("dim_param")
+    length.dim_value = 12  # as long as the histories of the training data
+    onnx.save(model, bundle / "model.onnx")
+    sign_again(bundle)
+    async with open_stage(files.path) as stage:
+        earlier = await stage.recommend("u01", 10)
+        assert "collaborative" not in reasons(earlier)
+        rows = stage.listener("u01").history
+        longer = Listener(history=np.append(rows, 0), seen=np.append(rows, 0))
+        query = RecommendQuery(Subject("user", "u01"), 10)
+        answer = await stage.recommender.recommend(stage.snapshot, longer, query)
+        assert reasons(answer)["list"] is DegradationReason.FAILED
+        assert [track.track_id for track in answer.tracks] == [track.track_id for track in earlier.tracks]
+        stranger = Listener(history=np.asarray([0]), seen=np.asarray([0]))
+        popular = await stage.recommender.recommend(
+            stage.snapshot, stranger, replace(query, subject=Subject("user", "x"))
+        )
+        assert reasons(popular)["collaborative"] is DegradationReason.FAILED
+        assert len(popular.tracks) == 10
 
 
 async def test_a_deadline_that_has_passed_is_an_error(stage):

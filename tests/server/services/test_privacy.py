@@ -65,7 +65,7 @@ async def test_a_deleted_listener_is_a_stranger(
     await recommender.recommend(snapshot, listener, RecommendQuery(subject, limit=10))
     await log.append([play(4, "u00")], received_at=1.0)
     again, _ = await listeners.resolve(subject, snapshot.catalog)
-    await recommender.recommend(snapshot, again, RecommendQuery(subject, limit=10))
+    await recommender.recommend(snapshot, again, RecommendQuery(subject, limit=100))
     await receipts.flush()
     assert await privacy.delete("u00") == Deletion(
         Erased(events=4, receipts=2, preferences=1, remaining=0), dropped_lists=2, masked_history_tracks=12

@@ -49,11 +49,11 @@ def choose_candidates(
     rows = near
     if context.mood is not None or context.genres:
         k = max(options.context_candidates, 2 * limit)
-        rows = np.concatenate([rows, _first_allowed(orders.order(snapshot.catalog, context), allowed, k)])
+        rows = np.concatenate([rows, first_allowed(orders.order(snapshot.catalog, context), allowed, k)])
     rows = _distinct(rows[allowed[rows]])
     wanted = max(options.minimum_candidates, 2 * limit)
     if len(rows) < wanted or not len(near):
-        popular = _first_allowed(snapshot.catalog.signals.popular_order, allowed, wanted)
+        popular = first_allowed(snapshot.catalog.signals.popular_order, allowed, wanted)
         rows = _distinct(np.concatenate([rows, popular]))
     return rows
 
@@ -69,7 +69,7 @@ def best_matches(snapshot: Snapshot, taste: Taste, matches: NDArray[np.int64], *
     return np.sort(matches[np.lexsort(keys)[:limit]])
 
 
-def _first_allowed(order: NDArray[np.integer], allowed: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+def first_allowed(order: NDArray[np.integer], allowed: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
     """The first `count` allowed rows of `order`; fewer when there are no more."""
     size = 4 * count
     while True:

@@ -34,14 +34,6 @@ class LruCache(Generic[KeyT, ValueT]):
             if len(self._values) > self._capacity:
                 self._values.popitem(last=False)
 
-    def discard(self, unwanted: Callable[[ValueT], bool]) -> int:
-        """Drop the values that are `unwanted`, and say how many there were."""
-        with self._lock:
-            keys = [key for key, value in self._values.items() if unwanted(value)]
-            for key in keys:
-                del self._values[key]
-        return len(keys)
-
     def get(self, key: KeyT, make: Callable[[], ValueT]) -> ValueT:
         """The value of `key`, made by `make` when it is not there. Two threads may make it at once."""
         value = self.find(key)

@@ -25,5 +25,7 @@ class PipelineOptions:
     artist_cap: int = 3
     """Most tracks of one artist in a list, unless it would be too short."""
     deadline_reserve_s: float = 0.005
-    """Time kept for the end of a request: models that are not done by then are left out."""
+    """Time kept for the end of a request: neural models that have not begun by then are left out."""
+    fallback_reserve_s: float = 0.003
+    """Time kept for an earlier list or a popular one, when none is made by then."""
     batching: BatchLimits = field(default_factory=BatchLimits)

@@ -1,7 +1,8 @@
 """The pipeline: a snapshot, a listener and a query go in; candidates, filter, scoring and re-ranking make the answer.
 
 A request whose shortlist is remembered is answered at once. Any other runs from end to end in one hop to the executor
-when it is alone; when others are under way, its rows are scored together with theirs in the row batcher.
+when it is alone; when others are under way, its rows are scored together with theirs in the row batcher. What is not
+done when the deadline is near goes on for the next time, and the answer is an earlier list or a popular one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +21,21 @@ from numpy.typing import NDArray
 from audotics.server.batching.batcher import RowBatcher
 from audotics.server.errors import DeadlineError
 from audotics.server.pipeline.answer import present
-from audotics.server.pipeline.candidates import ContextOrders, best_matches, choose_candidates
+from audotics.server.pipeline.candidates import ContextOrders, best_matches, choose_candidates, first_allowed
 from audotics.server.pipeline.filters import NO_FILTER, FilterMasks
+from audotics.server.pipeline.list_memory import ListMemory, Place, Remembered
 from audotics.server.pipeline.made_list import MadeList
 from audotics.server.pipeline.neighbourhood import SearchDepth, search
 from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.reranking import select, utility
 from audotics.server.pipeline.scoring import NeuralScoring, ScoredRows, ScoringJob, needs_models
-from audotics.server.pipeline.shortlist import Shortlist, Shortlists
+from audotics.server.pipeline.shortlist import Shortlist
 from audotics.server.pipeline.similarity import find_similar
 from audotics.server.pipeline.slate import Slate
 from audotics.server.pipeline.taste import Taste
 from audotics.server.repository.snapshot import Snapshot
+from audotics.server.runtime.onnx import InferenceError
+from audotics.server.storage.cache.flights import Flights
 from audotics.server.types import (
     Caller,
     Context,
@@ -45,6 +49,11 @@ from audotics.server.types import (
     SimilarQuery,
 )
 
+AnswerT = TypeVar("AnswerT")
+
+_LIST: Final = "list"
+"""Stands in `degraded` when the answer is not a list made for this request."""
+
 _LARGE_SLATE: Final = 1000
 """From so many rows on, finishing a list takes long enough to be kept off the event loop."""
 
@@ -57,15 +66,18 @@ class Recommender:
         *,
         executor: Executor,
         options: PipelineOptions | None = None,
+        memory: ListMemory | None = None,
         on_listed: Callable[[MadeList], None] | None = None,
     ) -> None:
-        """`on_listed` learns of every list of `recommend`, from whatever thread made it, and must not wait."""
+        """`on_listed` learns of every list of `recommend`, and must not wait."""
         self._executor = executor
         self._on_listed = on_listed
         self._options = PipelineOptions() if options is None else options
         self._masks = FilterMasks()
         self._orders = ContextOrders()
-        self._shortlists = Shortlists()
+        self._memory = ListMemory() if memory is None else memory
+        self._flights = Flights()
+        self._unfinished: set[asyncio.Future[Any]] = set()
         self._scoring = NeuralScoring()
         self._batcher: RowBatcher[ScoringJob, ScoredRows] = RowBatcher(
             self._scoring, executor=executor, limits=self._options.batching
@@ -80,6 +92,8 @@ class Recommender:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._batcher.__aexit__(kind, error, trace)
+        if self._unfinished:
+            await asyncio.wait(self._unfinished)
 
     async def recommend(
         self, snapshot: Snapshot, listener: Listener, query: RecommendQuery, *, degraded: Sequence[Degradation] = ()
@@ -89,12 +103,15 @@ class Recommender:
         `degraded` is what the caller left out already. Raises DeadlineError, OverloadedError, or InvalidRequestError.
         """
         _check_deadline(query.deadline)
-        known = self._shortlists.find(snapshot, listener, query)
-        if known is not None and len(known.rows) < _LARGE_SLATE:
-            return self._list(snapshot, query, degraded, known)
-        candidates = partial(self._candidates, snapshot, listener, query)
-        finish = partial(self._finish, snapshot, listener, query, degraded)
-        return await self._answer(snapshot, query, candidates, finish)
+        place = Place.of(snapshot, listener, query)
+        known = self._memory.recall(place)
+        if known is not None and known.answers(place) and len(known.shortlist.rows) < _LARGE_SLATE:
+            made = self._list(snapshot, query, degraded, known.shortlist)
+        else:
+            made = await self._list_anew(place, query, degraded, known)
+        if self._on_listed is not None:
+            self._on_listed(made)
+        return made.answer
 
     async def rank(
         self,
@@ -109,9 +126,12 @@ class Recommender:
         given = partial(_given, snapshot, listener, rows, query.context)
         return await self._answer(snapshot, query, given, partial(_ranking, snapshot, query, degraded))
 
-    def forget(self, user_id: str) -> int:
-        """Drop what is remembered of a listener, and say how many lists that were."""
-        return self._shortlists.forget(user_id)
+    async def forget(self, user_id: str) -> int:
+        """Drop what is remembered of a listener, and say how many lists that were.
+
+        Raises CacheError when a cache that servers share cannot be reached, so that some may be left in it.
+        """
+        return await self._memory.forget(user_id)
 
     async def similar(self, snapshot: Snapshot, query: SimilarQuery) -> Similarity:
         """The tracks that sound most like a track, features or a vector, the nearest first.
@@ -127,8 +147,8 @@ class Recommender:
         snapshot: Snapshot,
         query: RecommendQuery | RankQuery,
         gather: Callable[[], Slate],
-        finish: Callable[[Slate, ScoredRows], Recommendation],
-    ) -> Recommendation:
+        finish: Callable[[Slate, ScoredRows], AnswerT],
+    ) -> AnswerT:
         deadline = query.deadline
         _check_deadline(deadline)
         loop = asyncio.get_running_loop()
@@ -136,12 +156,9 @@ class Recommender:
         self._under_way += 1
         try:
             if self._under_way == 1:
-                return await loop.run_in_executor(
-                    self._executor, self._answer_alone, snapshot, deadline, latest, gather, finish
-                )
+                return await loop.run_in_executor(self._executor, self._answer_alone, snapshot, latest, gather, finish)
             slate = await loop.run_in_executor(self._executor, gather)
             scored = await self._score(snapshot, slate, latest=latest, caller=query.caller)
-            _check_deadline(deadline)
             if len(slate.rows) < _LARGE_SLATE:
                 return finish(slate, scored)
             return await loop.run_in_executor(self._executor, finish, slate, scored)
@@ -151,11 +168,10 @@ class Recommender:
     def _answer_alone(
         self,
         snapshot: Snapshot,
-        deadline: float | None,
         latest: float | None,
         gather: Callable[[], Slate],
-        finish: Callable[[Slate, ScoredRows], Recommendation],
-    ) -> Recommendation:
+        finish: Callable[[Slate, ScoredRows], AnswerT],
+    ) -> AnswerT:
         slate = gather()
         if not needs_models(snapshot, slate):
             scored = ScoredRows.without_models(slate)
@@ -163,7 +179,6 @@ class Recommender:
             (scored,) = self._scoring.run([ScoringJob.of(snapshot, slate)])
         else:
             scored = ScoredRows.too_late(snapshot, slate)
-        _check_deadline(deadline)
         return finish(slate, scored)
 
     async def _score(self, snapshot: Snapshot, slate: Slate, *, latest: float | None, caller: Caller) -> ScoredRows:
@@ -174,13 +189,101 @@ class Recommender:
         except DeadlineError:
             return ScoredRows.too_late(snapshot, slate)
 
-    def _candidates(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> Slate:
+    async def _list_anew(
+        self, place: Place, query: RecommendQuery, degraded: Sequence[Degradation], earlier: Remembered | None
+    ) -> MadeList:
+        """Of several who want the same list at once, one makes it; the others wait for it, but not twice."""
+        snapshot = place.snapshot
+        latest = None if query.deadline is None else query.deadline - self._options.fallback_reserve_s
+        key = (place.owner, place.question) if place.exact else object()
+        if await self._flights.wait(key, timeout_s=_until(latest)):
+            earlier = self._memory.recall(place) or earlier
+        if earlier is None or not earlier.answers(place):
+            earlier = await self._asked(place, latest) or earlier
+        if earlier is not None and earlier.answers(place):
+            return await self._off_loop_list(snapshot, query, degraded, earlier.shortlist)
+        with self._flights.making(key):
+            making = asyncio.ensure_future(self._made(place, query, degraded))
+            self._unfinished.add(making)
+            making.add_done_callback(self._unfinished.discard)
+            try:
+                await asyncio.wait((making,), timeout=_until(latest))
+                if not making.done():
+                    making.add_done_callback(_let_go)
+                    return self._fall_back(place, query, degraded, earlier, DegradationReason.DEADLINE)
+                made = making.result()
+            except asyncio.CancelledError:
+                making.cancel()
+                raise
+            except InferenceError:
+                return self._fall_back(place, query, degraded, earlier, DegradationReason.FAILED)
+        failed = any(part.reason is DegradationReason.FAILED for part in made.shortlist.degraded)
+        if failed and earlier is not None and len(place.listener.history) and not made.shortlist.personal:
+            return self._fall_back(place, query, degraded, earlier, DegradationReason.FAILED)
+        return made
+
+    async def _asked(self, place: Place, latest: float | None) -> Remembered | None:
+        if not self._memory.shares:
+            return None
+        try:
+            async with asyncio.timeout(_until(latest)):
+                return await self._memory.ask(place)
+        except TimeoutError:
+            return None
+
+    async def _made(self, place: Place, query: RecommendQuery, degraded: Sequence[Degradation]) -> MadeList:
+        """The list from the models, and its shortlist remembered, unless a model or the user's events took no part."""
+        started = time.perf_counter()
+        candidates = partial(self._candidates, place.snapshot, place.listener, query)
+        finish = partial(self._finish, place.snapshot, query, degraded)
+        made = await self._answer(place.snapshot, query, candidates, finish)
+        failed = any(part.reason is DegradationReason.FAILED for part in degraded)
+        if place.exact and not failed and not made.shortlist.degraded:
+            self._memory.keep(place, made.shortlist, cost_s=time.perf_counter() - started)
+        return made
+
+    def _fall_back(
+        self,
+        place: Place,
+        query: RecommendQuery,
+        degraded: Sequence[Degradation],
+        earlier: Remembered | None,
+        reason: DegradationReason,
+    ) -> MadeList:
+        """What can be had at once: an earlier list without what has been seen or excluded since, or popular tracks."""
+        snapshot = place.snapshot
+        _, allowed = self._allowed(snapshot, place.listener, query)
+        why = "the deadline left no time" if reason is DegradationReason.DEADLINE else "the models failed"
+        if earlier is not None:
+            age_s = self._memory.age_s(earlier)
+            said = Degradation(_LIST, reason, f"{why} for a new list; this one was made {age_s:.0f} s ago")
+            left = earlier.shortlist.without(~allowed[earlier.shortlist.rows], [said])
+            if len(left.rows) >= query.limit:
+                return self._list(snapshot, query, degraded, left)
+        rows = first_allowed(
+            snapshot.catalog.signals.popular_order, allowed, max(self._options.minimum_candidates, 2 * query.limit)
+        )
+        said = Degradation(_LIST, reason, f"{why} for a list of the listener's own; these are popular tracks")
+        models = [Degradation(name, reason, f"{why} for it") for name, _ in snapshot.model_versions]
+        popular = Shortlist.popular(snapshot, place.listener, rows, degraded=[said, *models])
+        return self._list(snapshot, query, degraded, popular)
+
+    def _allowed(
+        self, snapshot: Snapshot, listener: Listener, query: RecommendQuery
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """bool (n,) each: the tracks that pass the filter, and those of them that are neither seen nor excluded."""
         catalog = snapshot.catalog
         passing = self._masks.mask(catalog, query.filter)
         allowed = passing.copy()
         allowed[listener.seen] = False
         excluded = catalog.all_rows_of(query.excluded)
         allowed[excluded[excluded >= 0]] = False
+        return passing, allowed
+
+    def _candidates(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> Slate:
+        _check_deadline(query.deadline)  # it may have waited for a thread until nobody waited for it
+        catalog = snapshot.catalog
+        passing, allowed = self._allowed(snapshot, listener, query)
         passing_share = 1.0
         if query.filter != NO_FILTER:
             passing_share = np.count_nonzero(passing) / max(catalog.live_count, 1)
@@ -207,19 +310,25 @@ class Recommender:
     def _finish(
         self,
         snapshot: Snapshot,
-        listener: Listener,
         query: RecommendQuery,
         degraded: Sequence[Degradation],
         slate: Slate,
         scored: ScoredRows,
-    ) -> Recommendation:
-        shortlist = Shortlist.of(slate, scored)
-        self._shortlists.put(snapshot, listener, query, shortlist)
-        return self._list(snapshot, query, degraded, shortlist)
+    ) -> MadeList:
+        return self._list(snapshot, query, degraded, Shortlist.of(slate, scored))
+
+    async def _off_loop_list(
+        self, snapshot: Snapshot, query: RecommendQuery, degraded: Sequence[Degradation], shortlist: Shortlist
+    ) -> MadeList:
+        """As `_list`, on a thread when it takes long."""
+        if len(shortlist.rows) < _LARGE_SLATE:
+            return self._list(snapshot, query, degraded, shortlist)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._list, snapshot, query, degraded, shortlist)
 
     def _list(
         self, snapshot: Snapshot, query: RecommendQuery, degraded: Sequence[Degradation], shortlist: Shortlist
-    ) -> Recommendation:
+    ) -> MadeList:
         catalog, options, rows = snapshot.catalog, self._options, shortlist.rows
         places = select(
             utility(shortlist.relevance.score, rows, signals=catalog.signals, objectives=query.objectives),
@@ -233,10 +342,7 @@ class Recommender:
         if len(places) < query.limit:
             detail = f"{len(places)} of {query.limit}: no more tracks pass the filter and the exclusions"
             left_out.append(Degradation("candidates", DegradationReason.FEW_MATCHES, detail))
-        answer = present(snapshot, shortlist, places, query, degraded=left_out)
-        if self._on_listed is not None:
-            self._on_listed(MadeList(snapshot, query, shortlist, answer))
-        return answer
+        return MadeList(snapshot, query, shortlist, present(snapshot, shortlist, places, query, degraded=left_out))
 
 
 def _given(snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], context: Context) -> Slate:
@@ -246,6 +352,7 @@ def _given(snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], cont
 def _ranking(
     snapshot: Snapshot, query: RankQuery, degraded: Sequence[Degradation], slate: Slate, scored: ScoredRows
 ) -> Recommendation:
+    _check_deadline(query.deadline)
     shortlist = Shortlist.of(slate, scored)
     places = np.argsort(-shortlist.relevance.score, kind="stable")
     return present(snapshot, shortlist, places, query, degraded=(*degraded, *shortlist.degraded))
@@ -254,3 +361,14 @@ def _ranking(
 def _check_deadline(deadline: float | None) -> None:
     if deadline is not None and time.monotonic() >= deadline:
         raise DeadlineError("the deadline passed before the list was made")
+
+
+def _until(time_s: float | None) -> float | None:
+    """Seconds until a time on the clock of `time.monotonic()`, not below 0."""
+    return None if time_s is None else max(0.0, time_s - time.monotonic())
+
+
+def _let_go(making: asyncio.Future[MadeList]) -> None:
+    """A list that came too late for its caller may fail, and nobody is told."""
+    if not making.cancelled():
+        making.exception()

@@ -46,6 +46,16 @@ class Relevance:
         score = (weights * values).sum(axis=1, dtype=np.float32)
         return cls(score, np.zeros(len(score), np.float32), weights, values, available)
 
+    def take(self, places: NDArray[np.int64]) -> Relevance:
+        """The rows at `places` (k,), in that order; their scores stay what they are."""
+        return Relevance(
+            self.score[places],
+            self.confidence[places],
+            self.weights[places],
+            self.components[places],
+            self.available[places],
+        )
+
     def contributions(self, position: int) -> tuple[Contribution, ...]:
         """What each model added to one score; they sum up to it."""
         weights, values = self.weights[position].tolist(), self.components[position].tolist()

@@ -1,24 +1,24 @@
-"""What a list is made from: a listener's candidates, scored. Remembered for those who come back unchanged."""
+"""What a list is made from: a listener's candidates, scored; or popular tracks, when there is no time for those."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audotics.server.pipeline.lru import LruCache
+from audotics.features.history import MAX_HISTORY
+from audotics.features.hybrid import COMPONENTS
 from audotics.server.pipeline.relevance import Relevance
 from audotics.server.pipeline.scoring import ScoredRows
 from audotics.server.pipeline.slate import Slate
 from audotics.server.pipeline.taste import Taste
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.types import Context, Degradation, Listener, RecommendQuery, TrackFilter
+from audotics.server.types import Degradation, Listener
 
-_REMEMBERED: Final = 1024
-_SHORT_LIMIT: Final = 50
-"""Lists up to this long are made from the same candidates."""
+_PERSONAL: Final = [COMPONENTS.index(name) for name in ("collaborative", "ncf", "content", "sequence")]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,61 +36,39 @@ class Shortlist:
         taste = replace(slate.taste, sounds=None, next_tracks=None)
         return cls(taste, slate.rows, Relevance.of(scored), (*slate.taste.degraded, *scored.degraded))
 
+    @classmethod
+    def popular(
+        cls, snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], *, degraded: Sequence[Degradation]
+    ) -> Self:
+        """`rows` (n,) by popularity alone; `degraded` says why no model took part."""
+        components = np.zeros((len(rows), len(COMPONENTS)), np.float32)
+        available = np.zeros(components.shape, np.bool_)
+        popularity = COMPONENTS.index("popularity")
+        components[:, popularity] = snapshot.catalog.signals.popularity.take(rows)
+        available[:, popularity] = True
+        taste = Taste(listener.history[-MAX_HISTORY:], len(listener.history), None, None, ())
+        return cls(taste, rows, Relevance.fallback(components, available), tuple(degraded))
+
+    @property
+    def personal(self) -> bool:
+        """Whether any score depends on the listener."""
+        return bool(self.relevance.available[:, _PERSONAL].any())
+
+    @property
+    def size_bytes(self) -> int:
+        """What its arrays take."""
+        relevance, vector = self.relevance, self.taste.user_vector
+        arrays = (self.rows, relevance.score, relevance.confidence, relevance.weights, relevance.components)
+        taste = (self.taste.history,) if vector is None else (self.taste.history, vector)
+        return sum(array.nbytes for array in (*arrays, relevance.available, *taste))
+
+    def without(self, unwanted: NDArray[np.bool_], degraded: Sequence[Degradation]) -> Self:
+        """The places that are not `unwanted`, bool (n,); `degraded` is said beside what took no part already."""
+        kept = np.flatnonzero(~unwanted)
+        return replace(
+            self, rows=self.rows[kept], relevance=self.relevance.take(kept), degraded=(*degraded, *self.degraded)
+        )
+
     def embeddings(self, snapshot: Snapshot, places: NDArray[np.int64]) -> NDArray[np.float32] | None:
         """Content embeddings float32 (k, d) of the rows at `places` (k,), None without a content model."""
         return None if snapshot.content is None else snapshot.content.vectors(self.rows[places])
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """A listener is told by identity: whoever resolves subjects keeps the object until something is known anew."""
-
-    model_versions: tuple[tuple[str, int], ...]
-    index_version: str
-    listener: int
-    limit: int
-    context: Context
-    filter: TrackFilter
-
-    @classmethod
-    def of(cls, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> Self | None:
-        """None for a query whose shortlist is not worth remembering: nobody asks it again."""
-        if query.subject.kind != "user" or query.excluded:
-            return None
-        limit = max(query.limit, _SHORT_LIMIT)
-        return cls(snapshot.model_versions, snapshot.index_version, id(listener), limit, query.context, query.filter)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Remembered:
-    """Holding on to the listener keeps its identity, which is part of the key, from being given to another."""
-
-    listener: Listener
-    user_id: str
-    shortlist: Shortlist
-
-
-class Shortlists:
-    """Remembers the shortlists of listeners who come back before they, the catalogue or a model have changed.
-
-    The keys name all versions, so nothing that was made by another model or from another catalogue is ever found.
-    """
-
-    def __init__(self) -> None:
-        self._remembered: LruCache[_Key, _Remembered] = LruCache(_REMEMBERED)
-
-    def find(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> Shortlist | None:
-        """The shortlist for this query, if it was made before and still holds."""
-        key = _Key.of(snapshot, listener, query)
-        known = None if key is None else self._remembered.find(key)
-        return None if known is None else known.shortlist
-
-    def forget(self, user_id: str) -> int:
-        """Drop everything made for a listener, whatever was known of them then, and say how many shortlists it was."""
-        return self._remembered.discard(lambda remembered: remembered.user_id == user_id)
-
-    def put(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery, shortlist: Shortlist) -> None:
-        """Remember a shortlist, unless a model failed or was too late for it: it may be back the next time."""
-        key = _Key.of(snapshot, listener, query)
-        if key is not None and not shortlist.degraded:
-            self._remembered.put(key, _Remembered(listener, query.subject.user_id, shortlist))

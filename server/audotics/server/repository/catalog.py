@@ -6,6 +6,7 @@ and a deleted one stays in its row, marked as deleted.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -47,6 +48,8 @@ class Catalog:
     artist_codes: NDArray[np.int32]
     """(n,): tracks of one artist share a number; UNKNOWN_ARTIST where there is no name."""
     signals: Signals
+    bundle_digest: str
+    """`Manifest.digest` of the bundle."""
     _scaler: AudioScaler
     _histories: Histories
     _user_numbers: Mapping[str, int]
@@ -54,7 +57,9 @@ class Catalog:
     _artist_numbers: Mapping[str, int]
 
     @classmethod
-    def build(cls, tracks: TrackColumns, histories: Histories, *, version: int, generation: int) -> Catalog:
+    def build(
+        cls, tracks: TrackColumns, histories: Histories, *, version: int, generation: int, bundle_digest: str = ""
+    ) -> Catalog:
         """Derive everything from the columns of a bundle."""
         scaler = AudioScaler.fit(tracks.audio)
         artist_codes, artist_numbers = _artist_codes(tracks.artists, {})
@@ -70,6 +75,7 @@ class Catalog:
             genres=genre_matrix(tracks.tags),
             artist_codes=artist_codes,
             signals=Signals.measure(tracks, artist_codes),
+            bundle_digest=bundle_digest,
             _scaler=scaler,
             _histories=histories,
             _user_numbers={user_id: number for number, user_id in enumerate(histories.user_ids)},
@@ -118,6 +124,14 @@ class Catalog:
         """Numbers of the artists that the catalogue has; others are left out."""
         known = (self._artist_numbers.get(artist) for artist in artists)
         return np.asarray([code for code in known if code is not None], np.int32)
+
+    def content_digest(self) -> str:
+        """Names the rows and what is known of them, on every server: what the bundle says, and what has changed."""
+        changed = np.flatnonzero(self.changed | self.deleted)
+        digest = hashlib.blake2b(f"{self.bundle_digest} {self.fingerprint}".encode(), digest_size=16)
+        digest.update(changed.astype("<i8").tobytes() + self.deleted[changed].tobytes())
+        digest.update(self.columns.take(changed).content_digest().encode())
+        return digest.hexdigest()
 
     def record(self, row: int) -> TrackRecord:
         """The track as a caller reads it."""

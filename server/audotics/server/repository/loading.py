@@ -81,7 +81,10 @@ def load_catalog(bundle: Bundle, *, generation: int) -> Catalog:
         raise RefusedModelError(f"{bundle}: the catalogue has no tracks; export one that was trained on data")
     if len(histories.rows) and not 0 <= histories.rows.min() <= histories.rows.max() < len(tracks):
         raise RefusedModelError(f"{bundle}: {HISTORIES_FILE} names rows that {TRACKS_FILE} lacks; export again")
-    return Catalog.build(tracks, histories, version=bundle.manifest.version, generation=generation)
+    manifest = bundle.manifest
+    return Catalog.build(
+        tracks, histories, version=manifest.version, generation=generation, bundle_digest=manifest.digest
+    )
 
 
 def load_model(bundle: Bundle, *, threads: int, indexes: IndexOpener) -> LoadedModel:

@@ -31,10 +31,14 @@ class Snapshot:
     classifiers: Mapping[str, ClassifierPart]
     unclassified: tuple[Degradation, ...]
     sequence: SequencePart | None = None
+    bundle_digests: tuple[str, ...] = ()
+    """`Manifest.digest` of each of `model_versions`."""
 
     @classmethod
-    def assemble(cls, catalog: Catalog, parts: Mapping[str, Part], *, absent: Mapping[str, str]) -> Snapshot:
-        """`parts` by kind; `absent` says why a kind is missing."""
+    def assemble(
+        cls, catalog: Catalog, parts: Mapping[str, Part], *, absent: Mapping[str, str], digests: Mapping[str, str]
+    ) -> Snapshot:
+        """`parts` and the `digests` of their bundles by kind; `absent` says why a kind is missing."""
         collaborative, content = parts.get("collaborative"), parts.get("content")
         ncf, hybrid, sequence = parts.get("ncf"), parts.get("hybrid"), parts.get("sequence")
         ranking = {*RANKING_KINDS, *OPTIONAL_KINDS}
@@ -48,16 +52,18 @@ class Snapshot:
             )
 
         indexes = [f"{kind}/{parts[kind].version}" for kind in ("collaborative", "content") if kind in parts]
+        versions = tuple((kind, parts[kind].version) for kind in sorted(parts) if kind in ranking)
         return cls(
             catalog=catalog,
             collaborative=collaborative if isinstance(collaborative, CollaborativePart) else None,
             content=content if isinstance(content, ContentPart) else None,
             ncf=ncf if isinstance(ncf, NcfPart) else None,
             hybrid=hybrid if isinstance(hybrid, HybridPart) else None,
-            model_versions=tuple((kind, parts[kind].version) for kind in sorted(parts) if kind in ranking),
+            model_versions=versions,
             index_version="+".join([f"catalog/{catalog.version}", *indexes, f"changes/{catalog.generation}"]),
             degraded=missing(RANKING_KINDS),
             classifiers=classifiers,
             unclassified=missing(CLASSIFIER_KINDS),
             sequence=sequence if isinstance(sequence, SequencePart) else None,
+            bundle_digests=tuple(digests[kind] for kind, _ in versions),
         )

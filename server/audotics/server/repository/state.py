@@ -237,4 +237,5 @@ class State:
                 parts[name] = part
             elif name != CATALOG:
                 reasons[name] = self.misfits.get((name, version), f"{name}/{version} is not loaded")
-        return Snapshot.assemble(catalog, parts, absent=reasons)
+        digests = {name: self.loaded[name, part.version].bundle.manifest.digest for name, part in parts.items()}
+        return Snapshot.assemble(catalog, parts, absent=reasons, digests=digests)

@@ -50,19 +50,24 @@ class PrivacyService:
         self._now = now
 
     async def delete(self, user_id: str) -> Deletion:
-        """Finishes even when its caller leaves. Raises StorageError; then nothing is deleted."""
+        """Finishes even when its caller leaves. Raises StorageError; then not everything is deleted: send it again."""
         return await self._uninterrupted.run(self._delete(user_id))
 
     async def _delete(self, user_id: str) -> Deletion:
         await self._receipts.forget(user_id)
+        # First what may not be reachable: when that fails, nothing is gone yet.
+        dropped = await self._drop_lists(user_id)
         trained = self._registry.snapshot.catalog.history_rows(user_id)
         try:
             erased = await self._log.in_turn(partial(self._users.erase, user_id, erased_at=self._now()))
         finally:
             self._listeners.forget([user_id])
-            dropped = sum(recommender.forget(user_id) for recommender in self._recommenders)
+        dropped += await self._drop_lists(user_id)  # that were under way
         return Deletion(
             erased=erased,
             dropped_lists=dropped,
             masked_history_tracks=0 if trained is None else len(trained),
         )
+
+    async def _drop_lists(self, user_id: str) -> int:
+        return sum([await recommender.forget(user_id) for recommender in self._recommenders])
