@@ -13,7 +13,7 @@ from audotics.evaluation.calibration import ReliabilityBin
 from audotics.evaluation.charts import Axis, grouped_bars, interval_bars, reliability_curve
 from audotics.evaluation.report import render
 from audotics.evaluation.results import Comparison, ModelResult
-from audotics.evaluation.significance import Interval
+from audotics.features.interval import Interval
 
 VOID = {"meta"}
 

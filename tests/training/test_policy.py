@@ -70,7 +70,7 @@ def true_value(gate: Gate, logs: LoggedDecisions, pays: int) -> float:
 
 def test_the_gate_learns_what_pays_and_the_estimates_know_it(gate: Gate) -> None:
     logs = simulate(gate, 2_000, 0, pays=CONTENT)
-    result = refine(gate, logs, OPTIONS, seed=0, progress=Quiet())
+    result = refine(gate, logs, OPTIONS, progress=Quiet())
 
     fresh = simulate(gate, 1_000, 1, pays=CONTENT)
     before, after = true_value(gate, fresh, CONTENT), true_value(result.gate, fresh, CONTENT)
@@ -83,7 +83,7 @@ def test_the_gate_learns_what_pays_and_the_estimates_know_it(gate: Gate) -> None
 
 def test_rewards_that_depend_on_nothing_leave_the_gate_about_where_it_was(gate: Gate) -> None:
     logs = simulate(gate, 1_000, 0, pays=None)
-    result = refine(gate, logs, replace(OPTIONS, anchor=1.0), seed=0, progress=Quiet())
+    result = refine(gate, logs, replace(OPTIONS, anchor=1.0), progress=Quiet())
 
     assert result.divergence < 0.05
     moved = np.abs(probabilities(result.gate, logs) - probabilities(gate, logs))
@@ -92,7 +92,7 @@ def test_rewards_that_depend_on_nothing_leave_the_gate_about_where_it_was(gate: 
 
 def test_a_step_is_bounded(gate: Gate) -> None:
     logs = simulate(gate, 1_000, 0, pays=CONTENT)
-    result = refine(gate, logs, replace(OPTIONS, limit=0.01, learning_rate=0.05), seed=0, progress=Quiet())
+    result = refine(gate, logs, replace(OPTIONS, limit=0.01, learning_rate=0.05), progress=Quiet())
 
     assert 0 < result.divergence <= 0.01
 
@@ -107,7 +107,7 @@ def test_what_does_worse_on_later_logs_is_not_kept(gate: Gate) -> None:
             for name in ("components", "available", "context", "real", "shown", "propensities", "rewards")
         )
     )
-    result = refine(gate, both, OPTIONS, seed=0, progress=Quiet())
+    result = refine(gate, both, OPTIONS, progress=Quiet())
 
     assert not result.kept
     assert result.gate is gate
@@ -116,13 +116,13 @@ def test_what_does_worse_on_later_logs_is_not_kept(gate: Gate) -> None:
 
 def test_the_gate_that_was_given_is_left_alone(gate: Gate) -> None:
     state = {name: value.clone() for name, value in gate.state_dict().items()}
-    refine(gate, simulate(gate, 200, 0, pays=COLLABORATIVE), replace(OPTIONS, steps=5), seed=0, progress=Quiet())
+    refine(gate, simulate(gate, 200, 0, pays=COLLABORATIVE), replace(OPTIONS, steps=5), progress=Quiet())
 
     assert all(torch.equal(value, state[name]) for name, value in gate.state_dict().items())
 
 
 def test_estimates_stand_in_a_record(gate: Gate) -> None:
-    result = refine(gate, simulate(gate, 100, 0, pays=CONTENT), replace(OPTIONS, steps=2), seed=0, progress=Quiet())
+    result = refine(gate, simulate(gate, 100, 0, pays=CONTENT), replace(OPTIONS, steps=2), progress=Quiet())
 
     assert result.before.to_json().keys() == {"snips", "doubly_robust"}
     assert result.before.to_json()["snips"].keys() == {"estimate", "low", "high"}
@@ -130,4 +130,4 @@ def test_estimates_stand_in_a_record(gate: Gate) -> None:
 
 def test_too_few_decisions_are_refused(gate: Gate) -> None:
     with pytest.raises(DataError, match="needs 50 logged decisions, but there are 49"):
-        refine(gate, simulate(gate, 49, 0, pays=CONTENT), OPTIONS, seed=0, progress=Quiet())
+        refine(gate, simulate(gate, 49, 0, pays=CONTENT), OPTIONS, progress=Quiet())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 from audotics.evaluation.calibration import ReliabilityBin
-from audotics.evaluation.significance import Interval
+from audotics.features.interval import Interval
 
 SERIES_COLOURS = 12
 """Classes s0, s1, … that the style sheet knows; further series start again."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from audotics.evaluation.bias import Group
 from audotics.evaluation.calibration import ReliabilityBin
-from audotics.evaluation.significance import Interval
+from audotics.features.interval import Interval
 
 
 @dataclass(frozen=True, slots=True)

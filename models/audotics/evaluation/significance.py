@@ -7,27 +7,16 @@ everybody falls out of a comparison (Efron & Tibshirani 1993, chapters 8 and 13:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from audotics.features.interval import Interval
 
 RESAMPLES = 2_000
 LEVEL = 0.95
 _DRAWN_AT_ONCE = 2_000_000
 """Listeners in one piece of work; bounds its memory to about 50 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with the ends of its confidence interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-    def to_json(self) -> dict[str, float]:
-        return {"estimate": self.estimate, "low": self.low, "high": self.high}
 
 
 def mean_intervals(

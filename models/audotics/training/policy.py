@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audotics.data.dataset import DataError
-from audotics.evaluation.off_policy import doubly_robust, importance_weights, snips
-from audotics.evaluation.significance import Interval
+from audotics.features.interval import Interval
+from audotics.features.off_policy import doubly_robust, importance_weights, snips
 from audotics.models.hybrid import Gate
 from audotics.training.progress import Progress
 from audotics.training.rewards import LoggedDecisions
@@ -70,7 +70,7 @@ class Refinement:
     divergence: float
 
 
-def refine(gate: Gate, logs: LoggedDecisions, options: PolicyOptions, *, seed: int, progress: Progress) -> Refinement:
+def refine(gate: Gate, logs: LoggedDecisions, options: PolicyOptions, *, progress: Progress) -> Refinement:
     """Refine a copy of `gate` on the earlier part of `logs` and judge it on the rest.
 
     The confidence is not calibrated anew: where the gate changed, `training.hybrid.calibrate` has to follow. Raises
@@ -82,8 +82,8 @@ def refine(gate: Gate, logs: LoggedDecisions, options: PolicyOptions, *, seed: i
     training, judging = (_Decisions.of(logs.take(rows)) for rows in (np.arange(cut), np.arange(cut, len(logs))))
     refined, divergence = _train(gate, training, options, progress)
     reward = _reward_model(training)
-    before = _estimate(gate, judging, reward, options, seed)
-    after = _estimate(refined, judging, reward, options, seed)
+    before = _estimate(gate, judging, reward, options)
+    after = _estimate(refined, judging, reward, options)
     kept = after.snips.low >= before.snips.low and after.doubly_robust.low >= before.doubly_robust.low
     return Refinement(refined if kept else gate, before, after, kept, divergence)
 
@@ -183,9 +183,7 @@ def _reward_model(logs: _Decisions) -> NDArray[np.float64]:
 
 
 @torch.no_grad()
-def _estimate(
-    gate: Gate, logs: _Decisions, reward: NDArray[np.float64], options: PolicyOptions, seed: int
-) -> Estimates:
+def _estimate(gate: Gate, logs: _Decisions, reward: NDArray[np.float64], options: PolicyOptions) -> Estimates:
     log_policy = logs.log_policy(gate, options.temperature)
     predicted = torch.from_numpy(logs.features() @ reward)
     probabilities = log_policy.exp().masked_fill(~logs.real, 0.0)
@@ -193,12 +191,11 @@ def _estimate(
     weights = importance_weights(shown, logs.propensities.numpy(), clip=options.clip)
     rewards = logs.rewards.numpy()
     return Estimates(
-        snips(weights, rewards, seed=seed),
+        snips(weights, rewards),
         doubly_robust(
             weights,
             rewards,
             expected=(probabilities * predicted).sum(dim=1).numpy(),
             predicted=logs.of_shown(predicted).numpy(),
-            seed=seed,
         ),
     )

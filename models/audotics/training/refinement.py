@@ -37,11 +37,11 @@ def refine_hybrid(
     record = run.kinds.get("hybrid")
     if record is None:
         raise RunError(f"{run.path}: has no trained hybrid to refine; train it with `audotics train hybrid`")
-    seed, folder = run.options["seed"], run.folder("hybrid")
+    folder = run.folder("hybrid")
     if not record.get("rewards", {}).get("kept"):
         shutil.rmtree(folder / UNREFINED, ignore_errors=True)
     first = Gate.load(folder / UNREFINED if (folder / UNREFINED).is_dir() else folder)
-    refinement = refine(first, logs, options, seed=seed, progress=progress)
+    refinement = refine(first, logs, options, progress=progress)
     record = record | {"rewards": _rewards(refinement, logs, options, source)}
     record.pop("metrics", None)
     if refinement.kept:
