@@ -78,9 +78,7 @@ def ratio_interval(
     """Σ y / Σ x with its interval; 0 to 0 where Σ x is 0. Raises ValueError without decisions."""
     if not len(numerators):
         raise ValueError("there are no logged decisions to estimate from")
-    y, x = numerators, denominators
-    if listeners is not None:
-        y, x = np.bincount(listeners, weights=y), np.bincount(listeners, weights=x)
+    y, x = (_of_each(values, listeners) for values in (numerators, denominators))
     total, n = float(x.sum()), len(y)
     if not total:
         return Interval(0.0, 0.0, 0.0)
@@ -90,3 +88,8 @@ def ratio_interval(
     deviation = math.sqrt(n / (n - 1) * float(((y - estimate * x) ** 2).sum())) / abs(total)
     half = NormalDist().inv_cdf(0.5 + level / 2) * deviation
     return Interval(estimate, estimate - half, estimate + half)
+
+
+def _of_each(values: NDArray[np.float64], listeners: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """The sum of each listener's values; the values themselves where nobody is named."""
+    return values if listeners is None else np.bincount(listeners, weights=values).astype(np.float64)
