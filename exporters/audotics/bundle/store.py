@@ -1,6 +1,6 @@
 """The repository on disk: bundles are written by one atomic rename and read back only when every checksum holds.
 
-Beside its versions, a model's folder holds their labels.
+Beside its versions, a model's folder holds their labels and what runs them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from uuid import uuid4
 from audotics.bundle.errors import BundleCorruptError, BundleError, BundleNotFoundError
 from audotics.bundle.labels import LABELS_FILE, format_labels, is_label, parse_labels
 from audotics.bundle.manifest import MANIFEST_FILE, FileRecord, Manifest
+from audotics.bundle.runtime import RUNTIME_FILE, RuntimeChoice, parse_runtime
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -178,6 +179,19 @@ class BundleStore:
                 "the free space"
             ) from error
         return labels
+
+    def runtime(self, name: str) -> RuntimeChoice | None:
+        """What the operator chose to run the model; None where nothing is chosen. Raises BundleCorruptError."""
+        path = self._model_folder(name) / RUNTIME_FILE
+        if path.is_symlink():
+            raise BundleCorruptError(f"{name}: {RUNTIME_FILE} is a symbolic link; put the file itself there")
+        try:
+            text = path.read_text("utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BundleCorruptError(f"{name}: {RUNTIME_FILE} cannot be read ({type(error).__name__})") from error
+        return parse_runtime(text, where=name)
 
     def next_version(self, name: str) -> int:
         """The lowest version above every one that this model ever had."""

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Final
 
+from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import BundleStore
 from audotics.server.batching.batcher import BatchLimits
 from audotics.server.pipeline.list_memory import ListMemory
@@ -22,6 +23,7 @@ from audotics.server.repository.policy import VersionPolicies
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.watcher import Watcher
 from audotics.server.retrieval.opening import IndexOpener
+from audotics.server.runtime.opening import RuntimeOpener
 from audotics.server.services.catalog import CatalogService
 from audotics.server.services.classify import ClassifyService
 from audotics.server.services.event_log import EventLog
@@ -57,6 +59,7 @@ from audotics.server.transport.compat.tfs import models as tensorflow_models
 from audotics.server.transport.compat.tfs import prediction as tensorflow_prediction
 from audotics.server.transport.compat.v2 import servicer as inference_protocol
 from audotics.server.transport.compat.v2.servicer import InferenceServicer
+from audotics.server.transport.remote.servers import RemoteServers
 from audotics.server.transport.server import GrpcServer, ServerOptions
 from audotics.server.transport.servicers.catalog import CatalogServicer
 from audotics.server.transport.servicers.feedback import FeedbackServicer
@@ -105,6 +108,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         indexes = stack.enter_context(
             IndexOpener(device=settings.retrieval_device, sampled_share=settings.recall_sample_share)
         )
+        remotes = stack.enter_context(RemoteServers(max_message_bytes=settings.max_message_mib * 1024 * 1024))
         registry = await stack.enter_async_context(
             Registry(
                 BundleStore(settings.repository),
@@ -112,6 +116,12 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 policies=VersionPolicies.parse(settings.version_policy, settings.version_policies),
                 memory_mib=settings.model_memory_mib,
                 indexes=indexes,
+                runtimes=RuntimeOpener(
+                    default=RuntimeChoice(settings.model_runtime),
+                    device=settings.model_device,
+                    gpu_memory_mib=settings.gpu_memory_mib,
+                    remotes=remotes.openers,
+                ),
             )
         )
         await stack.enter_async_context(Compactor(registry, executor=threads("compacting")))

@@ -7,6 +7,9 @@ AudoticsError
 ├── DeadlineError            the caller's time is up
 ├── NotReadyError            nothing can be served yet; says which command helps
 └── RefusedModelError        a model version cannot be put in service or taken out of it
+
+Runtimes add InferenceError and UnavailableModelError (`runtime/model.py`), databases StorageError
+(`storage/errors.py`).
 """
 
 from __future__ import annotations

@@ -88,6 +88,16 @@ class Settings(BaseSettings):
     recall_sample_share: float = Field(
         0.001, ge=0, le=1, description="share of searches that are done again exactly to measure recall"
     )
+    model_runtime: Literal["onnx", "tensorflow"] = Field(
+        "onnx",
+        description="what runs models without a runtime.json: their ONNX file, or their SavedModel in TensorFlow",
+    )
+    model_device: Device = Field(
+        "cpu", description="where ONNX models run: cpu, cuda, or auto, a GPU where ONNX Runtime has one"
+    )
+    gpu_memory_mib: int | None = Field(
+        None, ge=1, description="most GPU memory that one ONNX model may take; unset is no bound"
+    )
     drain_s: float = Field(30.0, ge=0, le=3600, description="how long requests under way may take after SIGTERM")
     max_connection_age_s: float = Field(
         1800.0, gt=0, description="when clients are asked to connect anew, so that load spreads over servers"

@@ -7,7 +7,8 @@ import pytest
 
 from audotics.bundle.manifest import TensorSpec
 from audotics.server.errors import RefusedModelError
-from audotics.server.runtime.onnx import InferenceError, OnnxModel
+from audotics.server.runtime.model import InferenceError
+from audotics.server.runtime.onnx import OnnxModel
 from audotics.server.runtime.threads import limit_blas_threads
 
 

@@ -18,7 +18,7 @@ from audotics.server.pipeline.signals import RowSignals
 from audotics.server.pipeline.slate import Slate
 from audotics.server.repository.parts import HybridPart, NcfPart, Weighing
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.runtime.onnx import InferenceError
+from audotics.server.runtime.model import InferenceError
 from audotics.server.types import Degradation, DegradationReason
 
 _LOG: Final = logging.getLogger(__name__)

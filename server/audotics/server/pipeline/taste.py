@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from audotics.features.history import MAX_HISTORY
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.runtime.onnx import InferenceError
+from audotics.server.runtime.model import InferenceError
 from audotics.server.types import Degradation, DegradationReason
 
 _RECENT = 50

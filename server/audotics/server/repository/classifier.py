@@ -11,7 +11,7 @@ from audotics.bundle.store import Bundle
 from audotics.features.audio import AUDIO_FEATURES
 from audotics.features.descriptors import DESCRIPTORS
 from audotics.server.errors import RefusedModelError
-from audotics.server.runtime.onnx import OnnxModel
+from audotics.server.runtime.model import Model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,12 +19,12 @@ class ClassifierPart:
     """Classes from descriptors. `columns` int64 (f,) are those of DESCRIPTORS that the model takes, in order."""
 
     version: int
-    model: OnnxModel
+    model: Model
     columns: NDArray[np.int64]
     classes: tuple[str, ...]
 
     @classmethod
-    def of(cls, bundle: Bundle, model: OnnxModel) -> ClassifierPart:
+    def of(cls, bundle: Bundle, model: Model) -> ClassifierPart:
         """Raises RefusedModelError for a model of other features than those that tracks have."""
         preprocessing = bundle.manifest.preprocessing
         try:

@@ -23,10 +23,11 @@ _LOG: Final = logging.getLogger(__name__)
 class RepositoryFolder:
     """What was seen of a repository. `unreadable` says of a model whose labels cannot be read why that is so."""
 
-    def __init__(self, store: BundleStore, *, refused: Mapping[Key, str]) -> None:
-        """`refused` are the versions that the loader refused, as it keeps them."""
+    def __init__(self, store: BundleStore, *, refused: Mapping[Key, str], unreachable: AbstractSet[Key]) -> None:
+        """`refused` are versions that the loader refused, and `unreachable` those to try again, as it keeps them."""
         self._store = store
         self._refused = refused
+        self._unreachable = unreachable
         self._seen: dict[Key, object] = {}
         self.unreadable: Mapping[str, str] = {}
 
@@ -41,7 +42,10 @@ class RepositoryFolder:
         return (*MODEL_KINDS, *others)
 
     def look(self) -> tuple[dict[Key, object], set[Key]]:
-        """Every version on disk, to be handed to `remember`, and those of them that are new or were mended."""
+        """Every version on disk, to be handed to `remember`, and those to take in.
+
+        These are new, were mended, or lie on another server that may answer now.
+        """
         on_disk: dict[Key, object] = {}
         for name in self._store.models():
             for version in self._store.versions(name):
@@ -49,6 +53,7 @@ class RepositoryFolder:
                 watched = key not in self._seen or key in self._refused
                 on_disk[key] = self._store.signature(name, version) if watched else None
         fresh = {key for key, signature in on_disk.items() if self._changed(key, signature)}
+        fresh |= self._unreachable & on_disk.keys()
         self._seen = on_disk
         return on_disk, fresh
 

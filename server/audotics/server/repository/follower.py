@@ -105,7 +105,7 @@ class Follower:
             elif not lacking:
                 self.waiting = {other for other in self.waiting if other > version}
                 return state.serve(HYBRID, version)
-            else:
+            elif state.serving.get(HYBRID) != version:  # one that serves without a part goes on doing so
                 reason = f"{HYBRID}/{version} was trained with {lacking[0]}, which cannot be loaded"
                 self._loader.refused[HYBRID, version] = reason
                 _LOG.warning("refused: %s", reason)

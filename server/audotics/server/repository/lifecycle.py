@@ -35,7 +35,7 @@ class Lifecycle:
         """`memory_mib` bounds the files of loaded models; None for no bound."""
         self._store = store
         self._loader = loader
-        self._folder = RepositoryFolder(store, refused=loader.refused)
+        self._folder = RepositoryFolder(store, refused=loader.refused, unreachable=loader.unreachable)
         self._residency = Residency(store, self._folder, policies=policies, memory_mib=memory_mib)
         self._follower = Follower(self._folder, loader, self._residency)
 

@@ -19,6 +19,8 @@ from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.loading import CATALOG, HYBRID, MODEL_KINDS, LoadedModel, load_catalog, load_model
 from audotics.server.repository.state import Key, State
 from audotics.server.retrieval.opening import IndexOpener
+from audotics.server.runtime.model import UnavailableModelError
+from audotics.server.runtime.opening import RuntimeOpener
 
 _LOG: Final = logging.getLogger(__name__)
 _SERVED: Final = (CATALOG, *MODEL_KINDS)
@@ -27,11 +29,15 @@ _SERVED: Final = (CATALOG, *MODEL_KINDS)
 class Loader:
     """Opens versions of one repository. `refused` says of a version that could not be loaded why that is so."""
 
-    def __init__(self, store: BundleStore, *, threads: int, indexes: IndexOpener | None = None) -> None:
+    def __init__(
+        self, store: BundleStore, *, runtimes: RuntimeOpener | None = None, indexes: IndexOpener | None = None
+    ) -> None:
         self._store = store
-        self._threads = threads
+        self._runtimes = RuntimeOpener() if runtimes is None else runtimes
         self._indexes = IndexOpener() if indexes is None else indexes
         self.refused: dict[tuple[str, int], str] = {}
+        self.unreachable: set[tuple[str, int]] = set()
+        """Those of the refused whose model lies on a server that did not answer. They may be tried again any time."""
 
     def catalog(self, version: int) -> Catalog:
         """Raises NotFoundError, or RefusedModelError with the reason."""
@@ -41,7 +47,9 @@ class Loader:
     def model(self, name: str, version: int) -> LoadedModel:
         """Raises NotFoundError, or RefusedModelError with the reason."""
         with self._noting(name, version):
-            return load_model(self._open(name, version), threads=self._threads, indexes=self._indexes)
+            bundle = self._open(name, version)
+            choice = self._store.runtime(name) or self._runtimes.default
+            return load_model(bundle, choice, runtimes=self._runtimes, indexes=self._indexes)
 
     def add(self, state: State, name: str, version: int) -> State:
         """Load a version where it is not, a hybrid with its parts. Raises NotFoundError or RefusedModelError."""
@@ -59,18 +67,21 @@ class Loader:
 
     def try_add(self, state: State, key: Key, *, parts: bool = True) -> State:
         """As `add`, but a version that is refused is logged and left out."""
+        before = self.refused.get(key)
         try:
             if parts:
                 return self.add(state, *key)
             return state if key in state.loaded else state.with_model(self.model(*key))
         except (NotFoundError, RefusedModelError) as error:
             self.refused.setdefault(key, str(error))
-            _LOG.warning("refused: %s", error)
+            if str(error) != before:
+                _LOG.warning("refused: %s", error)
             return state
 
     @contextmanager
     def _noting(self, name: str, version: int) -> Iterator[None]:
         where = f"{name}/{version}"
+        self.unreachable.discard((name, version))
         try:
             yield
         except BundleNotFoundError as error:
@@ -79,6 +90,10 @@ class Loader:
         except (BundleError, RefusedModelError) as error:
             self.refused[name, version] = str(error)
             raise RefusedModelError(str(error)) from error
+        except UnavailableModelError as error:
+            self.unreachable.add((name, version))
+            self.refused[name, version] = f"{where}: {error}; it is tried again"
+            raise RefusedModelError(self.refused[name, version]) from error
         except (OSError, MemoryError) as error:
             self.refused[name, version] = f"{where}: its files cannot be read ({type(error).__name__})"
             raise RefusedModelError(self.refused[name, version]) from error

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from audotics.bundle.catalog import HISTORIES_FILE, IDS_FILE, TRACKS_FILE, read_histories, read_ids, read_tracks
 from audotics.bundle.lengths import LENGTHS_FILE, read_lengths
+from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import Bundle
 from audotics.features.audio import AUDIO_FEATURES
 from audotics.features.content import ContentEncoder
@@ -23,7 +24,9 @@ from audotics.server.repository.rows import RowMap
 from audotics.server.repository.signature import WARMUP_FILE, check_signature, warm_up
 from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.retrieval.vectors import INDEX_FILE, VECTORS_FILE, VectorIndex
-from audotics.server.runtime.onnx import OnnxModel
+from audotics.server.runtime.model import Model
+from audotics.server.runtime.opening import ONNX_FILE, RuntimeOpener
+from audotics.server.runtime.saved_model import GRAPH_FILE
 
 CATALOG: Final = "catalog"
 HYBRID: Final = "hybrid"
@@ -41,15 +44,13 @@ MODEL_KINDS: Final = (*RANKING_KINDS, *OPTIONAL_KINDS, *CLASSIFIER_KINDS)
 
 Part = CollaborativePart | ContentPart | NcfPart | SequencePart | HybridPart | ClassifierPart
 
-_MODEL_FILE: Final = "model.onnx"
-_PLAIN: Final = (_MODEL_FILE, WARMUP_FILE)
 _FILES: Final[dict[str, tuple[str, ...]]] = {
-    "collaborative": (*_PLAIN, IDS_FILE, INDEX_FILE, VECTORS_FILE),
-    "content": (*_PLAIN, IDS_FILE, INDEX_FILE, VECTORS_FILE, LENGTHS_FILE),
-    "ncf": (*_PLAIN, IDS_FILE),
-    "sequence": (*_PLAIN, IDS_FILE),
+    "collaborative": (IDS_FILE, INDEX_FILE, VECTORS_FILE),
+    "content": (IDS_FILE, INDEX_FILE, VECTORS_FILE, LENGTHS_FILE),
+    "ncf": (IDS_FILE,),
+    "sequence": (IDS_FILE,),
 }
-"""What kinds need; any other has a graph and recorded inputs."""
+"""What kinds need beside the model and its recorded inputs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +61,7 @@ class LoadedModel:
     """
 
     bundle: Bundle
-    model: OnnxModel
+    model: Model
     index: VectorIndex | None
     size_bytes: int
 
@@ -87,24 +88,28 @@ def load_catalog(bundle: Bundle, *, generation: int) -> Catalog:
     )
 
 
-def load_model(bundle: Bundle, *, threads: int, indexes: IndexOpener) -> LoadedModel:
+def load_model(bundle: Bundle, choice: RuntimeChoice, *, runtimes: RuntimeOpener, indexes: IndexOpener) -> LoadedModel:
     """Load a bundle's model and its index, check what goes in and out, and run it on its recorded inputs.
 
-    Raises RefusedModelError that says what does not fit, or BundleCorruptError when the bundle lacks a file.
+    Raises RefusedModelError that says what does not fit, BundleCorruptError when the bundle lacks a file, or
+    UnavailableModelError when its model lies on another server that does not answer.
     """
-    kind = bundle.manifest.kind
-    files = _FILES.get(kind, _PLAIN)
+    graph = runtimes.file(choice)
+    files = (*_FILES.get(bundle.manifest.kind, ()), WARMUP_FILE, *(() if graph is None else (graph,)))
     for name in files:
         bundle.file(name)
     index = indexes.open(bundle.path) if INDEX_FILE in files else None
-    opsets = look_over(bundle.path / _MODEL_FILE, where=str(bundle))
+    opsets = look_over(bundle.path / ONNX_FILE, where=str(bundle)) if graph == ONNX_FILE else ""
     try:
-        model = OnnxModel(bundle.path / _MODEL_FILE, threads=threads)
+        model = runtimes.open(bundle, choice)
     except RefusedModelError as error:
-        raise RefusedModelError(f"{error}; it asks for the operators of {opsets}") from error
+        raise RefusedModelError(f"{error}; it asks for the operators of {opsets}" if opsets else str(error)) from error
     check_signature(bundle, model)
     warm_up(bundle, model, width=_width(bundle, model, index))
-    size_bytes = sum(bundle.manifest.files[name].size_bytes for name in files)
+    recorded = bundle.manifest.files
+    size_bytes = sum(recorded[name].size_bytes for name in files)
+    if graph == GRAPH_FILE:  # the weights of a SavedModel are in a folder beside it
+        size_bytes += sum(record.size_bytes for name, record in recorded.items() if name.startswith("variables/"))
     return LoadedModel(bundle, model, index, size_bytes)
 
 
@@ -141,7 +146,7 @@ def link(loaded: LoadedModel, catalog: Catalog) -> Part | None:
     return part.with_catalog(catalog, part.lacking(catalog))
 
 
-def _width(bundle: Bundle, model: OnnxModel, index: VectorIndex | None) -> int | None:
+def _width(bundle: Bundle, model: Model, index: VectorIndex | None) -> int | None:
     """Columns of the outputs that are matrices; None where nothing says."""
     if bundle.manifest.kind not in MODEL_KINDS:
         return None
@@ -176,7 +181,7 @@ def _lengths(bundle: Bundle, size: int) -> NDArray[np.float32]:
     return lengths
 
 
-def _content_encoder(bundle: Bundle, model: OnnxModel) -> ContentEncoder:
+def _content_encoder(bundle: Bundle, model: Model) -> ContentEncoder:
     try:
         encoder = ContentEncoder.from_json(bundle.manifest.preprocessing["content_encoder"])
     except (KeyError, TypeError, ValueError) as error:

@@ -16,7 +16,7 @@ from audotics.features.tracks import TrackColumns
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.rows import UNKNOWN, RowMap
 from audotics.server.retrieval.vectors import VectorIndex
-from audotics.server.runtime.onnx import OnnxModel
+from audotics.server.runtime.model import Model
 
 _EMBED_ROWS: Final = 1024
 
@@ -26,7 +26,7 @@ class CollaborativePart:
     """Factors of listeners and tracks."""
 
     version: int
-    model: OnnxModel
+    model: Model
     index: VectorIndex
     rows: RowMap
 
@@ -68,7 +68,7 @@ class ContentPart:
     """Embeddings of how tracks sound: the index holds unit vectors, `lengths` float32 (m,) how long they were."""
 
     version: int
-    model: OnnxModel
+    model: Model
     index: VectorIndex
     lengths: NDArray[np.float32]
     rows: RowMap
@@ -122,7 +122,7 @@ class NcfPart:
     """Neural collaborative filtering: one logit for a listener and a track."""
 
     version: int
-    model: OnnxModel
+    model: Model
     rows: RowMap
 
     def logits(
@@ -158,7 +158,7 @@ class SequencePart:
     """What is likely to come next."""
 
     version: int
-    model: OnnxModel
+    model: Model
     rows: RowMap
 
     def next_tracks(self, history: NDArray[np.int64]) -> NDArray[np.float32] | None:
@@ -217,7 +217,7 @@ class HybridPart:
     """The gating network: how much each component counts for a listener and a track."""
 
     version: int
-    model: OnnxModel
+    model: Model
 
     def weigh(self, inputs: HybridInputs) -> Weighing:
         """Weigh the components of n rows. Raises InferenceError."""

@@ -28,6 +28,7 @@ from audotics.server.repository.state import Key, State
 from audotics.server.repository.status import ModelStatus, model_status
 from audotics.server.retrieval.compaction import compact, needs_compaction
 from audotics.server.retrieval.opening import IndexOpener
+from audotics.server.runtime.opening import RuntimeOpener
 from audotics.server.types import ModelSelector, TrackRecord
 
 T = TypeVar("T")
@@ -45,19 +46,19 @@ class Registry:
         store: BundleStore,
         *,
         executor: Executor,
-        threads: int = 1,
         policies: VersionPolicies | None = None,
         memory_mib: float | None = None,
         indexes: IndexOpener | None = None,
+        runtimes: RuntimeOpener | None = None,
     ) -> None:
-        """Loading and linking run on `executor`; each model works with `threads` threads.
+        """Loading and linking run on `executor`; `runtimes` run the models, by default ONNX Runtime on the CPU.
 
         `policies` say which versions are loaded, by default the newest; `memory_mib` bounds what they take.
         """
         self._store = store
         self._executor = executor
         self._indexes = IndexOpener() if indexes is None else indexes
-        self._loader = Loader(store, threads=threads, indexes=self._indexes)
+        self._loader = Loader(store, runtimes=runtimes, indexes=self._indexes)
         self._lifecycle = Lifecycle(store, self._loader, policies=policies or VersionPolicies(), memory_mib=memory_mib)
         self._state = State()
         self._snapshot: Snapshot | None = None

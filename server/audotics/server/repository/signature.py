@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from audotics.bundle.manifest import TensorSpec
 from audotics.bundle.store import Bundle
 from audotics.server.errors import RefusedModelError
-from audotics.server.runtime.onnx import InferenceError, OnnxModel
+from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError
 
 WARMUP_FILE: Final = "warmup.npz"
 _MOST_WARMUP_BYTES: Final = 256 * 1024 * 1024
@@ -40,7 +40,7 @@ _OUTPUTS: Final[dict[str, dict[str, int]]] = {
 }
 
 
-def check_signature(bundle: Bundle, model: OnnxModel) -> None:
+def check_signature(bundle: Bundle, model: Model) -> None:
     """Raises RefusedModelError unless the graph has the inputs and outputs of its kind and those of its manifest."""
     kind = bundle.manifest.kind
     expected = _INPUTS.get(kind)
@@ -63,15 +63,18 @@ def check_signature(bundle: Bundle, model: OnnxModel) -> None:
                 )
 
 
-def warm_up(bundle: Bundle, model: OnnxModel, *, width: int | None) -> None:
+def warm_up(bundle: Bundle, model: Model, *, width: int | None) -> None:
     """Run the recorded inputs, so that the first caller does not pay for it and a broken model never serves one.
 
-    `width` is the number of columns of outputs that are matrices, where it is known. Raises RefusedModelError.
+    `width` is the number of columns of outputs that are matrices, where it is known. Raises RefusedModelError or
+    UnavailableModelError.
     """
     ranks = _OUTPUTS.get(bundle.manifest.kind)
     outputs = [spec.name for spec in model.outputs] if ranks is None else list(ranks)
     try:
         results = model.run(_recorded(bundle), outputs)
+    except UnavailableModelError:
+        raise
     except (OSError, ValueError, MemoryError, EOFError, zipfile.BadZipFile, InferenceError) as error:
         raise RefusedModelError(f"{bundle}: it fails on the inputs in {WARMUP_FILE!r}; export it again") from error
     for name, result in zip(outputs, results, strict=True):

@@ -20,7 +20,7 @@ from audotics.server.repository.loading import CATALOG, HYBRID, MODEL_KINDS, PIN
 from audotics.server.repository.parts import CollaborativePart, ContentPart, NcfPart, SequencePart
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.retrieval.vectors import VectorIndex
-from audotics.server.runtime.onnx import InferenceError
+from audotics.server.runtime.model import InferenceError
 from audotics.server.types import ModelSelector, TrackRecord
 
 _LOG: Final = logging.getLogger(__name__)

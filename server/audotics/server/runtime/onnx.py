@@ -1,7 +1,13 @@
-"""One loaded ONNX model on ONNX Runtime's CPU provider: named arrays go in, named arrays come out."""
+"""One loaded ONNX model on ONNX Runtime: named arrays go in, named arrays come out.
+
+On a GPU, inputs and outputs are bound to their places, so that they are copied once, and the memory of the device is
+bounded. Row counts are rounded up there (see `buckets`), since each new shape costs a GPU memory and time.
+"""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +16,14 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from audotics.bundle.manifest import TensorSpec
-from audotics.server.errors import AudoticsError, RefusedModelError
+from audotics.server.errors import DeadlineError, RefusedModelError
+from audotics.server.runtime.buckets import RowBuckets
+from audotics.server.runtime.model import InferenceError
+
+_LOG: Final = logging.getLogger(__name__)
+_CUDA: Final = "CUDAExecutionProvider"
+_CPU: Final = "CPUExecutionProvider"
+_MIB: Final = 1024 * 1024
 
 _DTYPES: Final = {
     "tensor(bool)": "bool",
@@ -29,19 +42,27 @@ _DTYPES: Final = {
 }
 
 
-class InferenceError(AudoticsError):
-    """A loaded model failed on the inputs that it was given."""
-
-
 class OnnxModel:
-    """A model ready to run. Safe to call from several threads at once.
+    """A Model in this process. `device` says where it runs: "cpu", or "cuda" where that was asked for and is there."""
 
-    `axes` names the axes of each input and output as the graph does: a size where it is fixed, else a name, and axes
-    of one name have one size. An axis that the graph leaves without a name is "".
-    """
+    platform: Final = "onnxruntime_onnx"
+    waits: Final = False
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
-        """Load `path`; `threads` work on one run. Raises RefusedModelError when ONNX Runtime does not take the file."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int = 1,
+        device: str = "cpu",
+        gpu_memory_mib: int | None = None,
+        bound: bool | None = None,
+    ) -> None:
+        """Load `path`; `threads` work on one run.
+
+        `device` "auto" is a GPU where ONNX Runtime has one; "cuda" says so in the log where it has none. `bound` binds
+        inputs and outputs and rounds row counts up, by default on a GPU only. Raises RefusedModelError when ONNX
+        Runtime does not take the file.
+        """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -49,31 +70,72 @@ class OnnxModel:
         options.log_severity_level = 4  # failures come back as exceptions; a second copy on stderr helps nobody
         # An arena keeps its largest batch for good. These tensors are small, and plain allocation measures the same.
         options.enable_cpu_mem_arena = False
+        # A plan of the memory is kept for every combination of shapes that was ever seen, and batches have any.
+        options.enable_mem_pattern = False
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._name = f"{path.parent.parent.name}/{path.parent.name}"
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises a dozen unrelated classes here
-            raise RefusedModelError(
-                f"{self._name}: ONNX Runtime does not take {path.name!r} ({type(error).__name__}); export it again"
-            ) from error
+        self._session, self.device = self._open(path, options, device, gpu_memory_mib)
         nodes = (*self._session.get_inputs(), *self._session.get_outputs())
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
         self.axes: Mapping[str, tuple[int | str, ...]] = {
             node.name: tuple(size if isinstance(size, int) else size or "" for size in node.shape) for node in nodes
         }
+        # Texts cannot be bound; ONNX Runtime then copies what it needs to by itself.
+        texts = any(spec.dtype == "object" for spec in (*self.inputs, *self.outputs))
+        self._bound = not texts and (self.device == "cuda" if bound is None else bound)
+        self._buckets = RowBuckets.of(self.inputs, self.outputs, self.axes) if self._bound else None
 
-    def run(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """Run on `feeds`, keyed by input name, and return the named outputs in that order. Blocks.
-
-        Raises InferenceError when the model fails, for example on a row number beyond its tables.
-        """
+    def run(
+        self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], *, deadline: float | None = None
+    ) -> list[NDArray[Any]]:
+        """As Model has it."""
+        if deadline is not None and time.monotonic() >= deadline:
+            raise DeadlineError("the deadline passed before the model could run")
         try:
+            if self._bound:
+                return self._run_bound(feeds, outputs)
             arrays: list[NDArray[Any]] = self._session.run(list(outputs), dict(feeds))
-        except Exception as error:  # as above
+        except Exception as error:  # ONNX Runtime raises a dozen unrelated classes here
             raise InferenceError(f"{self._name}: the model failed on its inputs ({type(error).__name__})") from error
         return arrays
+
+    def _run_bound(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        padded = feeds if self._buckets is None else self._buckets.pad(feeds)
+        binding = self._session.io_binding()
+        for name, array in padded.items():
+            binding.bind_cpu_input(name, array)
+        for name in outputs:
+            binding.bind_output(name, "cpu")
+        self._session.run_with_iobinding(binding)
+        arrays: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
+        return arrays if self._buckets is None else self._buckets.trim(feeds, arrays)
+
+    def _open(self, path: Path, options: Any, device: str, gpu_memory_mib: int | None) -> tuple[Any, str]:
+        if device != "cpu" and _CUDA in onnxruntime.get_available_providers():
+            # Rounded-up requests would take twice the memory, and a search for kernels would come with each new shape.
+            settings: dict[str, Any] = {
+                "arena_extend_strategy": "kSameAsRequested",
+                "cudnn_conv_algo_search": "HEURISTIC",
+            }
+            if gpu_memory_mib is not None:
+                settings["gpu_mem_limit"] = gpu_memory_mib * _MIB
+            session = self._session_of(path, options, [(_CUDA, settings), _CPU])
+            if _CUDA in session.get_providers():
+                return session, "cuda"
+            _LOG.warning("%s runs on the CPU: ONNX Runtime cannot use its CUDA libraries", self._name)
+            return session, "cpu"
+        if device == "cuda":
+            _LOG.warning("%s runs on the CPU: ONNX Runtime has no %s", self._name, _CUDA)
+        return self._session_of(path, options, [_CPU]), "cpu"
+
+    def _session_of(self, path: Path, options: Any, providers: Sequence[Any]) -> Any:
+        try:
+            return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        except Exception as error:  # as in `run`
+            raise RefusedModelError(
+                f"{self._name}: ONNX Runtime does not take {path.name!r} ({type(error).__name__}); export it again"
+            ) from error
 
 
 def _spec(node: onnxruntime.NodeArg) -> TensorSpec:

@@ -15,7 +15,7 @@ from audotics.server.repository.classifier import ClassifierPart
 from audotics.server.repository.records import columns_of
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.runtime.onnx import InferenceError
+from audotics.server.runtime.model import InferenceError
 from audotics.server.services.tracks import served_rows
 from audotics.server.types import Classification, ClassifiedTrack, ClassifyQuery, Degradation, DegradationReason
 

@@ -7,8 +7,9 @@ request that is alone and short runs on the event loop: the hop to a thread and 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -19,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.server.batching.batcher import BatchLimits, RowBatcher
-from audotics.server.errors import DeadlineError, NotReadyError
+from audotics.server.errors import NotReadyError
 from audotics.server.repository.registry import Registry
-from audotics.server.runtime.onnx import InferenceError, OnnxModel
+from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError
 from audotics.server.services.signature import Signature
 from audotics.server.services.statistics import Statistics
 from audotics.server.services.tensors import TensorError
@@ -62,7 +63,7 @@ class Callee:
     """A loaded version. Whoever holds it can run it to the end, also after it was unloaded."""
 
     signature: Signature
-    model: OnnxModel
+    model: Model
     pace: Pace
 
 
@@ -77,9 +78,10 @@ class Inferred:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     signature: Signature
-    model: OnnxModel
+    model: Model
     feeds: Mapping[str, NDArray[Any]]
     outputs: tuple[str, ...]
+    deadline: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,15 +122,22 @@ class _Inference:
     def run(self, jobs: Sequence[_Job]) -> list[_Ran]:
         first = jobs[0]
         plan, outputs = first.signature.plan, first.outputs
+        deadline = _latest(job.deadline for job in jobs)
         started_ns = time.perf_counter_ns()
         if len(jobs) == 1 or plan is None:
-            arrays = first.model.run(first.feeds, outputs)
+            arrays = first.model.run(first.feeds, outputs, deadline=deadline)
             return [_Ran(arrays, started_ns, time.perf_counter_ns() - started_ns, 1.0)]
         requests = [job.feeds for job in jobs]
-        together = dict(zip(outputs, first.model.run(plan.join(requests), outputs), strict=True))
+        together = dict(zip(outputs, first.model.run(plan.join(requests), outputs, deadline=deadline), strict=True))
         parts = plan.part(requests, outputs, together)
         compute_ns = time.perf_counter_ns() - started_ns
         return [_Ran(part, started_ns, compute_ns, 1.0 / len(jobs)) for part in parts]
+
+
+def _latest(deadlines: Iterable[float | None]) -> float | None:
+    """When nobody waits any more."""
+    latest = max(math.inf if deadline is None else deadline for deadline in deadlines)
+    return None if latest == math.inf else latest
 
 
 class InferenceService:
@@ -138,7 +147,7 @@ class InferenceService:
         self._registry = registry
         self._workload = _Inference()
         self._batcher: RowBatcher[_Job, _Ran] = RowBatcher(self._workload, executor=executor, limits=limits)
-        self._signatures: WeakKeyDictionary[OnnxModel, tuple[Signature, Pace]] = WeakKeyDictionary()
+        self._signatures: WeakKeyDictionary[Model, tuple[Signature, Pace]] = WeakKeyDictionary()
         self._under_way = 0
         self.statistics: Final = Statistics()
 
@@ -175,7 +184,10 @@ class InferenceService:
         arrived_ns = time.perf_counter_ns()
         try:
             outputs = signature.check(query.feeds, query.outputs, known=query.checked)
-            ran = await self._run(_Job(signature, callee.model, query.feeds, outputs), callee.pace, query.deadline)
+            ran = await self._run(_Job(signature, callee.model, query.feeds, outputs, query.deadline), callee.pace)
+        except UnavailableModelError:
+            statistics.failed(time.perf_counter_ns() - arrived_ns)
+            raise
         except InferenceError as error:
             statistics.failed(time.perf_counter_ns() - arrived_ns)
             raise TensorError(
@@ -194,15 +206,13 @@ class InferenceService:
         )
         return Inferred(outputs, ran.arrays)
 
-    async def _run(self, job: _Job, pace: Pace, deadline: float | None) -> _Ran:
+    async def _run(self, job: _Job, pace: Pace) -> _Ran:
         elements = sum(array.size for array in job.feeds.values())
         self._under_way += 1
         try:
             await asyncio.sleep(0)  # whoever came in the same turn of the loop counts as under way after it
-            if self._under_way > 1 or elements > pace.elements:
-                ran = await self._batcher.submit(job, deadline=deadline)
-            elif deadline is not None and time.monotonic() >= deadline:
-                raise DeadlineError("the deadline passed before the model could run")
+            if self._under_way > 1 or elements > pace.elements or job.model.waits:
+                ran = await self._batcher.submit(job, deadline=job.deadline)
             else:
                 (ran,) = self._workload.run([job])
         finally:

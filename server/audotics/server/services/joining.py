@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.features.history import PADDING
-from audotics.server.runtime.onnx import OnnxModel
+from audotics.server.runtime.model import Model
 from audotics.server.services.tensors import TensorError
 
 Feeds = Mapping[str, NDArray[Any]]
@@ -120,7 +120,7 @@ class RowPlan:
         return 1 if history is None else 1 + (max(1, history.shape[1]) - 1) // _WEIGHT_WIDTH
 
 
-def row_plan(model: OnnxModel) -> RowPlan | None:
+def row_plan(model: Model) -> RowPlan | None:
     """The plan of a model, None for one whose axes say that its rows belong together."""
     inputs = tuple(spec.name for spec in model.inputs)
     first = {name: axes[0] if axes else "" for name, axes in model.axes.items()}

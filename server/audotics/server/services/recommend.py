@@ -8,7 +8,7 @@ import time
 from audotics.server.errors import AudoticsError
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.registry import Registry
-from audotics.server.runtime.onnx import InferenceError
+from audotics.server.runtime.model import InferenceError
 from audotics.server.services.listeners import Listeners
 from audotics.server.services.picks import in_context
 from audotics.server.services.probation import Probation

@@ -45,6 +45,8 @@ class Signature:
     outputs: Mapping[str, TensorSpec]
     axes: Mapping[str, tuple[int | str, ...]]
     plan: RowPlan | None
+    platform: str
+    """What runs it, in Triton's words."""
     classes: tuple[str, ...]
     """Names of the columns of a classifier's probabilities."""
     _dtypes: Mapping[str, np.dtype[Any]]
@@ -59,6 +61,7 @@ class Signature:
             {spec.name: spec for spec in model.outputs},
             model.axes,
             row_plan(model),
+            model.platform,
             tuple(str(value) for value in loaded.bundle.manifest.preprocessing.get("classes", ())),
             {spec.name: np.dtype(spec.dtype) for spec in model.inputs},
         )

@@ -21,6 +21,7 @@ from audotics.server.errors import (
     OverloadedError,
     RefusedModelError,
 )
+from audotics.server.runtime.model import UnavailableModelError
 from audotics.server.storage.errors import StorageError
 
 DOMAIN: Final = "audotics"
@@ -37,6 +38,7 @@ _TABLE: Final[tuple[tuple[type[AudoticsError], int, str], ...]] = (
     (DeadlineError, code_pb2.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     (NotReadyError, code_pb2.UNAVAILABLE, "NOT_READY"),
     (RefusedModelError, code_pb2.FAILED_PRECONDITION, "MODEL_REFUSED"),
+    (UnavailableModelError, code_pb2.UNAVAILABLE, "MODEL_UNAVAILABLE"),
     (StorageError, code_pb2.UNAVAILABLE, "STORAGE_UNAVAILABLE"),
 )
 

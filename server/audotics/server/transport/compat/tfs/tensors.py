@@ -68,12 +68,20 @@ def decode_tensor(tensor: Any, name: str) -> NDArray[Any]:
     return flat.reshape(shape)
 
 
-def encode_tensor(array: NDArray[Any]) -> Any:
-    """Elements stand in the field of their type, as TensorFlow Serving has them."""
+def dtype_name(number: int) -> str:
+    """NumPy's name of a type, or its number where it is none of ours."""
+    return _TYPES[number][0] if number in _TYPES else str(number)
+
+
+def encode_tensor(array: NDArray[Any], *, packed: bool = False) -> Any:
+    """Elements stand in the field of their type, as TensorFlow Serving has them, or `packed` as bytes."""
     number = DATA_TYPES[array.dtype.name]
     tensor = pb.TensorProto(dtype=number)
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
+    if packed and number != _STRING:
+        tensor.tensor_content = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+        return tensor
     if number == _STRING:
         values: Sequence[Any] = [str(text).encode() for text in array.ravel()]
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from audotics.server.transport.compat.stubs import inference_pb2 as pb
 BYTES: Final = "BYTES"
 _LENGTH_BYTES: Final = 4
 
-_DTYPES: Final = {datatype: np.dtype(name).newbyteorder("<") for name, datatype in DATATYPES.items()}
+DTYPES: Final = {datatype: np.dtype(name).newbyteorder("<") for name, datatype in DATATYPES.items()}
 _NAMES: Final = {np.dtype(name): datatype for name, datatype in DATATYPES.items()}
 _CONTENTS: Final = {
     "BOOL": "bool_contents",
@@ -50,11 +50,11 @@ def decode_inputs(request: Any) -> dict[str, NDArray[Any]]:
         name, shape = tensor.name, tuple(tensor.shape)
         if name in arrays:
             raise TensorError(f"input '{name}' already exists in request for model '{model}'", field=f"inputs[{place}]")
-        dtype = _DTYPES.get(tensor.datatype)
+        dtype = DTYPES.get(tensor.datatype)
         if dtype is None:
             raise TensorError(
                 f"inference input '{name}' for model '{model}' has unknown data-type '{tensor.datatype}'; "
-                f"known: {', '.join(_DTYPES)}",
+                f"known: {', '.join(DTYPES)}",
                 field=f"inputs[{place}].datatype",
             )
         if shape and min(shape) < 0:
@@ -73,7 +73,7 @@ def decode_inputs(request: Any) -> dict[str, NDArray[Any]]:
                 field=f"inputs[{place}].contents",
             )
         else:
-            flat = _from_raw(
+            flat = from_raw(
                 raw[place], dtype, math.prod(shape), f"'{name}' for model '{model}'", f"raw_input_contents[{place}]"
             )
         arrays[name] = flat.reshape(shape)
@@ -101,12 +101,42 @@ def encode_answer(request: Any, signature: Signature, inferred: Inferred) -> Any
     for name, datatype, array in zip(inferred.outputs, datatypes, inferred.arrays, strict=True):
         output = answer.outputs.add(name=name, datatype=datatype, shape=array.shape)
         if not typed:
-            answer.raw_output_contents.append(_to_raw(array))
+            answer.raw_output_contents.append(to_raw(array))
         elif datatype == BYTES:
             output.contents.bytes_contents.extend(_texts(array))
         else:
             getattr(output.contents, _CONTENTS[datatype]).extend(array.ravel().tolist())
     return answer
+
+
+def encode_request(name: str, version: str, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> Any:
+    """What we ask of another server, with raw contents."""
+    request = pb.ModelInferRequest(model_name=name, model_version=version)
+    for key, array in feeds.items():
+        request.inputs.add(name=key, datatype=_NAMES[array.dtype], shape=array.shape)
+        request.raw_input_contents.append(to_raw(array))
+    for output in outputs:
+        request.outputs.add(name=output)
+    return request
+
+
+def decode_outputs(answer: Any) -> dict[str, NDArray[Any]]:
+    """The arrays of another server's ModelInferResponse by name. Raises TensorError."""
+    raw, model = answer.raw_output_contents, answer.model_name
+    arrays: dict[str, NDArray[Any]] = {}
+    for place, tensor in enumerate(answer.outputs):
+        dtype, shape, field = DTYPES.get(tensor.datatype), tuple(tensor.shape), f"outputs[{place}]"
+        if dtype is None or (raw and len(raw) <= place) or (shape and min(shape) < 0):
+            raise TensorError(f"output '{tensor.name}' of model '{model}' cannot be read", field=field)
+        count = math.prod(shape)
+        where = f"'{tensor.name}' of model '{model}'"
+        flat = (
+            from_raw(raw[place], dtype, count, where, field)
+            if raw
+            else _typed(tensor, dtype, count, model=model, field=field)
+        )
+        arrays[tensor.name] = flat.reshape(shape)
+    return arrays
 
 
 def _refuse_parameters(message: Any, field: str) -> None:
@@ -120,9 +150,9 @@ def _refuse_parameters(message: Any, field: str) -> None:
             )
 
 
-def _from_raw(data: bytes, dtype: np.dtype[Any], count: int, where: str, field: str) -> NDArray[Any]:
+def from_raw(data: bytes, dtype: np.dtype[Any], count: int, where: str, field: str) -> NDArray[Any]:
     if dtype.hasobject:
-        return _texts_from_raw(data, count, where, field)
+        return _textsfrom_raw(data, count, where, field)
     if len(data) != count * dtype.itemsize:
         raise TensorError(
             f"input byte size mismatch for input {where}. Expected {count * dtype.itemsize}, got {len(data)}",
@@ -133,7 +163,7 @@ def _from_raw(data: bytes, dtype: np.dtype[Any], count: int, where: str, field: 
     return np.frombuffer(data, dtype)
 
 
-def _texts_from_raw(data: bytes, count: int, where: str, field: str) -> NDArray[Any]:
+def _textsfrom_raw(data: bytes, count: int, where: str, field: str) -> NDArray[Any]:
     texts: list[bytes] = []
     start = 0
     while start < len(data):
@@ -190,7 +220,7 @@ def _text_array(texts: Sequence[bytes], where: str, field: str) -> NDArray[Any]:
     return array
 
 
-def _to_raw(array: NDArray[Any]) -> bytes:
+def to_raw(array: NDArray[Any]) -> bytes:
     if not array.dtype.hasobject:
         return array.tobytes()
     return b"".join(len(text).to_bytes(_LENGTH_BYTES, "little") + text for text in _texts(array))

@@ -11,8 +11,8 @@ from audotics.server.services.signature import DATATYPES, Signature
 from audotics.server.services.statistics import Total, VersionStatistics
 from audotics.server.transport.compat.stubs import inference_pb2 as pb
 
-PLATFORM: Final = "onnxruntime_onnx"
-_BACKEND: Final = "onnxruntime"
+_BACKENDS: Final = {"onnxruntime_onnx": "onnxruntime", "tensorflow_savedmodel": "tensorflow"}
+_FILES: Final = {"onnxruntime_onnx": "model.onnx", "tensorflow_savedmodel": "model.savedmodel"}
 _CPU: Final = 2
 
 CALLABLE: Final = (VersionState.IN_SERVICE, VersionState.LOADED)
@@ -27,7 +27,7 @@ def encode_metadata(signature: Signature, versions: Sequence[int]) -> Any:
     return pb.ModelMetadataResponse(
         name=signature.name,
         versions=[str(version) for version in versions],
-        platform=PLATFORM,
+        platform=signature.platform,
         inputs=tensors(signature.inputs.values()),
         outputs=tensors(signature.outputs.values()),
     )
@@ -41,14 +41,14 @@ def encode_config(signature: Signature, versions: Sequence[int], *, instances: i
 
     config = pb.ModelConfig(
         name=signature.name,
-        platform=PLATFORM,
-        backend=_BACKEND,
+        platform=signature.platform,
+        backend=_BACKENDS.get(signature.platform, signature.platform),
         version_policy=pb.ModelVersionPolicy(specific=pb.ModelVersionPolicy.Specific(versions=versions)),
         max_batch_size=0,
         input=tensors(pb.ModelInput, signature.inputs.values()),
         output=tensors(pb.ModelOutput, signature.outputs.values()),
         instance_group=[pb.ModelInstanceGroup(name=signature.name, count=instances, kind=_CPU)],
-        default_model_filename="model.onnx",
+        default_model_filename=_FILES.get(signature.platform, ""),
     )
     if signature.plan is not None:
         config.dynamic_batching.SetInParent()

@@ -1,0 +1,184 @@
+"""One suite for everything that runs models: ONNX Runtime, TensorFlow, and other servers by two protocols."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from audotics.bundle.runtime import RuntimeChoice
+from audotics.bundle.store import BundleStore
+from audotics.server.errors import DeadlineError
+from audotics.server.runtime.model import InferenceError, Model
+from audotics.server.runtime.onnx import OnnxModel
+from audotics.server.runtime.saved_model import SavedModel
+from audotics.server.transport.remote.servers import RemoteServers
+from tests.far_server import far_server
+from tests.mixed_model import INPUTS, OUTPUTS, mixed_feeds, mixed_outputs, write_mixed_model
+from tests.server.conftest import write_repository
+
+needs_cuda = pytest.mark.skipif(
+    "CUDAExecutionProvider" not in onnxruntime.get_available_providers(),
+    reason="ONNX Runtime has no CUDA provider on this machine",
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> BundleStore:
+    """The model as an ONNX file, with a catalogue, so that a server can serve it."""
+    folder = tmp_path_factory.mktemp("far") / "repository"
+    store = write_repository(folder, n_tracks=80, n_users=4, kinds=("catalog",)).store
+    write_mixed_model(store)
+    write_mixed_model(store, texts=False)
+    (store.root / "mixed" / "labels.json").write_text('{"stable": 1}')
+    return store
+
+
+@pytest.fixture(scope="module")
+def address(store: BundleStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with far_server(store.root, tmp_path_factory.mktemp("state")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("tensorflow", reason="needs the extra package tensorflow")
+    store = BundleStore(tmp_path_factory.mktemp("saved"))
+    return store.open("mixed", write_mixed_model(store, saved_model=True)).path
+
+
+@pytest.fixture(
+    params=[
+        "onnx",
+        "onnx bound",
+        pytest.param("onnx cuda", marks=needs_cuda),
+        "tensorflow",
+        "v2",
+        "v2 serving",
+        "tensorflow_serving",
+    ],
+    scope="module",
+)
+def model(request: pytest.FixtureRequest) -> Iterator[Model]:
+    runtime = request.param
+    with ExitStack() as stack:
+        if runtime.startswith("onnx"):
+            version = 1 if runtime == "onnx" else 2
+            path = request.getfixturevalue("store").open("mixed", version).file("model.onnx")
+            device = "cuda" if runtime == "onnx cuda" else "cpu"
+            yield OnnxModel(path, device=device, bound=True if runtime == "onnx bound" else None)
+        elif runtime == "tensorflow":
+            yield SavedModel(request.getfixturevalue("saved_model"))
+        else:
+            protocol, _, version = runtime.partition(" ")
+            address = request.getfixturevalue("address")
+            choice = RuntimeChoice(protocol, address=address, version=version or "same", timeout_s=20.0)
+            servers = stack.enter_context(RemoteServers(max_message_bytes=2**24))
+            yield servers.openers[protocol]("mixed", 1, choice)
+
+
+def fitting(model: Model, **change: Any) -> dict[str, Any]:
+    """Feeds of three rows: texts cannot be bound, so the model that shows binding has none."""
+    feeds = mixed_feeds() | change
+    return {spec.name: feeds[spec.name] for spec in model.inputs}
+
+
+def names(model: Model) -> list[str]:
+    return sorted(spec.name for spec in model.outputs)
+
+
+def check(model: Model, rows: int = 3) -> None:
+    feeds = {name: mixed_feeds(rows)[name] for name in fitting(model)}
+    for found, (name, truth) in zip(model.run(feeds, names(model)), mixed_outputs(feeds).items(), strict=True):
+        assert found.dtype == truth.dtype, name
+        assert found.shape == truth.shape, name
+        assert found.tolist() == truth.tolist(), name
+
+
+def test_it_says_what_goes_in_and_comes_out(model: Model) -> None:
+    n = len(model.inputs)
+    assert n == 3 or isinstance(model, OnnxModel)
+    assert sorted(model.inputs, key=lambda spec: spec.name) == list(INPUTS[:n])
+    assert sorted(model.outputs, key=lambda spec: spec.name) == list(OUTPUTS[:n])
+    assert model.axes.keys() == {spec.name for spec in (*INPUTS[:n], *OUTPUTS[:n])}
+    assert model.axes["half"][1] == 2
+    assert model.platform in ("onnxruntime_onnx", "tensorflow_savedmodel")
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 9, 33, 300])
+def test_every_type_comes_back_as_it_should(model: Model, rows: int) -> None:
+    check(model, rows)
+
+
+def test_no_rows_are_no_rows(model: Model) -> None:
+    check(model, 0)
+
+
+def test_outputs_come_in_the_order_that_is_asked_for(model: Model) -> None:
+    feeds = fitting(model)
+    (found,) = model.run(feeds, ["looked_up"])
+    assert found.tolist() == [100, 101, 102]
+    found, doubled = model.run(feeds, ["looked_up", "doubled"])
+    assert [found.dtype, doubled.dtype] == [np.dtype(np.int64), np.dtype(np.float16)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": np.asarray([0, 1, 10**6])},
+        {"number": np.asarray([0, 1, 2], np.int32)},
+        {"half": np.zeros((3, 5), np.float16)},
+        {"half": np.zeros((2, 2), np.float64)},
+    ],
+)
+def test_bad_inputs_are_an_inference_error_without_internals(model: Model, change: dict[str, Any]) -> None:
+    with pytest.raises(InferenceError) as failure:
+        model.run(fitting(model, **change), names(model))
+    assert str(failure.value).startswith("mixed/")
+    assert "Traceback" not in str(failure.value)
+    assert len(str(failure.value)) < 200
+    check(model)
+
+
+def test_a_missing_input_is_an_inference_error(model: Model) -> None:
+    with pytest.raises(InferenceError):
+        model.run({"half": mixed_feeds()["half"]}, names(model))
+
+
+def test_nothing_runs_after_the_deadline(model: Model) -> None:
+    with pytest.raises(DeadlineError):
+        model.run(fitting(model), names(model), deadline=time.monotonic() - 1)
+    model.run(fitting(model), names(model), deadline=time.monotonic() + 60)
+
+
+def test_several_threads_each_get_their_own(model: Model) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda rows: check(model, rows), range(1, 41)))
+
+
+def test_results_are_the_callers_own(model: Model) -> None:
+    feeds = fitting(model)
+    for _ in range(2):
+        doubled, looked_up = model.run(feeds, ["doubled", "looked_up"])
+        assert looked_up.tolist() == [100, 101, 102]
+        doubled[:] = looked_up[:] = 0
+
+
+def test_results_outlive_the_model(store: BundleStore) -> None:
+    model = OnnxModel(store.open("mixed", 2).file("model.onnx"), bound=True)
+    (found,) = model.run(fitting(model), ["looked_up"])
+    del model
+    gc.collect()
+    assert found.tolist() == [100, 101, 102]
+
+
+def test_only_models_of_other_servers_wait(model: Model) -> None:
+    assert model.waits is not isinstance(model, OnnxModel | SavedModel)
