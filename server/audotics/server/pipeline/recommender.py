@@ -34,7 +34,7 @@ from audotics.server.pipeline.similarity import find_similar
 from audotics.server.pipeline.slate import Slate
 from audotics.server.pipeline.taste import Taste
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.runtime.onnx import InferenceError
+from audotics.server.runtime.model import InferenceError
 from audotics.server.storage.cache.flights import Flights
 from audotics.server.types import (
     Caller,
