@@ -9,6 +9,7 @@ import pytest
 
 from audotics.client import (
     AudioFeatures,
+    BuiltRecall,
     Contribution,
     Degradation,
     DegradationReason,
@@ -18,11 +19,14 @@ from audotics.client import (
     FeedbackEvent,
     FeedbackResult,
     FeedbackStatus,
+    IndexInfo,
+    IndexRecall,
     ModelInfo,
     ModelVersion,
     Mood,
     Objectives,
     Ranking,
+    RecallReport,
     Recommendation,
     RecommendedTrack,
     ShadowReport,
@@ -437,6 +441,36 @@ def test_models_are_selected_by_label_and_version(client, server):
     assert [(chosen.model, chosen.version) for chosen in by_both.models.versions] == [("ncf", 3)]
     assert [(chosen.model, chosen.version) for chosen in by_version.models.versions] == [("ncf", 3)]
     assert not by_none.HasField("models")
+
+
+def test_indexes_are_values_and_a_rebuild_says_what_it_should(client, server):
+    built = model_service_pb2.BuiltRecall(k=10, target=0.95, measured=0.97, query_count=100)
+    fields = {"name": "content", "version": 2, "kind": "hnsw", "settings": "hnsw links 16", "metric": "cosine"}
+    counts = {"dimension": 16, "vector_count": 9, "changed_count": 3, "deleted_count": 1, "in_service": True}
+    message = model_service_pb2.VectorIndex(**fields, **counts, built=built)
+    server.script("ListIndexes", model_service_pb2.ListIndexesResponse(indexes=[message]))
+    server.script("RebuildIndex", model_service_pb2.RebuildIndexResponse(index=message))
+
+    expected = IndexInfo(**fields, **counts, built=BuiltRecall(10, 0.95, 0.97, 100))
+    assert client.list_indexes() == (expected,)
+    assert client.rebuild_index("content", 2, retrain=True) == expected
+    assert server.requests[-1] == model_service_pb2.RebuildIndexRequest(name="content", version=2, retrain=True)
+
+
+def test_the_recall_report_tells_none_from_nought(client, server):
+    totals = {"sampled_count": 1, "skipped_count": 2, "blocked_count": 3, "completed_count": 4}
+    totals |= {"exact_filtered_count": 5, "indexed_filtered_count": 6, "device_fallback_count": 7}
+    measured = model_service_pb2.IndexRecall(name="content", version=1, live=0.0, live_count=8, held_out=0.5)
+    unknown = model_service_pb2.IndexRecall(name="collaborative", version=1)
+    report = model_service_pb2.GetRecallReportResponse(indexes=[measured, unknown], sample_share=0.25, **totals)
+    server.script("GetRecallReport", report)
+
+    assert client.get_recall_report(measure=True) == RecallReport(
+        (IndexRecall("content", 1, None, 0.0, 8, 0.5), IndexRecall("collaborative", 1, None, None, 0, None)),
+        0.25,
+        **totals,
+    )
+    assert server.requests[-1].measure
 
 
 def test_the_shadow_report_is_a_value(client, server):

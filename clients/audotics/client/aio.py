@@ -89,6 +89,9 @@ class AsyncRecommenderClient:
     remove_label = _awaitable(models.remove_label)
     rollback = _awaitable(models.rollback)
     get_shadow_report = _awaitable(models.get_shadow_report)
+    list_indexes = _awaitable(models.list_indexes)
+    rebuild_index = _awaitable(models.rebuild_index)
+    get_recall_report = _awaitable(models.get_recall_report)
 
     async def execute(self, call: Call[_ResultT]) -> _ResultT:
         """Make `call` and return its result; the other methods end here. Raises AudoticsError."""

@@ -233,6 +233,53 @@ def decode_model(message: model_service_pb2.Model) -> results.ModelInfo:
     return results.ModelInfo(message.name, message.kind, versions, dict(message.labels))
 
 
+def decode_index(message: model_service_pb2.VectorIndex) -> results.IndexInfo:
+    return results.IndexInfo(
+        name=message.name,
+        version=message.version,
+        kind=message.kind,
+        settings=message.settings,
+        metric=message.metric,
+        dimension=message.dimension,
+        vector_count=message.vector_count,
+        changed_count=message.changed_count,
+        deleted_count=message.deleted_count,
+        in_service=message.in_service,
+        built=_built(message),
+    )
+
+
+def decode_recall(message: model_service_pb2.GetRecallReportResponse) -> results.RecallReport:
+    return results.RecallReport(
+        indexes=tuple(
+            results.IndexRecall(
+                name=index.name,
+                version=index.version,
+                built=_built(index),
+                live=index.live if index.HasField("live") else None,
+                live_count=index.live_count,
+                held_out=index.held_out if index.HasField("held_out") else None,
+            )
+            for index in message.indexes
+        ),
+        sample_share=message.sample_share,
+        sampled_count=message.sampled_count,
+        skipped_count=message.skipped_count,
+        blocked_count=message.blocked_count,
+        completed_count=message.completed_count,
+        exact_filtered_count=message.exact_filtered_count,
+        indexed_filtered_count=message.indexed_filtered_count,
+        device_fallback_count=message.device_fallback_count,
+    )
+
+
+def _built(message: model_service_pb2.VectorIndex | model_service_pb2.IndexRecall) -> results.BuiltRecall | None:
+    if not message.HasField("built"):
+        return None
+    built = message.built
+    return results.BuiltRecall(built.k, built.target, built.measured, built.query_count)
+
+
 def decode_shadow(message: model_service_pb2.GetShadowReportResponse) -> results.ShadowReport | None:
     if not message.HasField("report"):
         return None

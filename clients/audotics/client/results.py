@@ -283,3 +283,60 @@ class ShadowReport:
     score_drift: float
     served_ms: float
     shadow_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltRecall:
+    """The share of the `k` best rows that an index found for held-out queries when it was built, and was asked for."""
+
+    k: int
+    target: float
+    measured: float
+    query_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """The vector index of a loaded version.
+
+    Of its `vector_count` vectors, `changed_count` stand beside the index, since they changed after it was built.
+    """
+
+    name: str
+    version: int
+    kind: str
+    settings: str
+    metric: str
+    dimension: int
+    vector_count: int
+    changed_count: int
+    deleted_count: int
+    in_service: bool
+    built: BuiltRecall | None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRecall:
+    """The recall of one index: when it was built, over the last sampled searches, and for held-out queries now."""
+
+    name: str
+    version: int
+    built: BuiltRecall | None
+    live: float | None
+    live_count: int
+    held_out: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecallReport:
+    """The recall of all indexes. Counts are totals since the server's start."""
+
+    indexes: tuple[IndexRecall, ...]
+    sample_share: float
+    sampled_count: int
+    skipped_count: int
+    blocked_count: int
+    completed_count: int
+    exact_filtered_count: int
+    indexed_filtered_count: int
+    device_fallback_count: int

@@ -88,6 +88,9 @@ class RecommenderClient:
     remove_label = _blocking(models.remove_label)
     rollback = _blocking(models.rollback)
     get_shadow_report = _blocking(models.get_shadow_report)
+    list_indexes = _blocking(models.list_indexes)
+    rebuild_index = _blocking(models.rebuild_index)
+    get_recall_report = _blocking(models.get_recall_report)
 
     def execute(self, call: Call[_ResultT]) -> _ResultT:
         """Make `call` and return its result; the other methods end here. Raises AudoticsError."""

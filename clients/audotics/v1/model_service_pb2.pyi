@@ -199,3 +199,111 @@ class ShadowReport(_message.Message):
     served_ms: float
     shadow_ms: float
     def __init__(self, versions: _Optional[_Mapping[str, int]] = ..., request_count: _Optional[int] = ..., failure_count: _Optional[int] = ..., skipped_count: _Optional[int] = ..., overlap_at_k: _Optional[float] = ..., k: _Optional[int] = ..., score_drift: _Optional[float] = ..., served_ms: _Optional[float] = ..., shadow_ms: _Optional[float] = ...) -> None: ...
+
+class ListIndexesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListIndexesResponse(_message.Message):
+    __slots__ = ("indexes",)
+    INDEXES_FIELD_NUMBER: _ClassVar[int]
+    indexes: _containers.RepeatedCompositeFieldContainer[VectorIndex]
+    def __init__(self, indexes: _Optional[_Iterable[_Union[VectorIndex, _Mapping]]] = ...) -> None: ...
+
+class VectorIndex(_message.Message):
+    __slots__ = ("name", "version", "kind", "settings", "metric", "dimension", "vector_count", "changed_count", "deleted_count", "in_service", "built")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    DIMENSION_FIELD_NUMBER: _ClassVar[int]
+    VECTOR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DELETED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    IN_SERVICE_FIELD_NUMBER: _ClassVar[int]
+    BUILT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    kind: str
+    settings: str
+    metric: str
+    dimension: int
+    vector_count: int
+    changed_count: int
+    deleted_count: int
+    in_service: bool
+    built: BuiltRecall
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., kind: _Optional[str] = ..., settings: _Optional[str] = ..., metric: _Optional[str] = ..., dimension: _Optional[int] = ..., vector_count: _Optional[int] = ..., changed_count: _Optional[int] = ..., deleted_count: _Optional[int] = ..., in_service: bool = ..., built: _Optional[_Union[BuiltRecall, _Mapping]] = ...) -> None: ...
+
+class BuiltRecall(_message.Message):
+    __slots__ = ("k", "target", "measured", "query_count")
+    K_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    QUERY_COUNT_FIELD_NUMBER: _ClassVar[int]
+    k: int
+    target: float
+    measured: float
+    query_count: int
+    def __init__(self, k: _Optional[int] = ..., target: _Optional[float] = ..., measured: _Optional[float] = ..., query_count: _Optional[int] = ...) -> None: ...
+
+class RebuildIndexRequest(_message.Message):
+    __slots__ = ("name", "version", "retrain")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    RETRAIN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    retrain: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., retrain: bool = ...) -> None: ...
+
+class RebuildIndexResponse(_message.Message):
+    __slots__ = ("index",)
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    index: VectorIndex
+    def __init__(self, index: _Optional[_Union[VectorIndex, _Mapping]] = ...) -> None: ...
+
+class GetRecallReportRequest(_message.Message):
+    __slots__ = ("measure",)
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
+    measure: bool
+    def __init__(self, measure: bool = ...) -> None: ...
+
+class GetRecallReportResponse(_message.Message):
+    __slots__ = ("indexes", "sample_share", "sampled_count", "skipped_count", "blocked_count", "completed_count", "exact_filtered_count", "indexed_filtered_count", "device_fallback_count")
+    INDEXES_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_SHARE_FIELD_NUMBER: _ClassVar[int]
+    SAMPLED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    COMPLETED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EXACT_FILTERED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    INDEXED_FILTERED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FALLBACK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    indexes: _containers.RepeatedCompositeFieldContainer[IndexRecall]
+    sample_share: float
+    sampled_count: int
+    skipped_count: int
+    blocked_count: int
+    completed_count: int
+    exact_filtered_count: int
+    indexed_filtered_count: int
+    device_fallback_count: int
+    def __init__(self, indexes: _Optional[_Iterable[_Union[IndexRecall, _Mapping]]] = ..., sample_share: _Optional[float] = ..., sampled_count: _Optional[int] = ..., skipped_count: _Optional[int] = ..., blocked_count: _Optional[int] = ..., completed_count: _Optional[int] = ..., exact_filtered_count: _Optional[int] = ..., indexed_filtered_count: _Optional[int] = ..., device_fallback_count: _Optional[int] = ...) -> None: ...
+
+class IndexRecall(_message.Message):
+    __slots__ = ("name", "version", "built", "live", "live_count", "held_out")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    BUILT_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    LIVE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    HELD_OUT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    built: BuiltRecall
+    live: float
+    live_count: int
+    held_out: float
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., built: _Optional[_Union[BuiltRecall, _Mapping]] = ..., live: _Optional[float] = ..., live_count: _Optional[int] = ..., held_out: _Optional[float] = ...) -> None: ...

@@ -70,6 +70,21 @@ class ModelServiceStub(object):
                 request_serializer=audotics_dot_v1_dot_model__service__pb2.GetShadowReportRequest.SerializeToString,
                 response_deserializer=audotics_dot_v1_dot_model__service__pb2.GetShadowReportResponse.FromString,
                 _registered_method=True)
+        self.ListIndexes = channel.unary_unary(
+                '/audotics.v1.ModelService/ListIndexes',
+                request_serializer=audotics_dot_v1_dot_model__service__pb2.ListIndexesRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_model__service__pb2.ListIndexesResponse.FromString,
+                _registered_method=True)
+        self.RebuildIndex = channel.unary_unary(
+                '/audotics.v1.ModelService/RebuildIndex',
+                request_serializer=audotics_dot_v1_dot_model__service__pb2.RebuildIndexRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_model__service__pb2.RebuildIndexResponse.FromString,
+                _registered_method=True)
+        self.GetRecallReport = channel.unary_unary(
+                '/audotics.v1.ModelService/GetRecallReport',
+                request_serializer=audotics_dot_v1_dot_model__service__pb2.GetRecallReportRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_model__service__pb2.GetRecallReportResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer(object):
@@ -128,6 +143,28 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListIndexes(self, request, context):
+        """The vector indexes of all loaded models.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RebuildIndex(self, request, context):
+        """Puts what changed since an index was built into it, while searches go on. FAILED_PRECONDITION when the new index would
+        find less than the one in service was built to, which then stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRecallReport(self, request, context):
+        """How many of the best rows the indexes find, measured when they were built, on sampled searches since, and on demand.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -165,6 +202,21 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.GetShadowReport,
                     request_deserializer=audotics_dot_v1_dot_model__service__pb2.GetShadowReportRequest.FromString,
                     response_serializer=audotics_dot_v1_dot_model__service__pb2.GetShadowReportResponse.SerializeToString,
+            ),
+            'ListIndexes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIndexes,
+                    request_deserializer=audotics_dot_v1_dot_model__service__pb2.ListIndexesRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_model__service__pb2.ListIndexesResponse.SerializeToString,
+            ),
+            'RebuildIndex': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebuildIndex,
+                    request_deserializer=audotics_dot_v1_dot_model__service__pb2.RebuildIndexRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_model__service__pb2.RebuildIndexResponse.SerializeToString,
+            ),
+            'GetRecallReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRecallReport,
+                    request_deserializer=audotics_dot_v1_dot_model__service__pb2.GetRecallReportRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_model__service__pb2.GetRecallReportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -357,6 +409,87 @@ class ModelService(object):
             '/audotics.v1.ModelService/GetShadowReport',
             audotics_dot_v1_dot_model__service__pb2.GetShadowReportRequest.SerializeToString,
             audotics_dot_v1_dot_model__service__pb2.GetShadowReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListIndexes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.ModelService/ListIndexes',
+            audotics_dot_v1_dot_model__service__pb2.ListIndexesRequest.SerializeToString,
+            audotics_dot_v1_dot_model__service__pb2.ListIndexesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebuildIndex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.ModelService/RebuildIndex',
+            audotics_dot_v1_dot_model__service__pb2.RebuildIndexRequest.SerializeToString,
+            audotics_dot_v1_dot_model__service__pb2.RebuildIndexResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRecallReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.ModelService/GetRecallReport',
+            audotics_dot_v1_dot_model__service__pb2.GetRecallReportRequest.SerializeToString,
+            audotics_dot_v1_dot_model__service__pb2.GetRecallReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

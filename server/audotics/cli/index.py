@@ -1,4 +1,4 @@
-"""`audotics index`: a bundle or a file of vectors and a goal go in, the cheapest index that reaches it comes out."""
+"""`audotics index`: indexes are built from bundles or files of vectors, and those of a server shown and rebuilt."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audotics.cli.output import expected_errors, fail, format_size, print_json, print_line, print_table
+from audotics.cli.connection import JsonOption, ServerOption, connected
+from audotics.cli.output import console, expected_errors, fail, format_size, print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from audotics.exporters.indexing.goal import Goal
     from audotics.exporters.indexing.tuning import Trial, Tuned
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Build the vector indexes that a server searches.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Build, list and rebuild the vector indexes that a server searches.",
+)
 
 
 @app.callback()
 def index() -> None:
-    """Build the vector indexes that a server searches."""
+    """Build, list and rebuild the vector indexes that a server searches."""
 
 
 @app.command()
@@ -71,6 +76,83 @@ def build(
         assert vectors is not None
         tuned, where = _of_file(vectors, queries, output, goal, threads)
     _print(tuned, where, json=json)
+
+
+@app.command("list")
+def list_indexes(json: JsonOption = False, server: ServerOption = "localhost:50051") -> None:
+    """Show the indexes that a server searches."""
+    with connected(server) as client:
+        indexes = client.list_indexes()
+    if json:
+        print_json(indexes)
+        return
+    print_table(
+        (
+            (
+                f"{index.name}/{index.version}",
+                index.settings,
+                f"{index.vector_count:,}",
+                f"{index.changed_count:,}",
+                f"{index.deleted_count:,}",
+                "in service" if index.in_service else "",
+            )
+            for index in indexes
+        ),
+        columns=("index of", "kind", "vectors", "changed", "deleted", ""),
+        numeric=("vectors", "changed", "deleted"),
+    )
+
+
+@app.command()
+def rebuild(
+    name: Annotated[str, typer.Argument(help="A model with an index.")],
+    version: Annotated[int, typer.Argument(min=0, help="Its version; 0 is the one in service.")] = 0,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train centroids and code books anew, too.")] = False,
+    server: ServerOption = "localhost:50051",
+) -> None:
+    """Have a server put what changed into an index, while it goes on searching."""
+    with connected(server) as client, console(stderr=True).status(f"rebuilding the index of {name}"):
+        index = client.rebuild_index(name, version, retrain=retrain)
+    print_line(
+        f"{index.name}/{index.version}: {index.settings}, {index.vector_count:,} vectors, "
+        f"{index.changed_count:,} of them beside the index",
+        style="bold",
+    )
+
+
+@app.command()
+def recall(
+    measure: Annotated[bool, typer.Option("--measure", help="Search the held-out queries now.")] = False,
+    json: JsonOption = False,
+    server: ServerOption = "localhost:50051",
+) -> None:
+    """Show how many of the best rows a server's indexes find."""
+    with connected(server) as client:
+        report = client.get_recall_report(measure=measure)
+    if json:
+        print_json(report)
+        return
+    print_table(
+        (
+            (
+                f"{index.name}/{index.version}",
+                "–" if index.built is None else f"{index.built.k}",
+                "–" if index.built is None else f"{index.built.target:.3f}",
+                "–" if index.built is None else f"{index.built.measured:.3f}",
+                "–" if index.held_out is None else f"{index.held_out:.3f}",
+                "–" if index.live is None else f"{index.live:.3f}",
+                f"{index.live_count:,}",
+            )
+            for index in report.indexes
+        ),
+        columns=("index of", "k", "asked for", "when built", "now", "live", "searches"),
+        numeric=("k", "asked for", "when built", "now", "live", "searches"),
+    )
+    print_line(
+        f"{report.sample_share:.2%} of searches are done again exactly: {report.sampled_count:,} so far, "
+        f"{report.skipped_count:,} skipped; {report.blocked_count:,} indexes kept out, "
+        f"{report.completed_count:,} searches completed"
+    )
 
 
 def _of_model(model: Path, goal: Goal, threads: int) -> tuple[Tuned, str]:

@@ -30,6 +30,7 @@ from audotics.server.services.event_log import EventLog
 from audotics.server.services.explain import ExplainService
 from audotics.server.services.feedback import FeedbackService
 from audotics.server.services.golden import GOLDEN_FILE
+from audotics.server.services.indexes import IndexService
 from audotics.server.services.inference import InferenceService
 from audotics.server.services.listeners import Listeners
 from audotics.server.services.models import ModelService
@@ -124,7 +125,8 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 ),
             )
         )
-        await stack.enter_async_context(Compactor(registry, executor=threads("compacting")))
+        compacting = threads("compacting")
+        await stack.enter_async_context(Compactor(registry, executor=compacting))
         users = UserStore(database)
         listeners = Listeners(users=users, executor=reading, cache_size=settings.user_cache_size)
         log = await stack.enter_async_context(
@@ -210,7 +212,12 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 ),
             ),
             catalog=CatalogServicer(catalog=catalog),
-            models=ModelServicer(models=models),
+            models=ModelServicer(
+                models=models,
+                indexes=IndexService(
+                    registry=registry, indexes=indexes, executor=compacting, uninterrupted=uninterrupted
+                ),
+            ),
             find_model=inference.find,
             foreign=_foreign(settings, inference, models),
         )

@@ -7,11 +7,14 @@ from typing import Final
 
 from audotics.client import codec
 from audotics.client.calls.call import Call, call_of
-from audotics.client.results import ModelInfo, ShadowReport
+from audotics.client.results import IndexInfo, ModelInfo, RecallReport, ShadowReport
 from audotics.v1 import model_service_pb2 as model
 
 LOAD_TIMEOUT_S: Final = 60.0
-"""Loading a version verifies every file and warms the model up, which takes longer than any other call."""
+"""Loading a version verifies every file and warms the model up, which takes longer than most calls."""
+
+REBUILD_TIMEOUT_S: Final = 600.0
+"""Building an index over a million vectors takes minutes."""
 
 
 def list_models(*, timeout_s: float | None = None) -> Call[tuple[ModelInfo, ...]]:
@@ -90,6 +93,39 @@ def get_shadow_report(*, timeout_s: float | None = None) -> Call[ShadowReport | 
     request = model.GetShadowReportRequest()
     return call_of(
         "ModelService/GetShadowReport", request, model.GetShadowReportResponse, codec.decode_shadow, timeout_s
+    )
+
+
+def list_indexes(*, timeout_s: float | None = None) -> Call[tuple[IndexInfo, ...]]:
+    """The vector indexes of all loaded models."""
+
+    def decode(answer: model.ListIndexesResponse) -> tuple[IndexInfo, ...]:
+        return tuple(codec.decode_index(item) for item in answer.indexes)
+
+    return call_of("ModelService/ListIndexes", model.ListIndexesRequest(), model.ListIndexesResponse, decode, timeout_s)
+
+
+def rebuild_index(
+    name: str, version: int = 0, *, retrain: bool = False, timeout_s: float | None = REBUILD_TIMEOUT_S
+) -> Call[IndexInfo]:
+    """Put what changed into an index, by default that of the version in service, while searches go on.
+
+    With `retrain` its centroids and code books are trained anew. FailedPreconditionError when the new index would find
+    less than the one in service was built to; that one then stays.
+    """
+
+    def decode(answer: model.RebuildIndexResponse) -> IndexInfo:
+        return codec.decode_index(answer.index)
+
+    request = model.RebuildIndexRequest(name=name, version=version, retrain=retrain)
+    return call_of("ModelService/RebuildIndex", request, model.RebuildIndexResponse, decode, timeout_s)
+
+
+def get_recall_report(*, measure: bool = False, timeout_s: float | None = REBUILD_TIMEOUT_S) -> Call[RecallReport]:
+    """How many of the best rows the indexes find; with `measure` the held-out queries are searched now."""
+    request = model.GetRecallReportRequest(measure=measure)
+    return call_of(
+        "ModelService/GetRecallReport", request, model.GetRecallReportResponse, codec.decode_recall, timeout_s
     )
 
 

@@ -26,7 +26,7 @@ HEAD_FILE: Final = "head.npy"
 QUERIES_FILE: Final = "queries.npy"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class StoredIndex:
     """Rows 0 .. size-1 with a vector each, never written to; safe to search from several threads at once.
 

@@ -21,13 +21,13 @@ from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.lifecycle import Lifecycle
 from audotics.server.repository.loader import Loader
 from audotics.server.repository.loading import CATALOG, LoadedModel
-from audotics.server.repository.parts import ContentPart
 from audotics.server.repository.policy import VersionPolicies
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.repository.state import Key, State
-from audotics.server.repository.status import ModelStatus, model_status
+from audotics.server.repository.status import IndexStatus, ModelStatus, model_status
 from audotics.server.retrieval.compaction import compact, needs_compaction
 from audotics.server.retrieval.opening import IndexOpener
+from audotics.server.retrieval.vectors import VectorIndex
 from audotics.server.runtime.opening import RuntimeOpener
 from audotics.server.types import ModelSelector, TrackRecord
 
@@ -213,25 +213,51 @@ class Registry:
         when twice as much has changed.
         """
         done = 0
-        for key, part in list(self._state.parts.items()):
-            since = part.index if isinstance(part, ContentPart) else None
-            if since is None or not needs_compaction(since):
+        for key, since in self._state.indexes().items():
+            if not needs_compaction(since) or since.delta_size < 2 * self._compactions_blocked.get(key, 0):
                 continue
-            if since.delta_size < 2 * self._compactions_blocked.get(key, 0):
-                continue
-            work = partial(compact, since, name=f"{key[0]}/{key[1]}", place=self._indexes.place)
             try:
-                compacted = await asyncio.get_running_loop().run_in_executor(executor, work)
+                done += await self._compact(key, since, executor=executor, retrain=False)
             except RefusedModelError as error:
                 _LOG.warning("not compacted: %s", error)
                 self._compactions_blocked[key] = since.delta_size
-                continue
-            async with self._changes:
-                now = self._state.parts.get(key)
-                if isinstance(now, ContentPart) and now.index.stored is since.stored:
-                    self._publish(self._state.with_index(key, now.index.carried_over(compacted, since=since)))
-                    done += 1
         return done
+
+    def indexes(self) -> list[IndexStatus]:
+        """The vector indexes of all loaded models."""
+        serving = self._state.serving
+        return [
+            IndexStatus(name, version, index, in_service=serving.get(name) == version)
+            for (name, version), index in self._state.indexes().items()
+        ]
+
+    async def rebuild_index(self, name: str, version: int | None, *, retrain: bool, executor: Executor) -> IndexStatus:
+        """Put what changed into an index, by default that of the version in service, on `executor`.
+
+        Raises NotFoundError for a model without an index, RefusedModelError when the new one would find too little or
+        another took its place meanwhile; then nothing changes.
+        """
+        indexes = self._state.indexes()
+        wanted = self._state.serving.get(name) if version is None else version
+        since = None if wanted is None else indexes.get((name, wanted))
+        if wanted is None or since is None:
+            known = ", ".join(f"{model}/{number}" for model, number in indexes) or "none"
+            asked = name if version is None else f"{name}/{version}"
+            raise NotFoundError("index", [asked], hint=f"there are those of: {known}")
+        if not await self._compact((name, wanted), since, executor=executor, retrain=retrain):
+            raise RefusedModelError(f"{name}/{wanted}: another index took its place meanwhile; rebuild that one")
+        return next(status for status in self.indexes() if (status.name, status.version) == (name, wanted))
+
+    async def _compact(self, key: Key, since: VectorIndex, *, executor: Executor, retrain: bool) -> bool:
+        """Whether the compacted index is in service: no other took the place of `since` meanwhile."""
+        work = partial(compact, since, name=f"{key[0]}/{key[1]}", retrain=retrain, place=self._indexes.place)
+        compacted = await asyncio.get_running_loop().run_in_executor(executor, work)
+        async with self._changes:
+            now = self._state.indexes().get(key)
+            if now is None or now.stored is not since.stored:
+                return False
+            self._publish(self._state.with_index(key, now.carried_over(compacted, since=since)))
+            return True
 
     async def _change(self, name: str, change: Callable[[State], State]) -> ModelStatus:
         async with self._changes:

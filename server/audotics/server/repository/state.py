@@ -183,11 +183,19 @@ class State:
         return replace(self, catalog=catalog, parts=parts, misfits=misfits)
 
     def with_index(self, key: Key, index: VectorIndex) -> State:
-        """The content model of `key` with an index that holds the same vectors."""
+        """The model of `key` with an index that holds the same vectors."""
         part = self.parts[key]
-        if not isinstance(part, ContentPart):
+        if not isinstance(part, ContentPart | CollaborativePart):
             return self
         return replace(self, parts={**self.parts, key: replace(part, index=index)})
+
+    def indexes(self) -> dict[Key, VectorIndex]:
+        """Those of all models that are linked to the catalogue, by model, the lowest version first."""
+        return {
+            key: part.index
+            for key, part in sorted(self.parts.items())
+            if isinstance(part, ContentPart | CollaborativePart)
+        }
 
     def _serving(self, changes: Mapping[str, int], *, back: bool) -> State:
         if all(self.serving.get(name) == version for name, version in changes.items()) and CATALOG not in changes:

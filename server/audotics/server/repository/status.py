@@ -9,6 +9,7 @@ from enum import StrEnum
 from audotics.bundle.errors import BundleCorruptError
 from audotics.bundle.manifest import MANIFEST_FILE, Manifest
 from audotics.bundle.store import BundleStore
+from audotics.server.retrieval.vectors import VectorIndex
 
 
 class VersionState(StrEnum):
@@ -38,6 +39,16 @@ class ModelStatus:
     kind: str
     versions: tuple[VersionStatus, ...]
     labels: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexStatus:
+    """The vector index of a loaded version."""
+
+    name: str
+    version: int
+    index: VectorIndex
+    in_service: bool
 
 
 def model_status(

@@ -35,19 +35,22 @@ def compact(
     index: VectorIndex,
     *,
     name: str,
+    retrain: bool = False,
     threads: int = 1,
     place: Callable[[StoredIndex], Backend] = lambda stored: stored,
 ) -> VectorIndex:
     """The index without changes beside it. Blocking, for seconds to minutes.
 
-    What changed meanwhile in the index in service is brought over with `current.carried_over(compacted, since=index)`.
-    `name` stands in logs and errors. Raises RefusedModelError, and counts a blocked swap, when the new index finds less
-    than the old one was built to.
+    With `retrain`, all is trained anew at once. What changed meanwhile in the index in service is brought over with
+    `current.carried_over(compacted, since=index)`. `name` stands in logs and errors. Raises RefusedModelError, and
+    counts a blocked swap, when the new index finds less than the old one was built to.
     """
     vectors = index.vectors(np.arange(index.size))
-    compacted = _rebuilt(index, vectors, trained=index.stored, threads=threads)
+    compacted = _rebuilt(index, vectors, trained=None if retrain else index.stored, threads=threads)
     recall = held_out_recall(compacted)
-    if not finds_enough(compacted, recall):
+    if not finds_enough(compacted, recall) and retrain:
+        require_recall(compacted, counters=index.counters, name=name)
+    elif not finds_enough(compacted, recall):
         _LOG.warning("%s: with its old centroids the index finds %.3f; it is trained anew", name, recall)
         compacted = _rebuilt(index, vectors, trained=None, threads=threads)
         recall = require_recall(compacted, counters=index.counters, name=name)

@@ -10,14 +10,17 @@ import queue
 import random
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audotics.bundle.indexes.exact import recall_of
+from audotics.bundle.indexes.stored import StoredIndex
 from audotics.server.errors import RefusedModelError
 from audotics.server.retrieval.counters import RetrievalCounters
 
@@ -48,6 +51,8 @@ class RecallGuard:
         self._counters = counters
         self._random = random.Random(seed)
         self._recalls: deque[float] = deque(maxlen=window)
+        self._of_index: WeakKeyDictionary[StoredIndex, deque[float]] = WeakKeyDictionary()
+        self._lock = threading.Lock()
         self._queue: queue.Queue[_Sample | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
 
@@ -67,8 +72,18 @@ class RecallGuard:
     @property
     def recall(self) -> float | None:
         """Mean recall of the last sampled queries, None before the first."""
-        recalls = tuple(self._recalls)
-        return sum(recalls) / len(recalls) if recalls else None
+        return _mean(tuple(self._recalls))
+
+    @property
+    def share(self) -> float:
+        """Share of all queries that are measured."""
+        return self._share
+
+    def recall_of(self, stored: StoredIndex) -> tuple[float | None, int]:
+        """Mean recall of the last sampled queries of one index, with whatever changed beside it, and their number."""
+        with self._lock:
+            recalls = tuple(self._of_index.get(stored, ()))
+        return _mean(recalls), len(recalls)
 
     def offer(self, index: VectorIndex, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
         """Maybe measure what `queries` (q, d) found, `rows` (q, k), in `index`. Returns at once."""
@@ -86,19 +101,28 @@ class RecallGuard:
         """Wait until everything sampled so far is measured."""
         self._queue.join()
 
+    def _note(self, stored: StoredIndex, recall: float) -> None:
+        self._recalls.append(recall)
+        with self._lock:
+            self._of_index.setdefault(stored, deque(maxlen=self._recalls.maxlen)).append(recall)
+
     def _measure(self) -> None:
         while True:
             sample = self._queue.get()
             try:
                 if sample is None:
                     return
-                self._recalls.append(_recall(sample.index, sample.query, sample.rows))
+                self._note(sample.index.stored, _recall(sample.index, sample.query, sample.rows))
                 self._counters.add("recall_samples")
             except Exception:
                 _LOG.exception("a sampled query could not be searched again exactly")
             finally:
                 self._queue.task_done()
                 sample = None  # an index that is out of service must not be kept by the one who measures it
+
+
+def _mean(recalls: Sequence[float]) -> float | None:
+    return sum(recalls) / len(recalls) if recalls else None
 
 
 def measured_recall(index: VectorIndex, queries: NDArray[np.float32], k: int) -> float:

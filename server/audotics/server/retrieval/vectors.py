@@ -135,6 +135,11 @@ class VectorIndex:
         return len(self._delta.rows)
 
     @property
+    def live_count(self) -> int:
+        """Rows that can be found."""
+        return self._live_count
+
+    @property
     def deleted(self) -> NDArray[np.int64]:
         """Deleted rows, ascending."""
         return self._deleted

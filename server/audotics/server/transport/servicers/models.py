@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import grpc
 
+from audotics.server.services.indexes import IndexService
 from audotics.server.services.models import ModelService
+from audotics.server.transport.codec.indexes import decode_rebuild, encode_index, encode_indexes, encode_recall
 from audotics.server.transport.codec.models import (
     decode_label,
     decode_name,
@@ -20,8 +22,9 @@ from audotics.v1 import model_service_pb2_grpc as pb_grpc
 class ModelServicer(pb_grpc.ModelServiceServicer):
     """Errors are those of the service; the interceptor gives them their status."""
 
-    def __init__(self, *, models: ModelService) -> None:
+    def __init__(self, *, models: ModelService, indexes: IndexService) -> None:
         self._models = models
+        self._indexes = indexes
 
     async def ListModels(  # noqa: N802
         self, request: pb.ListModelsRequest, context: grpc.aio.ServicerContext
@@ -66,3 +69,20 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
         self, request: pb.GetShadowReportRequest, context: grpc.aio.ServicerContext
     ) -> pb.GetShadowReportResponse:
         return encode_shadow(self._models.shadow_report())
+
+    async def ListIndexes(  # noqa: N802
+        self, request: pb.ListIndexesRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListIndexesResponse:
+        return encode_indexes(self._indexes.indexes())
+
+    async def RebuildIndex(  # noqa: N802
+        self, request: pb.RebuildIndexRequest, context: grpc.aio.ServicerContext
+    ) -> pb.RebuildIndexResponse:
+        name, version = decode_rebuild(request)
+        status = await self._indexes.rebuild(name, version, retrain=request.retrain)
+        return pb.RebuildIndexResponse(index=encode_index(status))
+
+    async def GetRecallReport(  # noqa: N802
+        self, request: pb.GetRecallReportRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetRecallReportResponse:
+        return encode_recall(await self._indexes.recall_report(measure=request.measure))
