@@ -17,6 +17,8 @@ from grpc_status import rpc_status
 from audotics.server.errors import AudoticsError, NotFoundError
 from audotics.server.telemetry.logs import configure_logs
 from audotics.server.transport.interceptors import RequestInterceptor
+from audotics.v1 import feedback_service_pb2 as feedback_pb
+from audotics.v1 import feedback_service_pb2_grpc as feedback_pb_grpc
 from audotics.v1 import model_service_pb2 as pb
 from audotics.v1 import model_service_pb2_grpc as pb_grpc
 
@@ -158,3 +160,101 @@ async def test_a_handler_that_aborts_is_logged_with_its_code(logs: Logs) -> None
         assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
         (line,) = await logs.lines(1)
         assert line["code"] == "PERMISSION_DENIED"
+
+
+STREAM = "/audotics.v1.FeedbackService/StreamFeedback"
+Stream = Callable[[AsyncIterator[feedback_pb.StreamFeedbackRequest]], AsyncIterator[feedback_pb.StreamFeedbackResponse]]
+
+
+class Echoes(feedback_pb_grpc.FeedbackServiceServicer):
+    """Answers `StreamFeedback` as the test says."""
+
+    def __init__(self, answers: Stream) -> None:
+        self._answers = answers
+
+    async def StreamFeedback(  # noqa: N802
+        self, requests: AsyncIterator[feedback_pb.StreamFeedbackRequest], context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[feedback_pb.StreamFeedbackResponse]:
+        async for answer in self._answers(requests):
+            yield answer
+
+
+@asynccontextmanager
+async def streaming(answers: Stream) -> AsyncIterator[tuple[RequestInterceptor, feedback_pb_grpc.FeedbackServiceStub]]:
+    interceptor = RequestInterceptor()
+    server = grpc.aio.server(interceptors=[interceptor])
+    feedback_pb_grpc.add_FeedbackServiceServicer_to_server(Echoes(answers), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield interceptor, feedback_pb_grpc.FeedbackServiceStub(channel)
+    await server.stop(None)
+
+
+async def echo(
+    requests: AsyncIterator[feedback_pb.StreamFeedbackRequest],
+) -> AsyncIterator[feedback_pb.StreamFeedbackResponse]:
+    async for _ in requests:
+        yield feedback_pb.StreamFeedbackResponse()
+
+
+async def test_one_line_a_stream_with_its_messages(logs: Logs) -> None:
+    async with streaming(echo) as (_, stub):
+        requests = [feedback_pb.StreamFeedbackRequest() for _ in range(3)]
+        assert len([answer async for answer in stub.StreamFeedback(iter(requests))]) == 3
+        (line,) = await logs.lines(1)
+        assert (line["method"], line["code"], line["received"], line["sent"]) == (STREAM, "OK", 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(NotFoundError("model", ["m"]), "NOT_FOUND"), (ValueError("/secret"), "INTERNAL")]
+)
+async def test_a_stream_that_fails_has_its_status_and_line(error: Exception, code: str, logs: Logs) -> None:
+    async def failing_later(
+        requests: AsyncIterator[feedback_pb.StreamFeedbackRequest],
+    ) -> AsyncIterator[feedback_pb.StreamFeedbackResponse]:
+        async for _ in requests:
+            yield feedback_pb.StreamFeedbackResponse()
+            raise error
+
+    async with streaming(failing_later) as (interceptor, stub):
+        call = stub.StreamFeedback(iter([feedback_pb.StreamFeedbackRequest()]))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            assert [answer async for answer in call]
+        assert caught.value.code().name == code
+        assert "secret" not in caught.value.details()
+        *_, line = await logs.lines(1 if code == "NOT_FOUND" else 2)
+        assert (line["method"], line["code"], line["received"]) == (STREAM, code, 1)
+        await interceptor.wait_idle()
+
+
+async def test_a_stream_is_under_way_only_while_it_owes_an_answer(logs: Logs) -> None:
+    come, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(
+        requests: AsyncIterator[feedback_pb.StreamFeedbackRequest],
+    ) -> AsyncIterator[feedback_pb.StreamFeedbackResponse]:
+        async for _ in requests:
+            come.set()
+            await go_on.wait()
+            yield feedback_pb.StreamFeedbackResponse()
+
+    async with streaming(slow) as (interceptor, stub):
+        call = stub.StreamFeedback()
+        await interceptor.wait_idle()
+        await call.write(feedback_pb.StreamFeedbackRequest())
+        await come.wait()
+        idle = asyncio.ensure_future(interceptor.wait_idle())
+        await asyncio.sleep(0)
+        assert not idle.done()
+        go_on.set()
+        await call.read()
+        await idle  # although the stream is open
+        come.clear()
+        go_on.clear()
+        await call.write(feedback_pb.StreamFeedbackRequest())
+        await come.wait()
+        call.cancel()  # what is owed to a caller who has left holds nothing up
+        await interceptor.wait_idle()
+        (line,) = await logs.lines(1)
+        assert (line["code"], line["received"], line["sent"]) == ("CANCELLED", 2, 1)

@@ -1,12 +1,18 @@
-"""Around every unary call: a handler goes in, and comes out with statuses for its errors and a line in the log."""
+"""Around every call: a handler goes in, and comes out with statuses for its errors and a line in the log.
+
+It also knows what is under way, for a server that drains: unary calls, and streams that owe an answer. A stream that
+waits for its caller, or tells of changes for as long as anybody listens, holds nothing up.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
@@ -14,12 +20,26 @@ from google.protobuf.message import Message
 from audotics.server.errors import AudoticsError
 from audotics.server.telemetry.logs import get_logger
 from audotics.server.transport.status import internal_status, status_of
+from audotics.server.transport.streams import guarded
 
 Context: TypeAlias = grpc.aio.ServicerContext
-Behaviour: TypeAlias = Callable[[Message, Context], Awaitable[Message]]
+Behaviour: TypeAlias = Callable[[Any, Context], Awaitable[Message]]
+Streaming: TypeAlias = Callable[[Any, Context], AsyncIterator[Message]]
 
 _QUIET_PREFIXES: Final = ("/grpc.health.", "/grpc.reflection.")
 """Probes call these every few seconds; they are logged at debug level."""
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Messages of one stream."""
+
+    received: int = 0
+    sent: int = 0
+
+    @property
+    def owed(self) -> int:
+        return self.received - self.sent
 
 
 class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
@@ -33,7 +53,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self._idle.set()
 
     async def wait_idle(self) -> None:
-        """Return when no unary call is under way."""
+        """Return when no call is under way that an answer will end."""
         await self._idle.wait()
 
     async def intercept_service(
@@ -46,19 +66,27 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if (known := self._handlers.get(method)) is not None:
             return known
         handler = await continuation(handler_call_details)
-        if handler is None or handler.request_streaming or handler.response_streaming:
-            return handler
-        wrapped = grpc.unary_unary_rpc_method_handler(
-            self._guard(method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
-        )
-        self._handlers[method] = wrapped
-        return wrapped
+        if handler is not None and (wrapped := self._wrapped(method, handler)) is not None:
+            self._handlers[method] = wrapped
+            return wrapped
+        return handler
+
+    def _wrapped(self, method: str, handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler | None:
+        coding = handler.request_deserializer, handler.response_serializer
+        if not handler.response_streaming and not handler.request_streaming:
+            return grpc.unary_unary_rpc_method_handler(self._guard(method, handler.unary_unary), *coding)
+        if not handler.response_streaming:
+            return grpc.stream_unary_rpc_method_handler(self._guard(method, handler.stream_unary), *coding)
+        if handler.request_streaming and inspect.isasyncgenfunction(handler.stream_stream):
+            return grpc.stream_stream_rpc_method_handler(self._guard_dialogue(method, handler.stream_stream), *coding)
+        if not handler.request_streaming and inspect.isasyncgenfunction(handler.unary_stream):
+            return grpc.unary_stream_rpc_method_handler(self._guard_stream(method, handler.unary_stream), *coding)
+        return None  # health's watchers write by themselves; they are logged no more than its checks
 
     def _guard(self, method: str, behaviour: Behaviour) -> Behaviour:
-        async def guarded(request: Message, context: Context) -> Message:
+        async def call(request: Any, context: Context) -> Message:
             started = time.perf_counter()
-            self._running += 1
-            self._idle.clear()
+            self._begin()
             try:
                 response = await behaviour(request, context)
             except AudoticsError as error:
@@ -75,24 +103,83 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 self._finish(method, "OK", started, getattr(response, "recommendation_id", ""))
                 return response
             finally:
-                self._running -= 1
-                if not self._running:
-                    self._idle.set()
+                self._end()
             self._finish(method, status.code.name, started, "")
             return await context.abort_with_status(status)
 
-        return guarded
+        return call
+
+    def _guard_stream(self, method: str, behaviour: Streaming) -> Streaming:
+        """Of answers to one request: it may go on for as long as its caller listens, so it counts as idle."""
+
+        async def stream(request: Message, context: Context) -> AsyncIterator[Message]:
+            counts = _Counts(received=1)
+            async for answer in self._logged(method, context, counts, behaviour(request, context)):
+                counts.sent += 1
+                yield answer
+
+        return stream
+
+    def _guard_dialogue(self, method: str, behaviour: Streaming) -> Streaming:
+        """Of requests that are each answered: it is under way while it owes an answer."""
+
+        async def stream(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
+            counts = _Counts()
+
+            async def counted() -> AsyncIterator[Message]:
+                async for request in requests:
+                    counts.received += 1
+                    if counts.owed == 1:
+                        self._begin()
+                    yield request
+
+            try:
+                async for answer in self._logged(method, context, counts, behaviour(counted(), context)):
+                    yield answer
+                    counts.sent += 1  # once gRPC has asked for the next, this one is on its way
+                    if counts.owed == 0:
+                        self._end()
+            finally:
+                if counts.owed > 0:
+                    self._end()
+
+        return stream
+
+    async def _logged(
+        self, method: str, context: Context, counts: _Counts, answers: AsyncIterator[Message]
+    ) -> AsyncIterator[Message]:
+        started = time.perf_counter()
+        code = "CANCELLED"  # of a stream that its caller leaves, which ends here without a word
+        try:
+            async for answer in guarded(context, answers):
+                yield answer
+            code = "OK"
+        except grpc.aio.AbortError:
+            code = context.code().name
+            raise
+        finally:
+            self._finish(method, code, started, "", received=counts.received, sent=counts.sent)
+
+    def _begin(self) -> None:
+        self._running += 1
+        self._idle.clear()
+
+    def _end(self) -> None:
+        self._running -= 1
+        if not self._running:
+            self._idle.set()
 
     def _unexpected(self, method: str, error: Exception) -> grpc.Status:
         error_id = uuid.uuid4().hex
         self._log.error("unexpected error", method=method, error_id=error_id, exc_info=error)
         return internal_status(error_id)
 
-    def _finish(self, method: str, code: str, started: float, recommendation_id: str) -> None:
+    def _finish(self, method: str, code: str, started: float, recommendation_id: str, **counts: int) -> None:
         fields: dict[str, str | float] = {
             "method": method,
             "code": code,
             "duration_ms": round((time.perf_counter() - started) * 1000, 3),
+            **counts,
         }
         if recommendation_id:
             fields["recommendation_id"] = recommendation_id

@@ -1,6 +1,6 @@
 """Streams in both directions: requests go in, each is answered, and the answers come out in the order of the requests.
 
-The interceptor wraps unary calls only; `guarded` gives the errors of a stream their statuses.
+`guarded`, which the interceptor puts around every stream, gives their errors their statuses.
 """
 
 from __future__ import annotations

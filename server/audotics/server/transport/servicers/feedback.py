@@ -16,7 +16,7 @@ from audotics.server.transport.codec.preferences import (
     encode_deletion,
     encode_preferences,
 )
-from audotics.server.transport.streams import answered_in_order, guarded
+from audotics.server.transport.streams import answered_in_order
 from audotics.v1 import feedback_service_pb2 as pb
 from audotics.v1 import feedback_service_pb2_grpc as pb_grpc
 
@@ -44,7 +44,7 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
             results = await self._feedback.record(events)
             return encode_stream_feedback(results)
 
-        async for response in guarded(context, answered_in_order(requests, answer)):
+        async for response in answered_in_order(requests, answer):
             yield response
 
     async def UpdatePreferences(  # noqa: N802
