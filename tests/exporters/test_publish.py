@@ -69,6 +69,18 @@ def test_formats_and_precision_are_as_asked_for_and_triton_is_told(make_run, sto
     assert not (store.root / catalog.name / "config.pbtxt").exists()
 
 
+def test_a_tenant_gets_models_of_its_own(make_run, store, progress):
+    run = make_run(("ncf",))
+    with pytest.raises(ExportError, match="'acme--eu' is no tenant"):
+        export_run(run, store, progress=progress, tenant="acme--eu", formats=Formats(False))
+    for version in (1, 2):
+        (bundle,) = export_run(run, store, progress=progress, tenant="acme", formats=Formats(False))
+        assert str(bundle) == f"acme--ncf/{version}"
+        assert bundle.manifest.kind == "ncf"
+    assert 'name: "acme--ncf"' in (store.root / "acme--ncf" / "config.pbtxt").read_text()
+    assert store.models() == ["acme--ncf"]
+
+
 def test_both_formats_are_written_and_compared(make_run, store, progress):
     _, ncf = export_run(make_run(("ncf",)), store, progress=progress)
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
 
 from audotics.bundle.errors import BundleError
 from audotics.bundle.store import Bundle, BundleStore
+from audotics.bundle.tenants import is_tenant, qualified
 from audotics.exporters.errors import ExportError
 from audotics.exporters.formats import DEFAULT, Formats
 from audotics.exporters.prepared import Prepare, Prepared, read_source
@@ -35,20 +37,25 @@ def export_run(
     progress: Progress,
     kinds: Sequence[str] | None = None,
     formats: Formats = DEFAULT,
+    tenant: str = "",
 ) -> list[Bundle]:
     """Publish a new version of each of `kinds`, by default all, that is trained in `run`; and its catalogue, if any.
+
+    With a `tenant` the models become its own, and the catalogue is left out.
 
     Raises ExportError when nothing is trained, ParityError when an export does not hold, RunError when the run's data
     cannot be read. After these, and after any other error before the first rename, the repository is as it was.
     """
-    chosen = _chosen(run, kinds, progress)
+    if tenant and not is_tenant(tenant):
+        raise ExportError(f"{tenant!r} is no tenant: lower-case letters, digits, '_' and single '-', up to 24")
+    chosen = [kind for kind in _chosen(run, kinds, progress) if not (tenant and kind == CATALOG)]
     formats = formats.possible(progress)
     try:
         store.root.mkdir(parents=True, exist_ok=True)
         # In the repository's own file system, so that files can be moved from there without a copy.
         with tempfile.TemporaryDirectory(prefix=".export-", dir=store.root) as scratch:
             prepared = _prepare(run, chosen, Path(scratch), formats, progress)
-            return _publish(prepared, run, store, progress)
+            return _publish(prepared, run, store, progress, tenant)
     except OSError as error:
         raise ExportError(
             f"{store.root}: the export cannot be written ({error}); check the folder's rights and the free space, "
@@ -100,20 +107,24 @@ def _load(kind: str) -> Prepare:
     return cast(Prepare, importlib.import_module(f"audotics.exporters.kinds.{kind}").prepare)
 
 
-def _publish(prepared: Sequence[Prepared], run: RunFolder, store: BundleStore, progress: Progress) -> list[Bundle]:
+def _publish(
+    prepared: Sequence[Prepared], run: RunFolder, store: BundleStore, progress: Progress, tenant: str
+) -> list[Bundle]:
     versions: dict[str, int] = {}
     bundles = []
     with progress.stage("publish", len(prepared)) as stage:
         for export in prepared:
-            number = store.next_version(export.kind)
+            name = qualified(tenant, export.kind)
+            number = store.next_version(name)
             parts = {kind: versions[kind] for kind in PARTS if kind in versions} if export.kind == "hybrid" else {}
             manifest = export.manifest(number=number, parts=parts, training_data=run.training_data)
+            manifest = replace(manifest, name=name)
             with store.write(manifest) as folder:
                 for path in export.folder.iterdir():
                     path.rename(folder / path.name)
             if manifest.inputs:
                 write_config(store.root, manifest)
             versions[export.kind] = number
-            bundles.append(store.open(export.kind, number))
+            bundles.append(store.open(name, number))
             stage.advance(1, str(bundles[-1]))
     return bundles

@@ -30,6 +30,9 @@ def export(
             show_default=False,
         ),
     ] = None,
+    tenant: Annotated[
+        str, typer.Option(help="Publish the models as this tenant's own, as TENANT--MODEL, without the catalogue.")
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Export a trained run into a model repository.
@@ -49,7 +52,7 @@ def export(
         if evaluation is not None:
             opened.keep_evaluation_in(evaluation)
         with rich_progress() as progress:
-            bundles = export_run(opened, BundleStore(repository), progress=progress, formats=asked)
+            bundles = export_run(opened, BundleStore(repository), progress=progress, formats=asked, tenant=tenant)
     if json:
         print_json([_plain(bundle) for bundle in bundles])
         return

@@ -44,6 +44,7 @@ from audotics.server.services.recommend import RecommendService
 from audotics.server.services.retention import Periods, Retention
 from audotics.server.services.shadow import Shadow
 from audotics.server.services.similar import SimilarService
+from audotics.server.services.tenancy import Tenancy
 from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.settings import Settings
 from audotics.server.storage.cache.redis import RedisCache
@@ -116,6 +117,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 executor=loading,
                 policies=VersionPolicies.parse(settings.version_policy, settings.version_policies),
                 memory_mib=settings.model_memory_mib,
+                tenant_memory_mib=settings.tenant_memory_mib,
                 indexes=indexes,
                 runtimes=RuntimeOpener(
                     default=RuntimeChoice(settings.model_runtime),
@@ -219,7 +221,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 ),
             ),
             find_model=inference.find,
-            foreign=_foreign(settings, inference, models),
+            foreign=_foreign(settings, inference, models, Tenancy(registry)),
         )
         await registry.start()
         await catalog.restore()
@@ -305,14 +307,16 @@ def _concurrency(settings: Settings) -> int:
     return max(1, settings.threads // 2)
 
 
-def _foreign(settings: Settings, inference: InferenceService, models: ModelService) -> list[ForeignService]:
+def _foreign(
+    settings: Settings, inference: InferenceService, models: ModelService, tenancy: Tenancy
+) -> list[ForeignService]:
     """Protocols of other model servers."""
-    servicer = InferenceServicer(inference=inference, models=models, instances=_concurrency(settings))
+    servicer = InferenceServicer(inference=inference, models=models, tenancy=tenancy, instances=_concurrency(settings))
     foreign = [ForeignService(inference_protocol.SERVICE, servicer, inference_protocol.POOL)]
     if settings.tensorflow_serving:
         pool = tensorflow_prediction.POOL
-        prediction = tensorflow_prediction.PredictionServicer(inference=inference)
-        status = tensorflow_models.ModelStatusServicer(models=models)
+        prediction = tensorflow_prediction.PredictionServicer(inference=inference, tenancy=tenancy)
+        status = tensorflow_models.ModelStatusServicer(models=models, tenancy=tenancy)
         foreign.append(ForeignService(tensorflow_prediction.SERVICE, prediction, pool))
         foreign.append(ForeignService(tensorflow_models.SERVICE, status, pool))
     return foreign

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     model_memory_mib: float | None = Field(
         None, gt=0, description="most that loaded models may take, by the size of their files; unset is no bound"
     )
+    tenant_memory_mib: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="most that loaded models of single tenants may take, by tenant"
+    )
     shadow_share: float = Field(0.1, ge=0, le=1, description="share of requests that the label shadow answers, too")
     promotion_shadow_requests: int = Field(
         0, ge=0, description="comparisons as a shadow that a version needs before it is promoted"

@@ -30,6 +30,8 @@ class RepositoryFolder:
         self._unreachable = unreachable
         self._seen: dict[Key, object] = {}
         self.unreadable: Mapping[str, str] = {}
+        self.models: frozenset[str] = frozenset()
+        """Names of models with a version on disk, as of the last look."""
 
     @property
     def known(self) -> AbstractSet[Key]:
@@ -55,6 +57,7 @@ class RepositoryFolder:
         fresh = {key for key, signature in on_disk.items() if self._changed(key, signature)}
         fresh |= self._unreachable & on_disk.keys()
         self._seen = on_disk
+        self.models = frozenset(name for name, _ in on_disk)
         return on_disk, fresh
 
     def remember(self, on_disk: Mapping[Key, object]) -> None:

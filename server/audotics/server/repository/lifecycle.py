@@ -20,7 +20,7 @@ from audotics.server.repository.follower import Follower
 from audotics.server.repository.loader import Loader
 from audotics.server.repository.loading import CATALOG, HYBRID
 from audotics.server.repository.policy import VersionPolicies
-from audotics.server.repository.residency import Residency
+from audotics.server.repository.residency import MemoryBudget, Residency
 from audotics.server.repository.state import State
 
 _LOG: Final = logging.getLogger(__name__)
@@ -29,14 +29,11 @@ _LOG: Final = logging.getLogger(__name__)
 class Lifecycle:
     """Decides what is loaded and what serves. It holds no state of its own but what was seen on disk."""
 
-    def __init__(
-        self, store: BundleStore, loader: Loader, *, policies: VersionPolicies, memory_mib: float | None
-    ) -> None:
-        """`memory_mib` bounds the files of loaded models; None for no bound."""
+    def __init__(self, store: BundleStore, loader: Loader, *, policies: VersionPolicies, budget: MemoryBudget) -> None:
         self._store = store
         self._loader = loader
         self._folder = RepositoryFolder(store, refused=loader.refused, unreachable=loader.unreachable)
-        self._residency = Residency(store, self._folder, policies=policies, memory_mib=memory_mib)
+        self._residency = Residency(store, self._folder, policies=policies, budget=budget)
         self._follower = Follower(self._folder, loader, self._residency)
 
     def start(self) -> State:
@@ -58,6 +55,10 @@ class Lifecycle:
     def followed(self) -> None:
         """Take note that what `follow` returned is published; until then it takes in the same versions again."""
         self._follower.followed()
+
+    def knows(self, name: str) -> bool:
+        """Whether the model had a version on disk at the last look, loaded or not."""
+        return name in self._folder.models
 
     def load(self, state: State, name: str, version: int) -> State:
         """Load a version and serve it, unless `stable` names another: then it waits beside that one.

@@ -14,6 +14,7 @@ from typing import Final
 
 from audotics.bundle.errors import BundleError, BundleNotFoundError
 from audotics.bundle.store import Bundle, BundleStore
+from audotics.bundle.tenants import model_of, tenant_of
 from audotics.server.errors import NotFoundError, RefusedModelError
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.loading import CATALOG, HYBRID, MODEL_KINDS, LoadedModel, load_catalog, load_model
@@ -101,8 +102,12 @@ class Loader:
 
     def _open(self, name: str, version: int) -> Bundle:
         bundle = self._store.open(name, version)
-        kind = bundle.manifest.kind
-        if kind != name and (kind in _SERVED or name in _SERVED):
+        kind, model = bundle.manifest.kind, model_of(name)
+        if tenant_of(name) and CATALOG in (kind, model):
+            raise RefusedModelError(
+                f"{bundle}: tenants have no catalogue of their own; give them a server of their own"
+            )
+        if kind != model and (kind in _SERVED or model in _SERVED):
             raise RefusedModelError(
                 f"{bundle}: a bundle of kind {kind!r}; {', '.join(_SERVED)} are served, each in a folder of that name"
             )

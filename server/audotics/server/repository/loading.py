@@ -12,6 +12,7 @@ from audotics.bundle.catalog import HISTORIES_FILE, IDS_FILE, TRACKS_FILE, read_
 from audotics.bundle.lengths import LENGTHS_FILE, read_lengths
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import Bundle
+from audotics.bundle.tenants import tenant_of
 from audotics.features.audio import AUDIO_FEATURES
 from audotics.features.content import ContentEncoder
 from audotics.features.hybrid import COMPONENTS
@@ -95,7 +96,8 @@ def load_model(bundle: Bundle, choice: RuntimeChoice, *, runtimes: RuntimeOpener
     UnavailableModelError when its model lies on another server that does not answer.
     """
     graph = runtimes.file(choice)
-    files = (*_FILES.get(bundle.manifest.kind, ()), WARMUP_FILE, *(() if graph is None else (graph,)))
+    more = _FILES.get(bundle.manifest.kind, ()) if _makes_lists(bundle) else ()
+    files = (*more, WARMUP_FILE, *(() if graph is None else (graph,)))
     for name in files:
         bundle.file(name)
     index = indexes.open(bundle.path) if INDEX_FILE in files else None
@@ -114,13 +116,13 @@ def load_model(bundle: Bundle, choice: RuntimeChoice, *, runtimes: RuntimeOpener
 
 
 def link(loaded: LoadedModel, catalog: Catalog) -> Part | None:
-    """Tie a model to a catalogue; None for one of a kind that makes no lists.
+    """Tie a model to a catalogue; None for one that makes no lists.
 
     Raises RefusedModelError when its row numbers do not fit its files.
     """
     bundle, model, index = loaded.bundle, loaded.model, loaded.index
     kind, version = bundle.manifest.kind, bundle.manifest.version
-    if kind not in MODEL_KINDS:
+    if not _makes_lists(bundle):
         return None
     if kind == HYBRID:
         return HybridPart(version, model)
@@ -146,9 +148,14 @@ def link(loaded: LoadedModel, catalog: Catalog) -> Part | None:
     return part.with_catalog(catalog, part.lacking(catalog))
 
 
+def _makes_lists(bundle: Bundle) -> bool:
+    """Tenants' own models are for the inference protocols."""
+    return bundle.manifest.kind in MODEL_KINDS and not tenant_of(bundle.manifest.name)
+
+
 def _width(bundle: Bundle, model: Model, index: VectorIndex | None) -> int | None:
     """Columns of the outputs that are matrices; None where nothing says."""
-    if bundle.manifest.kind not in MODEL_KINDS:
+    if not _makes_lists(bundle):
         return None
     if bundle.manifest.kind == "sequence":
         return {spec.name: spec.shape[-1] for spec in model.outputs}["scores"]  # `link` compares it with the rows

@@ -16,12 +16,14 @@ from typing import Final, Self, TypeVar
 
 from audotics.bundle.labels import STABLE
 from audotics.bundle.store import BundleStore
+from audotics.bundle.tenants import tenant_of
 from audotics.server.errors import NotFoundError, NotReadyError, RefusedModelError
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.lifecycle import Lifecycle
 from audotics.server.repository.loader import Loader
 from audotics.server.repository.loading import CATALOG, LoadedModel
 from audotics.server.repository.policy import VersionPolicies
+from audotics.server.repository.residency import MemoryBudget
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.repository.state import Key, State
 from audotics.server.repository.status import IndexStatus, ModelStatus, model_status
@@ -48,18 +50,21 @@ class Registry:
         executor: Executor,
         policies: VersionPolicies | None = None,
         memory_mib: float | None = None,
+        tenant_memory_mib: Mapping[str, float] | None = None,
         indexes: IndexOpener | None = None,
         runtimes: RuntimeOpener | None = None,
     ) -> None:
         """Loading and linking run on `executor`; `runtimes` run the models, by default ONNX Runtime on the CPU.
 
-        `policies` say which versions are loaded, by default the newest; `memory_mib` bounds what they take.
+        `policies` say which versions are loaded, by default the newest; `memory_mib` bounds what they take, and
+        `tenant_memory_mib` what those of a tenant take.
         """
         self._store = store
         self._executor = executor
         self._indexes = IndexOpener() if indexes is None else indexes
         self._loader = Loader(store, runtimes=runtimes, indexes=self._indexes)
-        self._lifecycle = Lifecycle(store, self._loader, policies=policies or VersionPolicies(), memory_mib=memory_mib)
+        budget = MemoryBudget(memory_mib, tenant_memory_mib or {})
+        self._lifecycle = Lifecycle(store, self._loader, policies=policies or VersionPolicies(), budget=budget)
         self._state = State()
         self._snapshot: Snapshot | None = None
         self._selections: dict[ModelSelector, Snapshot] = {}
@@ -125,7 +130,7 @@ class Registry:
         state = self._state
         versions = state.loaded_versions(name)
         if not versions and name not in state.absent:
-            names = ", ".join(sorted({name for name, _ in state.loaded})) or "none"
+            names = ", ".join(sorted({name for name, _ in state.loaded if not tenant_of(name)})) or "none"
             raise NotFoundError("model", [name], hint=f"loaded are: {names}")
         wanted = state.labels.get(name, {}).get(label) if label is not None else version
         if label is None and version is None:
@@ -138,6 +143,10 @@ class Registry:
             asked = f"{name}/{version}" if label is None else f"{name}@{label}"
             raise NotFoundError("model version", [asked], hint=f"loaded: {', '.join(map(str, versions)) or 'none'}")
         return model
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a model of this name, loaded or not."""
+        return self._lifecycle.knows(name) or any(loaded == name for loaded, _ in self._state.loaded)
 
     def labelled(self, label: str) -> Mapping[str, int]:
         """The version that the label stands for, of each model that has it."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from audotics.bundle.store import BundleStore
+from audotics.bundle.tenants import tenant_of
 from audotics.server.errors import RefusedModelError
 from audotics.server.repository.folder import RepositoryFolder
 from audotics.server.repository.loading import CATALOG, HYBRID
@@ -16,17 +19,31 @@ _LOG: Final = logging.getLogger(__name__)
 _MIB: Final = 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryBudget:
+    """Most MiB that the files of loaded models may have: of all together, and of each tenant's. None is no bound."""
+
+    all_mib: float | None = None
+    by_tenant: Mapping[str, float] = field(default_factory=dict)
+
+    def bounds(self) -> Iterator[tuple[str, float, str | None]]:
+        """Each bound with the setting that it comes from, and the tenant, None for all models."""
+        for tenant, mib in self.by_tenant.items():
+            yield f"tenant_memory_mib of {tenant} = {mib:g}", mib, tenant
+        if self.all_mib is not None:
+            yield f"model_memory_mib = {self.all_mib:g}", self.all_mib, None
+
+
 class Residency:
     """Policies and labels ask for versions, operators and rollbacks keep them, and the memory bound takes them back."""
 
     def __init__(
-        self, store: BundleStore, folder: RepositoryFolder, *, policies: VersionPolicies, memory_mib: float | None
+        self, store: BundleStore, folder: RepositoryFolder, *, policies: VersionPolicies, budget: MemoryBudget
     ) -> None:
-        """`memory_mib` bounds the files of loaded models; None for no bound."""
         self._store = store
         self._folder = folder
         self._policies = policies
-        self._memory_mib = memory_mib
+        self._budget = budget
 
     def allows(self, name: str, version: int) -> bool:
         """Whether the version may serve without being asked for."""
@@ -42,27 +59,29 @@ class Residency:
     def settle(self, state: State, *, needed: Key | None = None) -> State:
         """Drop what nothing keeps, and then what the memory has no room for. Raises RefusedModelError for `needed`."""
         state = state.retain(self._kept(state))
-        if self._memory_mib is None:
-            return state
-        budget = self._memory_mib * _MIB
+        for setting, mib, tenant in self._budget.bounds():
+            state = self._within(state, setting, mib * _MIB, tenant, needed)
+        return state
+
+    def _within(self, state: State, setting: str, budget: float, tenant: str | None, needed: Key | None) -> State:
+        counted = {
+            key: loaded.size_bytes for key, loaded in state.loaded.items() if tenant in (None, tenant_of(key[0]))
+        }
+        taken = sum(counted.values())
         protected = self._protected(state)
-        for key, loaded in list(state.loaded.items()):
-            if state.size_bytes <= budget:
+        for key, size_bytes in counted.items():
+            if taken <= budget:
                 return state
             if key not in protected and key != needed:
-                _LOG.warning(
-                    "%s/%d (%.1f MiB) is evicted: models take more than model_memory_mib = %g",
-                    *key,
-                    loaded.size_bytes / _MIB,
-                    self._memory_mib,
-                )
+                _LOG.warning("%s/%d (%.1f MiB) is evicted: models take more than %s", *key, size_bytes / _MIB, setting)
                 state = state.retain(state.loaded.keys() - {key})
-        if state.size_bytes > budget:
+                taken -= size_bytes
+        if taken > budget:
             message = (
-                f"serving and labelled models take {state.size_bytes / _MIB:.1f} MiB, which is more than "
-                f"model_memory_mib = {self._memory_mib:g}; raise that, or take labels from versions"
+                f"serving and labelled models take {taken / _MIB:.1f} MiB, which is more than {setting}; raise that, "
+                "or take labels from versions"
             )
-            if needed is not None:
+            if needed in counted:
                 raise RefusedModelError(f"{needed[0]}/{needed[1]} is not loaded: {message}")
             _LOG.warning("%s", message)
         return state

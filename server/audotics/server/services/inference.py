@@ -26,6 +26,7 @@ from audotics.server.runtime.model import InferenceError, Model, UnavailableMode
 from audotics.server.services.signature import Signature
 from audotics.server.services.statistics import Statistics
 from audotics.server.services.tensors import TensorError
+from audotics.server.types import ANYBODY, Caller
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +39,7 @@ class InferQuery:
     feeds: Mapping[str, NDArray[Any]]
     outputs: Sequence[str] = ()
     deadline: float | None = None
+    caller: Caller = ANYBODY
     checked: bool = False
 
 
@@ -184,7 +186,9 @@ class InferenceService:
         arrived_ns = time.perf_counter_ns()
         try:
             outputs = signature.check(query.feeds, query.outputs, known=query.checked)
-            ran = await self._run(_Job(signature, callee.model, query.feeds, outputs, query.deadline), callee.pace)
+            ran = await self._run(
+                _Job(signature, callee.model, query.feeds, outputs, query.deadline), callee.pace, query.caller
+            )
         except UnavailableModelError:
             statistics.failed(time.perf_counter_ns() - arrived_ns)
             raise
@@ -206,13 +210,13 @@ class InferenceService:
         )
         return Inferred(outputs, ran.arrays)
 
-    async def _run(self, job: _Job, pace: Pace) -> _Ran:
+    async def _run(self, job: _Job, pace: Pace, caller: Caller) -> _Ran:
         elements = sum(array.size for array in job.feeds.values())
         self._under_way += 1
         try:
             await asyncio.sleep(0)  # whoever came in the same turn of the loop counts as under way after it
             if self._under_way > 1 or elements > pace.elements or job.model.waits:
-                ran = await self._batcher.submit(job, deadline=job.deadline)
+                ran = await self._batcher.submit(job, deadline=job.deadline, caller=caller)
             else:
                 (ran,) = self._workload.run([job])
         finally:

@@ -8,6 +8,8 @@ import grpc
 
 from audotics.server.errors import FieldViolation, InvalidRequestError, NotFoundError
 from audotics.server.services.models import ModelService
+from audotics.server.services.tenancy import Tenancy
+from audotics.server.transport.caller import caller_of
 from audotics.server.transport.compat.stubs import tensorflow_serving_pb2 as pb
 from audotics.server.transport.compat.tfs.answers import encode_status
 
@@ -19,14 +21,15 @@ Context: TypeAlias = grpc.aio.ServicerContext
 class ModelStatusServicer:
     """Errors are those of the services; the interceptor gives them their status."""
 
-    def __init__(self, *, models: ModelService) -> None:
+    def __init__(self, *, models: ModelService, tenancy: Tenancy) -> None:
         self._models = models
+        self._tenancy = tenancy
 
     async def GetModelStatus(self, request: Any, context: Context) -> Any:  # noqa: N802
         spec = request.model_spec
         if not spec.name:
             raise InvalidRequestError([FieldViolation("model_spec.name", "Missing ModelSpec: a model must be named")])
-        status = self._models.model(spec.name)
+        status = self._models.model(self._tenancy.resolve(spec.name, caller_of(context).tenant))
         wanted = None
         match spec.WhichOneof("version_choice"):
             case "version":
@@ -51,12 +54,15 @@ class ModelStatusServicer:
                 raise InvalidRequestError(
                     [FieldViolation(f"config.model_config_list.config[{place}].name", "is empty")]
                 )
-            self._models.model(config.name)
-        for config in configs:
+        tenant = caller_of(context).tenant
+        named = [(self._tenancy.own(config.name, tenant), config) for config in configs]
+        for name, _ in named:
+            self._models.model(name)
+        for name, config in named:
             for version in config.model_version_policy.specific.versions:
-                await self._models.load(config.name, version)
+                await self._models.load(name, version)
             for label, version in sorted(config.version_labels.items()):
-                await self._models.set_label(config.name, label, version)
+                await self._models.set_label(name, label, version)
         answer = pb.ReloadConfigResponse()
         answer.status.SetInParent()
         return answer

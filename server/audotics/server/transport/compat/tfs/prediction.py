@@ -8,7 +8,9 @@ import grpc
 
 from audotics.server.errors import FieldViolation, InvalidRequestError
 from audotics.server.services.inference import Callee, InferenceService, InferQuery
+from audotics.server.services.tenancy import Tenancy
 from audotics.server.services.tensors import TensorError
+from audotics.server.transport.caller import caller_of
 from audotics.server.transport.compat.stubs import tensorflow_serving_pb2 as pb
 from audotics.server.transport.compat.tfs.answers import (
     DEFAULT_SIGNATURE,
@@ -36,26 +38,27 @@ Context: TypeAlias = grpc.aio.ServicerContext
 class PredictionServicer:
     """Errors are those of the services; the interceptor gives them their status."""
 
-    def __init__(self, *, inference: InferenceService) -> None:
+    def __init__(self, *, inference: InferenceService, tenancy: Tenancy) -> None:
         self._inference = inference
+        self._tenancy = tenancy
 
     async def Predict(self, request: Any, context: Context) -> Any:  # noqa: N802
-        callee = self._find(request.model_spec)
+        callee = self._find(request.model_spec, context)
         signature = callee.signature
         _check_filter(request.output_filter, signature.outputs)
         feeds = {name: decode_tensor(tensor, name) for name, tensor in request.inputs.items()}
-        query = InferQuery(feeds, list(request.output_filter), deadline_of(context))
+        query = InferQuery(feeds, list(request.output_filter), deadline_of(context), caller_of(context))
         inferred = await self._inference.infer(callee, query)
         outputs = {name: encode_tensor(array) for name, array in zip(inferred.outputs, inferred.arrays, strict=True)}
         return pb.PredictResponse(model_spec=encode_spec(signature), outputs=outputs)
 
     async def Classify(self, request: Any, context: Context) -> Any:  # noqa: N802
-        callee = self._find(request.model_spec)
+        callee = self._find(request.model_spec, context)
         result = await self._classes(callee, request.input, context)
         return pb.ClassificationResponse(model_spec=encode_spec(callee.signature), result=result)
 
     async def Regress(self, request: Any, context: Context) -> Any:  # noqa: N802
-        callee = self._find(request.model_spec)
+        callee = self._find(request.model_spec, context)
         result = await self._numbers(callee, request.input, context)
         return pb.RegressionResponse(model_spec=encode_spec(callee.signature), result=result)
 
@@ -73,7 +76,7 @@ class PredictionServicer:
                         )
                     ]
                 )
-            callee = self._find(task.model_spec)
+            callee = self._find(task.model_spec, context)
             result = answer.results.add(model_spec=encode_spec(callee.signature))
             if task.method_name == _CLASSIFY:
                 result.classification_result.CopyFrom(await self._classes(callee, request.input, context))
@@ -89,21 +92,25 @@ class PredictionServicer:
                 raise InvalidRequestError(
                     [FieldViolation(f"metadata_field[{place}]", f"Metadata field {field} is not supported")]
                 )
-        return encode_metadata(self._find(request.model_spec).signature)
+        return encode_metadata(self._find(request.model_spec, context).signature)
 
     async def _classes(self, callee: Callee, source: Any, context: Context) -> Any:
         output = class_output(callee.signature)
         feeds = decode_examples(source, callee.signature)
-        inferred = await self._inference.infer(callee, InferQuery(feeds, [output], deadline_of(context)))
+        inferred = await self._inference.infer(
+            callee, InferQuery(feeds, [output], deadline_of(context), caller_of(context))
+        )
         return encode_classes(callee.signature, inferred.arrays[0])
 
     async def _numbers(self, callee: Callee, source: Any, context: Context) -> Any:
         output = number_output(callee.signature)
         feeds = decode_examples(source, callee.signature)
-        inferred = await self._inference.infer(callee, InferQuery(feeds, [output], deadline_of(context)))
+        inferred = await self._inference.infer(
+            callee, InferQuery(feeds, [output], deadline_of(context), caller_of(context))
+        )
         return encode_numbers(inferred.arrays[0])
 
-    def _find(self, spec: Any) -> Callee:
+    def _find(self, spec: Any, context: Context) -> Callee:
         if not spec.name:
             raise InvalidRequestError([FieldViolation("model_spec.name", "Missing ModelSpec: a model must be named")])
         if spec.signature_name not in ("", DEFAULT_SIGNATURE):
@@ -115,13 +122,14 @@ class PredictionServicer:
                     )
                 ]
             )
+        name = self._tenancy.resolve(spec.name, caller_of(context).tenant)
         match spec.WhichOneof("version_choice"):
             case "version":
-                return self._inference.find(spec.name, version=spec.version.value)
+                return self._inference.find(name, version=spec.version.value)
             case "version_label":
-                return self._inference.find(spec.name, label=spec.version_label)
+                return self._inference.find(name, label=spec.version_label)
             case _:
-                return self._inference.find(spec.name)
+                return self._inference.find(name)
 
 
 def _check_filter(names: Any, outputs: Any) -> None:

@@ -44,6 +44,7 @@ class Layout:
     prefix: bytes
     slots: tuple[_Slot, ...]
     signature: Signature
+    model_name: str
     model_version: str
     outputs: tuple[str, ...]
     header: bytes
@@ -108,6 +109,7 @@ class Layouts:
             prefix,
             tuple(slots),
             signature,
+            request.model_name,
             request.model_version,
             tuple(output.name for output in request.outputs),
             header.SerializeToString(),

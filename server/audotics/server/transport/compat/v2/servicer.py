@@ -15,7 +15,9 @@ from audotics.server.errors import AudoticsError, FieldViolation, InvalidRequest
 from audotics.server.repository.status import ModelStatus
 from audotics.server.services.inference import Callee, InferenceService, InferQuery
 from audotics.server.services.models import ModelService
+from audotics.server.services.tenancy import Tenancy
 from audotics.server.services.tensors import TensorError
+from audotics.server.transport.caller import caller_of
 from audotics.server.transport.compat.handlers import parse
 from audotics.server.transport.compat.ordered import in_order
 from audotics.server.transport.compat.stubs import inference_pb2 as pb
@@ -31,6 +33,7 @@ from audotics.server.transport.compat.v2.repository import (
 )
 from audotics.server.transport.deadline import deadline_of
 from audotics.server.transport.status import status_of
+from audotics.server.types import Caller
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -47,10 +50,11 @@ class InferenceServicer:
 
     ENCODED: Final = ("ModelInfer",)
 
-    def __init__(self, *, inference: InferenceService, models: ModelService, instances: int) -> None:
+    def __init__(self, *, inference: InferenceService, models: ModelService, tenancy: Tenancy, instances: int) -> None:
         """`instances` is how many runs of a model may happen at once."""
         self._inference = inference
         self._models = models
+        self._tenancy = tenancy
         self._instances = instances
         self._layouts = Layouts()
 
@@ -62,7 +66,7 @@ class InferenceServicer:
 
     async def ModelReady(self, request: Any, context: Context) -> Any:  # noqa: N802
         try:
-            self._find(request.name, request.version, field="version")
+            self._find(self._named(request.name, context), request.version, field="version")
         except (NotFoundError, NotReadyError):
             return pb.ModelReadyResponse(ready=False)
         return pb.ModelReadyResponse(ready=True)
@@ -71,27 +75,30 @@ class InferenceServicer:
         return pb.ServerMetadataResponse(name="audotics", version=package_version("audotics"), extensions=EXTENSIONS)
 
     async def ModelMetadata(self, request: Any, context: Context) -> Any:  # noqa: N802
-        callee = self._find(request.name, request.version, field="version")
-        return encode_metadata(callee.signature, self._serving(request.name))
+        name = self._named(request.name, context)
+        callee = self._find(name, request.version, field="version")
+        return encode_metadata(callee.signature, self._serving(name))
 
     async def ModelConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
-        callee = self._find(request.name, request.version, field="version")
-        return encode_config(callee.signature, self._serving(request.name), instances=self._instances)
+        name = self._named(request.name, context)
+        callee = self._find(name, request.version, field="version")
+        return encode_config(callee.signature, self._serving(name), instances=self._instances)
 
     async def ModelInfer(self, data: bytes, context: Context) -> bytes:  # noqa: N802
-        deadline = deadline_of(context)
+        deadline, caller = deadline_of(context), caller_of(context)
         if (layout := self._layouts.find(data)) is not None:
-            callee = self._find(layout.signature.name, layout.model_version, field="model_version")
+            name = self._tenancy.resolve(layout.model_name, caller.tenant)
+            callee = self._find(name, layout.model_version, field="model_version")
             if callee.signature is layout.signature:
-                return await self._infer_known(callee, layout, data, deadline)
-        answer = await self._infer(parse(pb.ModelInferRequest, data), deadline, learn=data)
+                return await self._infer_known(callee, layout, data, deadline, caller)
+        answer = await self._infer(parse(pb.ModelInferRequest, data), deadline, caller, learn=data)
         return bytes(answer.SerializeToString())
 
     async def ModelStreamInfer(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:  # noqa: N802
         """One answer a message, in order. Messages of one stream run side by side, and their rows together."""
 
         async def answer(data: bytes) -> Any:
-            return await self._stream_answer(data, deadline_of(context))
+            return await self._stream_answer(data, deadline_of(context), caller_of(context))
 
         async for message in in_order(requests, answer):
             yield message
@@ -99,10 +106,10 @@ class InferenceServicer:
     async def ModelStatistics(self, request: Any, context: Context) -> Any:  # noqa: N802
         statistics = self._inference.statistics
         if request.name:
-            names = [request.name]
-            self._models.model(request.name)
+            names = [self._named(request.name, context)]
+            self._models.model(names[0])
         else:
-            names = [model.name for model in self._served_models()]
+            names = [model.name for model in self._served_models(context)]
         wanted = None if not request.version else _number(request.version, field="version")
         entries = [
             (name, number, statistics.of(name, number))
@@ -115,29 +122,30 @@ class InferenceServicer:
         return encode_statistics(entries)
 
     async def RepositoryIndex(self, request: Any, context: Context) -> Any:  # noqa: N802
-        return encode_index(self._served_models(), ready=request.ready)
+        return encode_index(self._served_models(context), ready=request.ready)
 
     async def RepositoryModelLoad(self, request: Any, context: Context) -> Any:  # noqa: N802
         number = load_version(request)
+        name = self._tenancy.own(request.model_name, caller_of(context).tenant)
         if number is None:
-            status = self._models.model(request.model_name)
-            number = max(version.version for version in status.versions)
-        await self._models.load(request.model_name, number)
+            number = max(version.version for version in self._models.model(name).versions)
+        await self._models.load(name, number)
         return pb.RepositoryModelLoadResponse()
 
     async def RepositoryModelUnload(self, request: Any, context: Context) -> Any:  # noqa: N802
-        for version in self._models.model(request.model_name).versions:
+        name = self._tenancy.own(request.model_name, caller_of(context).tenant)
+        for version in self._models.model(name).versions:
             if version.state in CALLABLE:
-                await self._models.unload(request.model_name, version.version)
+                await self._models.unload(name, version.version)
         return pb.RepositoryModelUnloadResponse()
 
-    async def _stream_answer(self, data: bytes, deadline: float | None) -> Any:
+    async def _stream_answer(self, data: bytes, deadline: float | None, caller: Caller) -> Any:
         """What is wrong with one message is said in its place, and the stream goes on."""
         request_id = ""
         try:
             request = parse(pb.ModelInferRequest, data)
             request_id = request.id
-            return pb.ModelStreamInferResponse(infer_response=await self._infer(request, deadline))
+            return pb.ModelStreamInferResponse(infer_response=await self._infer(request, deadline, caller))
         except Exception as error:
             text = str(error)
             if not isinstance(error, AudoticsError) or status_of(error) is None:
@@ -147,8 +155,10 @@ class InferenceServicer:
             failed = pb.ModelInferResponse(id=request_id)
             return pb.ModelStreamInferResponse(error_message=text, infer_response=failed)
 
-    async def _infer_known(self, callee: Callee, layout: Layout, data: bytes, deadline: float | None) -> bytes:
-        query = InferQuery(layout.feeds(data), layout.outputs, deadline, checked=True)
+    async def _infer_known(
+        self, callee: Callee, layout: Layout, data: bytes, deadline: float | None, caller: Caller
+    ) -> bytes:
+        query = InferQuery(layout.feeds(data), layout.outputs, deadline, caller, checked=True)
         try:
             inferred = await self._inference.infer(callee, query)
         except TensorError as error:
@@ -159,14 +169,15 @@ class InferenceServicer:
             return bytes(encode_answer(request, callee.signature, inferred).SerializeToString())
         return answer
 
-    async def _infer(self, request: Any, deadline: float | None, *, learn: bytes = b"") -> Any:
+    async def _infer(self, request: Any, deadline: float | None, caller: Caller, *, learn: bytes = b"") -> Any:
         """`learn` is how the request was encoded."""
-        callee = self._find(request.model_name, request.model_version, field="model_version")
+        name = self._tenancy.resolve(request.model_name, caller.tenant)
+        callee = self._find(name, request.model_version, field="model_version")
         try:
             feeds, outputs = decode_inputs(request), requested_outputs(request)
             if "timeout" in request.parameters:
                 deadline = _earlier(deadline, request.parameters["timeout"].int64_param)
-            inferred = await self._inference.infer(callee, InferQuery(feeds, outputs, deadline))
+            inferred = await self._inference.infer(callee, InferQuery(feeds, outputs, deadline, caller))
         except TensorError as error:
             raise error.of_request(request.id) from error
         answer = encode_answer(request, callee.signature, inferred)
@@ -182,8 +193,16 @@ class InferenceServicer:
             return self._inference.find(name, version=_number(version, field=field))
         return self._inference.find(name, label=version)
 
-    def _served_models(self) -> list[ModelStatus]:
-        return [model for model in self._models.models() if model.kind != _CATALOG]
+    def _named(self, name: str, context: Context) -> str:
+        return self._tenancy.resolve(name, caller_of(context).tenant)
+
+    def _served_models(self, context: Context) -> list[ModelStatus]:
+        tenant = caller_of(context).tenant
+        return [
+            model
+            for model in self._models.models()
+            if model.kind != _CATALOG and self._tenancy.sees(model.name, tenant)
+        ]
 
     def _serving(self, name: str) -> list[int]:
         versions = self._models.model(name).versions
