@@ -169,9 +169,12 @@ class BundleStore:
                 else:
                     labels[label] = version
                 partial = folder / f".{LABELS_FILE}.partial"
-                partial.write_text(format_labels(labels), "utf-8")
-                _sync(partial)
-                partial.replace(folder / LABELS_FILE)
+                try:
+                    partial.write_text(format_labels(labels), "utf-8")
+                    _sync(partial)
+                    partial.replace(folder / LABELS_FILE)
+                finally:
+                    partial.unlink(missing_ok=True)
                 _sync(folder)
         except OSError as error:
             raise BundleError(
@@ -204,9 +207,12 @@ class BundleStore:
 
     def _note_last_version(self, folder: Path, version: int) -> None:
         partial = folder / f"{_COUNTER}.partial"
-        partial.write_text(f"{version}\n", "utf-8")
-        _sync(partial)
-        partial.replace(folder / _COUNTER)
+        try:
+            partial.write_text(f"{version}\n", "utf-8")
+            _sync(partial)
+            partial.replace(folder / _COUNTER)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def _model_folder(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
