@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from audotics.client import DeletedUser, Mood, Preferences
+from audotics.client import DeletedUser, ListenerFeatures, Mood, Preferences
 from audotics.v1 import feedback_service_pb2 as pb
 from audotics.v1 import track_pb2
 
@@ -28,6 +28,33 @@ def test_get_preferences(client: Any, server: Any) -> None:
     server.script("GetPreferences", pb.GetPreferencesResponse(preferences=pb.Preferences(blocked_tracks=["t1"])))
     assert client.get_preferences("u") == Preferences(blocked_tracks=("t1",))
     assert server.requests == [pb.GetPreferencesRequest(user_id="u")]
+
+
+def test_get_listener_features(client: Any, server: Any) -> None:
+    answer = pb.GetListenerFeaturesResponse(
+        recent_track_ids=["b", "a"],
+        seen_track_ids=["a", "b", "c"],
+        history_length=2,
+        genre_shares={"rock": 0.75, "jazz": 0.25},
+        artists=[pb.ArtistShare(artist="A", share=0.5)],
+        hour_shares=[1.0, *[0.0] * 23],
+        weekday_shares=[1.0, *[0.0] * 6],
+        audio_means={"energy": 0.5},
+        preference_vector=[0.5, -0.5],
+    )
+    server.script("GetListenerFeatures", answer)
+    assert client.get_listener_features("u") == ListenerFeatures(
+        recent_track_ids=("b", "a"),
+        seen_track_ids=frozenset("abc"),
+        history_length=2,
+        genre_shares={"rock": 0.75, "jazz": 0.25},
+        artists=(("A", 0.5),),
+        hour_shares=(1.0, *[0.0] * 23),
+        weekday_shares=(1.0, *[0.0] * 6),
+        audio_means={"energy": 0.5},
+        preference_vector=(0.5, -0.5),
+    )
+    assert server.requests == [pb.GetListenerFeaturesRequest(user_id="u")]
 
 
 def test_delete_user(client: Any, server: Any) -> None:

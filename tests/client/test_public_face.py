@@ -71,6 +71,7 @@ def test_exported_names():
         "InternalError",
         "InvalidArgumentError",
         "Keepalive",
+        "ListenerFeatures",
         "ModelInfo",
         "ModelVersion",
         "Mood",

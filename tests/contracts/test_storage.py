@@ -17,7 +17,7 @@ from audotics.server.storage.events import EventStore
 from audotics.server.storage.migrations import HEAD
 from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
 from audotics.server.storage.retention import Expired, RetentionStore
-from audotics.server.storage.schema import METADATA, RECEIPTS, USERS
+from audotics.server.storage.schema import METADATA, RECEIPTS, TRACK_HISTORY, USERS
 from audotics.server.storage.tracks import Overlay, TrackStore
 from audotics.server.storage.users import Erased, StoredUser, UserStore
 from audotics.server.types import Event, Preferences, TrackRecord
@@ -244,14 +244,26 @@ def test_the_migrations_make_what_the_schema_says(database: Database) -> None:
 def test_tables_of_version_0_1_are_brought_up_to_date(connect: Connect, database: Database) -> None:
     """They are those of the first step, without a history, and with events in them."""
     with database.transaction() as connection:
-        for table in ("alembic_version", "receipts", "preferences", "erasures"):
+        for table in {"alembic_version", *METADATA.tables} - {"tracks", "users", "events"}:
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("DROP INDEX events_by_arrival"))
     EventStore(database).append([EVENT], received_at=1.0)
     later = connect()
     assert EventStore(later).history("u1") == [EVENT]
     with later.reading() as connection:
-        assert {"receipts", "preferences", "erasures"} <= set(inspect(connection).get_table_names())
+        assert set(METADATA.tables) <= set(inspect(connection).get_table_names())
+
+
+def test_what_a_track_was_is_kept_with_the_time_it_held(tracks: TrackStore, database: Database) -> None:
+    tracks.write(upserts=[FULL, TrackRecord("t2")], updated_at=1.0)
+    tracks.write(upserts=[replace(FULL, title="Second")], updated_at=2.0)
+    tracks.write(deletes=["t1"], updated_at=3.0)
+    tracks.write(upserts=[replace(FULL, title="Fourth")], updated_at=4.0)
+    with database.reading() as connection:
+        rows = connection.execute(select(TRACK_HISTORY).order_by(TRACK_HISTORY.c.sequence)).mappings().all()
+    kept = [(row["track_id"], row["title"], row["deleted"], row["updated_at"], row["replaced_at"]) for row in rows]
+    assert kept == [("t1", FULL.title, False, 1.0, 2.0), ("t1", "Second", False, 2.0, 3.0), ("t1", "", True, 3.0, 4.0)]
+    assert (tuple(rows[0]["tags"]), tuple(rows[0]["audio"]), rows[0]["popularity"]) == (FULL.tags, FULL.audio, 0.25)
 
 
 def test_several_servers_may_make_the_tables_at_once(database_url: str) -> None:

@@ -78,6 +78,7 @@ class AsyncRecommenderClient:
     update_preferences = _awaitable(feedback.update_preferences)
     get_preferences = _awaitable(feedback.get_preferences)
     delete_user = _awaitable(feedback.delete_user)
+    get_listener_features = _awaitable(feedback.get_listener_features)
     upsert_tracks = _awaitable(catalog.upsert_tracks)
     get_tracks = _awaitable(catalog.get_tracks)
     delete_tracks = _awaitable(catalog.delete_tracks)

@@ -196,6 +196,25 @@ class Preferences:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerFeatures:
+    """What is known of a listener now. Shares sum to 1; the 24 hours and 7 weekdays, from Monday, are in UTC.
+
+    `recent_track_ids` are the last tracks of the history, oldest first; `artists` are pairs of a name and a share, the
+    largest first. What there is nothing to say of is empty.
+    """
+
+    recent_track_ids: tuple[str, ...]
+    seen_track_ids: frozenset[str]
+    history_length: int
+    genre_shares: dict[str, float]
+    artists: tuple[tuple[str, float], ...]
+    hour_shares: tuple[float, ...]
+    weekday_shares: tuple[float, ...]
+    audio_means: dict[str, float]
+    preference_vector: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeletedUser:
     """What was removed of a listener; `remaining` is what a count of all tables found afterwards.
 

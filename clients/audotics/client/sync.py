@@ -77,6 +77,7 @@ class RecommenderClient:
     update_preferences = _blocking(feedback.update_preferences)
     get_preferences = _blocking(feedback.get_preferences)
     delete_user = _blocking(feedback.delete_user)
+    get_listener_features = _blocking(feedback.get_listener_features)
     upsert_tracks = _blocking(catalog.upsert_tracks)
     get_tracks = _blocking(catalog.get_tracks)
     delete_tracks = _blocking(catalog.delete_tracks)

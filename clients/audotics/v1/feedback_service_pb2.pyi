@@ -48,6 +48,56 @@ FEEDBACK_STATUS_ACCEPTED: FeedbackStatus
 FEEDBACK_STATUS_DUPLICATE: FeedbackStatus
 FEEDBACK_STATUS_REJECTED: FeedbackStatus
 
+class GetListenerFeaturesRequest(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    def __init__(self, user_id: _Optional[str] = ...) -> None: ...
+
+class GetListenerFeaturesResponse(_message.Message):
+    __slots__ = ("recent_track_ids", "seen_track_ids", "history_length", "genre_shares", "artists", "hour_shares", "weekday_shares", "audio_means", "preference_vector")
+    class GenreSharesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class AudioMeansEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    RECENT_TRACK_IDS_FIELD_NUMBER: _ClassVar[int]
+    SEEN_TRACK_IDS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    GENRE_SHARES_FIELD_NUMBER: _ClassVar[int]
+    ARTISTS_FIELD_NUMBER: _ClassVar[int]
+    HOUR_SHARES_FIELD_NUMBER: _ClassVar[int]
+    WEEKDAY_SHARES_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_MEANS_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCE_VECTOR_FIELD_NUMBER: _ClassVar[int]
+    recent_track_ids: _containers.RepeatedScalarFieldContainer[str]
+    seen_track_ids: _containers.RepeatedScalarFieldContainer[str]
+    history_length: int
+    genre_shares: _containers.ScalarMap[str, float]
+    artists: _containers.RepeatedCompositeFieldContainer[ArtistShare]
+    hour_shares: _containers.RepeatedScalarFieldContainer[float]
+    weekday_shares: _containers.RepeatedScalarFieldContainer[float]
+    audio_means: _containers.ScalarMap[str, float]
+    preference_vector: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, recent_track_ids: _Optional[_Iterable[str]] = ..., seen_track_ids: _Optional[_Iterable[str]] = ..., history_length: _Optional[int] = ..., genre_shares: _Optional[_Mapping[str, float]] = ..., artists: _Optional[_Iterable[_Union[ArtistShare, _Mapping]]] = ..., hour_shares: _Optional[_Iterable[float]] = ..., weekday_shares: _Optional[_Iterable[float]] = ..., audio_means: _Optional[_Mapping[str, float]] = ..., preference_vector: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class ArtistShare(_message.Message):
+    __slots__ = ("artist", "share")
+    ARTIST_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    artist: str
+    share: float
+    def __init__(self, artist: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
+
 class FeedbackEvent(_message.Message):
     __slots__ = ("event_id", "user_id", "track_id", "type", "occurred_at", "recommendation_id", "rating")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]

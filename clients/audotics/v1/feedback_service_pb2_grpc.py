@@ -60,6 +60,11 @@ class FeedbackServiceStub(object):
                 request_serializer=audotics_dot_v1_dot_feedback__service__pb2.DeleteUserRequest.SerializeToString,
                 response_deserializer=audotics_dot_v1_dot_feedback__service__pb2.DeleteUserResponse.FromString,
                 _registered_method=True)
+        self.GetListenerFeatures = channel.unary_unary(
+                '/audotics.v1.FeedbackService/GetListenerFeatures',
+                request_serializer=audotics_dot_v1_dot_feedback__service__pb2.GetListenerFeaturesRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_feedback__service__pb2.GetListenerFeaturesResponse.FromString,
+                _registered_method=True)
 
 
 class FeedbackServiceServicer(object):
@@ -102,6 +107,14 @@ class FeedbackServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetListenerFeatures(self, request, context):
+        """What is known of a listener at this moment, as features. Training reads the same values as of earlier times from the
+        server's database. A stranger has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FeedbackServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -129,6 +142,11 @@ def add_FeedbackServiceServicer_to_server(servicer, server):
                     servicer.DeleteUser,
                     request_deserializer=audotics_dot_v1_dot_feedback__service__pb2.DeleteUserRequest.FromString,
                     response_serializer=audotics_dot_v1_dot_feedback__service__pb2.DeleteUserResponse.SerializeToString,
+            ),
+            'GetListenerFeatures': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetListenerFeatures,
+                    request_deserializer=audotics_dot_v1_dot_feedback__service__pb2.GetListenerFeaturesRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_feedback__service__pb2.GetListenerFeaturesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -267,6 +285,33 @@ class FeedbackService(object):
             '/audotics.v1.FeedbackService/DeleteUser',
             audotics_dot_v1_dot_feedback__service__pb2.DeleteUserRequest.SerializeToString,
             audotics_dot_v1_dot_feedback__service__pb2.DeleteUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetListenerFeatures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.FeedbackService/GetListenerFeatures',
+            audotics_dot_v1_dot_feedback__service__pb2.GetListenerFeaturesRequest.SerializeToString,
+            audotics_dot_v1_dot_feedback__service__pb2.GetListenerFeaturesResponse.FromString,
             options,
             channel_credentials,
             insecure,

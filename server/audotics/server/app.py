@@ -28,6 +28,7 @@ from audotics.server.services.catalog import CatalogService
 from audotics.server.services.classify import ClassifyService
 from audotics.server.services.event_log import EventLog
 from audotics.server.services.explain import ExplainService
+from audotics.server.services.features import FeatureService
 from audotics.server.services.feedback import FeedbackService
 from audotics.server.services.golden import GOLDEN_FILE
 from audotics.server.services.indexes import IndexService
@@ -212,6 +213,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                     receipts=receipts,
                     uninterrupted=uninterrupted,
                 ),
+                features=FeatureService(registry=registry, listeners=listeners),
             ),
             catalog=CatalogServicer(catalog=catalog),
             models=ModelServicer(

@@ -11,7 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from audotics.client import codec
 from audotics.client.arguments import FeedbackEvent, Mood
 from audotics.client.calls.call import Call, call_of, check_timeout
-from audotics.client.results import DeletedUser, FeedbackResult, Preferences
+from audotics.client.results import DeletedUser, FeedbackResult, ListenerFeatures, Preferences
 from audotics.v1 import feedback_service_pb2 as feedback
 
 
@@ -118,3 +118,25 @@ def delete_user(user_id: str, *, timeout_s: float | None = None) -> Call[Deleted
 
     request = feedback.DeleteUserRequest(user_id=user_id)
     return call_of("FeedbackService/DeleteUser", request, feedback.DeleteUserResponse, decode, timeout_s)
+
+
+def get_listener_features(user_id: str, *, timeout_s: float | None = None) -> Call[ListenerFeatures]:
+    """What is known of a listener at this moment, as features; empty for a stranger."""
+
+    def decode(answer: feedback.GetListenerFeaturesResponse) -> ListenerFeatures:
+        return ListenerFeatures(
+            recent_track_ids=tuple(answer.recent_track_ids),
+            seen_track_ids=frozenset(answer.seen_track_ids),
+            history_length=answer.history_length,
+            genre_shares=dict(answer.genre_shares),
+            artists=tuple((each.artist, each.share) for each in answer.artists),
+            hour_shares=tuple(answer.hour_shares),
+            weekday_shares=tuple(answer.weekday_shares),
+            audio_means=dict(answer.audio_means),
+            preference_vector=tuple(answer.preference_vector),
+        )
+
+    request = feedback.GetListenerFeaturesRequest(user_id=user_id)
+    return call_of(
+        "FeedbackService/GetListenerFeatures", request, feedback.GetListenerFeaturesResponse, decode, timeout_s
+    )

@@ -9,6 +9,8 @@ from audotics.data.dataset import DataError, Dataset
 from audotics.data.loaders.hetrec import load_hetrec
 from audotics.data.loaders.ncf_ratings import TRAIN_SUFFIX, load_ncf_ratings
 from audotics.data.loaders.postgres import is_postgres_url, load_postgres
+from audotics.data.loaders.server_state import is_server_state, load_server_state
+from audotics.data.loaders.server_state.connection import SQLITE, shown
 from audotics.data.loaders.spotify_songs import SONGS_FILE, load_spotify_songs
 from audotics.data.loaders.tabular import LAYOUTS, load_tabular
 from audotics.data.loaders.yes_playlists import load_yes_playlists
@@ -21,13 +23,18 @@ def load(
     columns: Mapping[str, str] | None = None,
     watch: Callable[[int], object] | None = None,
 ) -> Dataset:
-    """Load a folder, a file or a PostgreSQL database of any known form; `report` says what was read and dropped.
+    """Load a folder, a file or a database of any known form; `report` says what was read and dropped.
 
-    The first broken row raises DataError with file, line and reason, or, with `skip_bad_rows`, broken rows are left out
-    and counted. `columns` names the columns of plain CSV, TSV, Parquet or of a database, see `load_tabular` and
-    `load_postgres`; `watch` is the latter's. A format that is not recognised raises DataError that says what was looked
-    for.
+    A database is a server's own (`sqlite:///…`, `postgresql://…`) or has the tables of `load_postgres`. The first
+    broken row raises DataError with file, line and reason, or, with `skip_bad_rows`, broken rows are left out and counted.
+    `columns` names the columns of plain CSV, TSV, Parquet or of a database, see `load_tabular` and `load_postgres`;
+    `watch` learns how many rows of a database were read. A format that is not recognised raises DataError that says
+    what was looked for.
     """
+    if str(source).startswith(SQLITE) or (is_postgres_url(str(source)) and is_server_state(str(source))):
+        if columns:
+            raise DataError(f"{shown(str(source))}: is the database of a server, whose columns need no mapping")
+        return load_server_state(str(source), watch=watch)
     if is_postgres_url(str(source)):
         return load_postgres(str(source), columns=columns, skip_bad_rows=skip_bad_rows, watch=watch)
     path = Path(source)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audotics.features.history import MAX_HISTORY
+from audotics.features.listener_features import RECENT, preference_vector
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.runtime.model import InferenceError
 from audotics.server.types import Degradation, DegradationReason
 
-_RECENT = 50
 _SAME_INTEREST = 0.9
 
 
@@ -60,10 +59,8 @@ class Taste:
         """
         if self.sounds is None or not len(self.sounds):
             return np.empty((0, 0), np.float32)
-        recent = self.sounds[-_RECENT:]
-        mean = recent.mean(axis=0)
-        norm = math.sqrt(mean @ mean)
-        chosen = [mean / norm if norm > 1e-6 else recent[-1]]
+        recent = self.sounds[-RECENT:]
+        chosen = [preference_vector(recent)]
         closest = recent @ chosen[0]
         while len(chosen) < limit:
             farthest = int(closest.argmin())

@@ -13,10 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.features.listener_features import ListenerFeatures, merged_history
+from audotics.features.listener_state import ListenerState
 from audotics.server.repository.catalog import Catalog
+from audotics.server.repository.snapshot import Snapshot
 from audotics.server.services.picks import with_preferences
 from audotics.server.services.tracks import served_rows
-from audotics.server.services.user_state import UserState
 from audotics.server.storage.errors import StorageError
 from audotics.server.storage.users import StoredUser, UserStore
 from audotics.server.types import Degradation, DegradationReason, Event, Listener, Subject
@@ -31,7 +33,7 @@ class _Entry:
     """A listener in memory. `resolved` holds for the catalogue `generation` and is None after an event."""
 
     stored: StoredUser
-    state: UserState
+    state: ListenerState
     generation: int = -1
     resolved: Resolved | None = None
 
@@ -61,18 +63,29 @@ class Listeners:
             history = rows[_last_places(rows)]
             return Listener(history=history, seen=history), ()
         try:
-            entry = self._entries.get(subject.user_id) or await self._load(subject.user_id)
+            entry = await self._entry(subject.user_id)
         except StorageError as error:
             _LOG.warning("events of a listener left out: %s", error)
-            listener, degraded = _merge(subject.user_id, StoredUser(), UserState(), catalog)
+            listener, degraded = _merge(subject.user_id, StoredUser(), ListenerState(), catalog)
             failed = Degradation("user", DegradationReason.FAILED, "recent events could not be read")
             return listener, (*degraded, failed)
-        if subject.user_id in self._entries:
-            self._entries.move_to_end(subject.user_id)
         if entry.resolved is None or entry.generation != catalog.generation:
             entry.resolved = _merge(subject.user_id, entry.stored, entry.state, catalog)
             entry.generation = catalog.generation
         return entry.resolved
+
+    async def features(self, user_id: str, snapshot: Snapshot) -> ListenerFeatures:
+        """The features of a user as they are now, without what they said they like. Raises StorageError."""
+        entry, catalog = await self._entry(user_id), snapshot.catalog
+        trained = None if entry.stored.erased else catalog.history_rows(user_id)
+        return ListenerFeatures.of(
+            entry.state,
+            tracks=catalog.columns,
+            genres=catalog.genres,
+            rows_of=catalog.rows_of,
+            base=None if trained is None else trained[~catalog.deleted[trained]],
+            embed=None if snapshot.content is None else snapshot.content.vectors,
+        )
 
     def record(self, events: Sequence[Event]) -> None:
         """Let listeners in memory know of events that are stored now."""
@@ -90,6 +103,12 @@ class Listeners:
             for load in self._loading.get(user_id, ()):
                 load.valid = False
 
+    async def _entry(self, user_id: str) -> _Entry:
+        entry = self._entries.get(user_id) or await self._load(user_id)
+        if user_id in self._entries:
+            self._entries.move_to_end(user_id)
+        return entry
+
     async def _load(self, user_id: str) -> _Entry:
         """Read a listener from storage, together with the events that are acknowledged while it is read."""
         load = _Load()
@@ -103,22 +122,21 @@ class Listeners:
                 self._loading.pop(user_id, None)
         if not load.valid:
             return await self._load(user_id)
-        state = UserState((*stored.events, *load.arrived))
+        state = ListenerState((*stored.events, *load.arrived))
         entry = self._entries.setdefault(user_id, _Entry(replace(stored, events=()), state))
         if len(self._entries) > self._cache_size:
             self._entries.popitem(last=False)
         return entry
 
 
-def _merge(user_id: str, stored: StoredUser, state: UserState, catalog: Catalog) -> Resolved:
+def _merge(user_id: str, stored: StoredUser, state: ListenerState, catalog: Catalog) -> Resolved:
     trained = None if stored.erased else catalog.history_rows(user_id)
     known = state.known or trained is not None or stored.preferences is not None
     base = np.empty(0, np.int64) if trained is None else trained
     base = base[~catalog.deleted[base]]
-    undecided = base[~np.isin(base, catalog.rows_of(state.judged))]
-    history = np.concatenate([undecided, catalog.rows_of(state.liked)])
+    history = merged_history(base, judged=catalog.rows_of(state.judged), liked=catalog.rows_of(state.liked))
     seen = np.unique(np.concatenate([base, catalog.rows_of(state.seen)]))
-    listener = Listener(history=history[history >= 0], seen=seen[seen >= 0], known=known)
+    listener = Listener(history=history, seen=seen[seen >= 0], known=known)
     if stored.preferences is not None:
         listener = with_preferences(listener, stored.preferences, catalog)
     if known:

@@ -38,6 +38,27 @@ TRACKS: Final = Table(
 )
 """Tracks written since the catalogue bundle was made; `deleted` rows are tombstones."""
 
+TRACK_HISTORY: Final = Table(
+    "track_history",
+    METADATA,
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("track_id", String, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("title", String, nullable=False),
+    Column("artist", String, nullable=False),
+    Column("album", String, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("release_year", Integer),
+    Column("explicit", Boolean),
+    Column("duration_ms", Integer),
+    Column("popularity", Float),
+    Column("audio", JSON, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("replaced_at", Float, nullable=False),
+    Index("track_history_by_track", "track_id"),
+)
+"""Rows of `tracks` that were replaced: each held from `updated_at` until `replaced_at`."""
+
 USERS: Final = Table(
     "users",
     METADATA,

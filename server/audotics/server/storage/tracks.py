@@ -55,6 +55,19 @@ _WRITE: Final = {
 }
 
 
+_KEEP_BEFORE: Final = {
+    dialect: text(
+        f"INSERT INTO track_history ({', '.join(_FIELDS)}, deleted, updated_at, replaced_at) "
+        f"SELECT {', '.join(_FIELDS)}, deleted, updated_at, :updated_at FROM tracks WHERE track_id IN ({ids})"
+    )
+    for dialect, ids in (
+        ("sqlite", "SELECT value ->> 0 FROM json_each(:batch)"),
+        ("postgresql", "SELECT value ->> 0 FROM jsonb_array_elements(CAST(:batch AS jsonb))"),
+    )
+}
+"""What is about to be replaced goes into the history; of a new track there is nothing to keep."""
+
+
 @dataclass(frozen=True, slots=True)
 class Overlay:
     """What stands above the catalogue bundle: tracks added or replaced, and ids taken out."""
@@ -73,11 +86,14 @@ class TrackStore:
         """Store changes in one transaction; no id may stand in it twice. Raises StorageError."""
         if not upserts and not deletes:
             return
-        statement = _WRITE[self._database.dialect]
+        statement, keep_before = _WRITE[self._database.dialect], _KEEP_BEFORE[self._database.dialect]
         with self._database.transaction() as connection:
             for deleted, records in ((False, upserts), (True, [TrackRecord(track_id) for track_id in deletes])):
                 for start in range(0, len(records), _CHUNK_ROWS):
-                    batch = json.dumps([_values_of(record) for record in records[start : start + _CHUNK_ROWS]])
+                    chunk = records[start : start + _CHUNK_ROWS]
+                    ids = json.dumps([[record.track_id] for record in chunk])
+                    connection.execute(keep_before, {"batch": ids, "updated_at": updated_at})
+                    batch = json.dumps([_values_of(record) for record in chunk])
                     connection.execute(statement, {"batch": batch, "deleted": deleted, "updated_at": updated_at})
 
     def read(self) -> Overlay:

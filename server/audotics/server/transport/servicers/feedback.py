@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 
 import grpc
 
+from audotics.server.services.features import FeatureService
 from audotics.server.services.feedback import FeedbackService
 from audotics.server.services.preferences import PreferenceService
 from audotics.server.services.privacy import PrivacyService
+from audotics.server.transport.codec.features import encode_features
 from audotics.server.transport.codec.feedback import decode_feedback, encode_feedback, encode_stream_feedback
 from audotics.server.transport.codec.preferences import (
     decode_preferences,
@@ -24,10 +26,18 @@ from audotics.v1 import feedback_service_pb2_grpc as pb_grpc
 class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
     """Errors are those of the service; the interceptor gives them their status."""
 
-    def __init__(self, *, feedback: FeedbackService, preferences: PreferenceService, privacy: PrivacyService) -> None:
+    def __init__(
+        self,
+        *,
+        feedback: FeedbackService,
+        preferences: PreferenceService,
+        privacy: PrivacyService,
+        features: FeatureService,
+    ) -> None:
         self._feedback = feedback
         self._preferences = preferences
         self._privacy = privacy
+        self._features = features
 
     async def RecordFeedback(  # noqa: N802
         self, request: pb.RecordFeedbackRequest, context: grpc.aio.ServicerContext
@@ -67,3 +77,10 @@ class FeedbackServicer(pb_grpc.FeedbackServiceServicer):
         user_id = decode_user_id(request)
         deletion = await self._privacy.delete(user_id)
         return encode_deletion(deletion)
+
+    async def GetListenerFeatures(  # noqa: N802
+        self, request: pb.GetListenerFeaturesRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetListenerFeaturesResponse:
+        user_id = decode_user_id(request)
+        features = await self._features.features(user_id)
+        return encode_features(features)
