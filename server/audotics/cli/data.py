@@ -21,9 +21,7 @@ def data() -> None:
 
 @app.command()
 def validate(
-    source: Annotated[
-        str, typer.Argument(metavar="PATH|URL", help="Folder, file, or postgresql:// or sqlite:/// URL with the data.")
-    ],
+    source: Annotated[str, typer.Argument(metavar="PATH|URL", help="Folder, file, or database URL with the data.")],
     column: Annotated[
         list[str] | None,
         typer.Option(help="For CSV, Parquet or a database: user=NAME, track=NAME, …; may be repeated."),
@@ -52,9 +50,7 @@ def validate(
 
 @app.command()
 def prepare(
-    source: Annotated[
-        str, typer.Argument(metavar="PATH|URL", help="Folder, file, or postgresql:// or sqlite:/// URL with the data.")
-    ],
+    source: Annotated[str, typer.Argument(metavar="PATH|URL", help="Folder, file, or database URL with the data.")],
     output: Annotated[Path, typer.Option(help="Folder of the run to make.", show_default=False)],
     seed: Annotated[int, typer.Option(help="Seed of the split and of every model.")] = 0,
     k_core: Annotated[

@@ -46,7 +46,7 @@ def train(
         str | None,
         typer.Option(
             metavar="PATH|URL",
-            help="Folder, file, or postgresql:// or sqlite:/// URL with the data, or what `audotics data prepare` made of them.",
+            help="Folder, file, or database URL with the data, or what `audotics data prepare` made of them.",
         ),
     ] = None,
     synthetic: Annotated[

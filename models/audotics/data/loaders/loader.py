@@ -26,7 +26,7 @@ def load(
     """Load a folder, a file or a database of any known form; `report` says what was read and dropped.
 
     A database is a server's own (`sqlite:///…`, `postgresql://…`) or has the tables of `load_postgres`. The first
-    broken row raises DataError with file, line and reason, or, with `skip_bad_rows`, broken rows are left out and counted.
+    broken row raises DataError with file, line and reason; with `skip_bad_rows`, broken rows are left out and counted.
     `columns` names the columns of plain CSV, TSV, Parquet or of a database, see `load_tabular` and `load_postgres`;
     `watch` learns how many rows of a database were read. A format that is not recognised raises DataError that says
     what was looked for.

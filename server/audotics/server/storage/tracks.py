@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, select, text
+from sqlalchemy import Connection, RowMapping, select, text
 
 from audotics.server.storage.database import Database
 from audotics.server.storage.schema import TRACKS
@@ -16,53 +16,42 @@ from audotics.server.types import TrackRecord
 
 _FIELDS: Final = tuple(TrackRecord.__dataclass_fields__)
 _values_of: Final = attrgetter(*_FIELDS)
+_texts_of: Final = attrgetter("track_id", "title", "artist", "album")
+_numbers_of: Final = attrgetter("release_year", "explicit", "duration_ms", "popularity")
 _CHUNK_ROWS: Final = 5000
 """Rows of one statement: enough that its cost is that of the rows, few enough that its text stays below 4 MB."""
 
-# One JSON text a chunk, as for events: in SQLite, rows bound one by one reach a quarter of the speed. In PostgreSQL,
-# json in place of jsonb halves it, since every field would read the whole row's text again.
-_CASTS: Final = {
+_COLUMNS: Final = f"{', '.join(_FIELDS)}, deleted, updated_at"
+_REPLACE: Final = "ON CONFLICT (track_id) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in ("deleted", *_FIELDS, "updated_at") if name != "track_id"
+)
+
+# SQLite is fastest with rows that its driver binds one by one, PostgreSQL with one JSON text a chunk, as for events; json
+# in place of jsonb halves its speed, since every field would read the whole row's text again.
+_WRITE_SQLITE: Final = f"INSERT INTO tracks ({_COLUMNS}) VALUES ({', '.join('?' * (len(_FIELDS) + 2))}) {_REPLACE}"
+_TYPES: Final = {
+    "tags": "json",
     "release_year": "integer",
     "explicit": "boolean",
     "duration_ms": "integer",
     "popularity": "float8",
+    "audio": "json",
 }
-_JSON_FIELDS: Final = ("tags", "audio")
-_SET: Final = ", ".join(
-    f"{name} = excluded.{name}" for name in ("deleted", *_FIELDS, "updated_at") if name != "track_id"
+_VALUES: Final = ", ".join(
+    f"CAST(value ->> {place} AS {_TYPES.get(name, 'text')})" for place, name in enumerate(_FIELDS)
 )
-
-
-def _field(place: int, name: str, *, dialect: str) -> str:
-    if name in _JSON_FIELDS:
-        return f"CAST(value -> {place} AS json)" if dialect == "postgresql" else f"value -> {place}"
-    if dialect == "postgresql" and name in _CASTS:
-        return f"CAST(value ->> {place} AS {_CASTS[name]})"
-    return f"value ->> {place}"
-
-
-def _upsert(dialect: str, rows: str) -> str:
-    values = ", ".join(_field(place, name, dialect=dialect) for place, name in enumerate(_FIELDS))
-    return (
-        f"INSERT INTO tracks ({', '.join(_FIELDS)}, deleted, updated_at) SELECT {values}, :deleted, :updated_at "
-        f"FROM {rows} ON CONFLICT (track_id) DO UPDATE SET {_SET}"
-    )
-
-
-_WRITE: Final = {
-    "sqlite": text(_upsert("sqlite", "json_each(:batch) WHERE true")),
-    "postgresql": text(_upsert("postgresql", "jsonb_array_elements(CAST(:batch AS jsonb))")),
-}
-
-
+_WRITE_POSTGRESQL: Final = text(
+    f"INSERT INTO tracks ({_COLUMNS}) SELECT {_VALUES}, :deleted, :updated_at "
+    f"FROM jsonb_array_elements(CAST(:batch AS jsonb)) {_REPLACE}"
+)
 _KEEP_BEFORE: Final = {
     dialect: text(
-        f"INSERT INTO track_history ({', '.join(_FIELDS)}, deleted, updated_at, replaced_at) "
-        f"SELECT {', '.join(_FIELDS)}, deleted, updated_at, :updated_at FROM tracks WHERE track_id IN ({ids})"
+        f"INSERT INTO track_history ({_COLUMNS}, replaced_at) SELECT {_COLUMNS}, :replaced_at FROM tracks "
+        f"WHERE track_id IN ({ids})"
     )
     for dialect, ids in (
-        ("sqlite", "SELECT value ->> 0 FROM json_each(:batch)"),
-        ("postgresql", "SELECT value ->> 0 FROM jsonb_array_elements(CAST(:batch AS jsonb))"),
+        ("sqlite", "SELECT value FROM json_each(:ids)"),
+        ("postgresql", "SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))"),
     )
 }
 """What is about to be replaced goes into the history; of a new track there is nothing to keep."""
@@ -86,15 +75,13 @@ class TrackStore:
         """Store changes in one transaction; no id may stand in it twice. Raises StorageError."""
         if not upserts and not deletes:
             return
-        statement, keep_before = _WRITE[self._database.dialect], _KEEP_BEFORE[self._database.dialect]
         with self._database.transaction() as connection:
             for deleted, records in ((False, upserts), (True, [TrackRecord(track_id) for track_id in deletes])):
                 for start in range(0, len(records), _CHUNK_ROWS):
                     chunk = records[start : start + _CHUNK_ROWS]
-                    ids = json.dumps([[record.track_id] for record in chunk])
-                    connection.execute(keep_before, {"batch": ids, "updated_at": updated_at})
-                    batch = json.dumps([_values_of(record) for record in chunk])
-                    connection.execute(statement, {"batch": batch, "deleted": deleted, "updated_at": updated_at})
+                    ids = json.dumps([record.track_id for record in chunk])
+                    connection.execute(_KEEP_BEFORE[self._database.dialect], {"ids": ids, "replaced_at": updated_at})
+                    self._replace(connection, chunk, deleted=deleted, updated_at=updated_at)
 
     def read(self) -> Overlay:
         """Every change, by track id. Raises StorageError."""
@@ -104,6 +91,21 @@ class TrackStore:
             upserts=tuple(_record(row) for row in rows if not row["deleted"]),
             deletes=tuple(row["track_id"] for row in rows if row["deleted"]),
         )
+
+    def _replace(
+        self, connection: Connection, records: Sequence[TrackRecord], *, deleted: bool, updated_at: float
+    ) -> None:
+        if self._database.dialect == "sqlite":
+            rows = [
+                (*_texts_of(record), json.dumps(record.tags), *_numbers_of(record), json.dumps(record.audio), *ends)
+                for ends in ((deleted, updated_at),)
+                for record in records
+            ]
+            connection.exec_driver_sql(_WRITE_SQLITE, rows)
+            return
+        batch = json.dumps([_values_of(record) for record in records])
+        values = {"batch": batch, "deleted": deleted, "updated_at": updated_at}
+        connection.execute(_WRITE_POSTGRESQL, values)
 
 
 def _record(row: RowMapping) -> TrackRecord:
