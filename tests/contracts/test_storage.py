@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from sqlalchemy import insert, inspect, select, text
@@ -14,10 +14,18 @@ from sqlalchemy import insert, inspect, select, text
 from audotics.server.storage.database import Database
 from audotics.server.storage.errors import StorageError
 from audotics.server.storage.events import EventStore
+from audotics.server.storage.exposures import StoredExposure
 from audotics.server.storage.migrations import HEAD
 from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
 from audotics.server.storage.retention import Expired, RetentionStore
-from audotics.server.storage.schema import METADATA, RECEIPTS, TRACK_HISTORY, USERS
+from audotics.server.storage.schema import (
+    EXPERIMENT_OVERRIDES,
+    EXPOSURES,
+    METADATA,
+    RECEIPTS,
+    TRACK_HISTORY,
+    USERS,
+)
 from audotics.server.storage.tracks import Overlay, TrackStore
 from audotics.server.storage.users import Erased, StoredUser, UserStore
 from audotics.server.types import Event, Preferences, TrackRecord
@@ -168,6 +176,9 @@ def test_every_table_that_names_a_listener_is_erased(
         with database.transaction() as connection:
             values = {"recommendation_id": user_id, "user_id": user_id, "created_at": 1.0, "content": b"x"}
             connection.execute(insert(RECEIPTS), values)
+            connection.execute(insert(EXPERIMENT_OVERRIDES), {"experiment": "x", "user_id": user_id, "arm": "a"})
+            shown = StoredExposure(user_id, "x", "a", 0.5, user_id, 1.0, 3, "", 0.5)
+            connection.execute(insert(EXPOSURES), asdict(shown))
     assert user_store.erase("u1", erased_at=5.0) == Erased(events=2, receipts=1, preferences=1, remaining=0)
     with database.reading() as connection:
         for table in METADATA.tables.values():
@@ -244,9 +255,11 @@ def test_the_migrations_make_what_the_schema_says(database: Database) -> None:
 def test_tables_of_version_0_1_are_brought_up_to_date(connect: Connect, database: Database) -> None:
     """They are those of the first step, without a history, and with events in them."""
     with database.transaction() as connection:
-        for table in {"alembic_version", *METADATA.tables} - {"tracks", "users", "events"}:
-            connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("DROP INDEX events_by_arrival"))
+        for table in inspect(connection).get_table_names():
+            if table not in ("tracks", "users", "events"):
+                connection.execute(text(f"DROP TABLE {table}"))
+        for index in ("events_by_arrival", "events_by_list"):
+            connection.execute(text(f"DROP INDEX {index}"))
     EventStore(database).append([EVENT], received_at=1.0)
     later = connect()
     assert EventStore(later).history("u1") == [EVENT]

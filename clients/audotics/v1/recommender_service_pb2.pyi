@@ -135,18 +135,30 @@ class ModelSelector(_message.Message):
     def __init__(self, label: _Optional[str] = ..., versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("recommendation_id", "tracks", "model_versions", "index_version", "degraded")
+    __slots__ = ("recommendation_id", "tracks", "model_versions", "index_version", "experiments", "degraded")
     RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
     TRACKS_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENTS_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     recommendation_id: str
     tracks: _containers.RepeatedCompositeFieldContainer[RecommendedTrack]
     model_versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
     index_version: str
+    experiments: _containers.RepeatedCompositeFieldContainer[ExperimentArm]
     degraded: _containers.RepeatedCompositeFieldContainer[Degradation]
-    def __init__(self, recommendation_id: _Optional[str] = ..., tracks: _Optional[_Iterable[_Union[RecommendedTrack, _Mapping]]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., index_version: _Optional[str] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ...) -> None: ...
+    def __init__(self, recommendation_id: _Optional[str] = ..., tracks: _Optional[_Iterable[_Union[RecommendedTrack, _Mapping]]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., index_version: _Optional[str] = ..., experiments: _Optional[_Iterable[_Union[ExperimentArm, _Mapping]]] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ...) -> None: ...
+
+class ExperimentArm(_message.Message):
+    __slots__ = ("experiment", "arm", "propensity")
+    EXPERIMENT_FIELD_NUMBER: _ClassVar[int]
+    ARM_FIELD_NUMBER: _ClassVar[int]
+    PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    experiment: str
+    arm: str
+    propensity: float
+    def __init__(self, experiment: _Optional[str] = ..., arm: _Optional[str] = ..., propensity: _Optional[float] = ...) -> None: ...
 
 class RecommendedTrack(_message.Message):
     __slots__ = ("track_id", "title", "artist", "score", "confidence", "contributions", "reasons")
@@ -315,7 +327,7 @@ class ExplainRecommendationRequest(_message.Message):
     def __init__(self, recommendation_id: _Optional[str] = ...) -> None: ...
 
 class ExplainRecommendationResponse(_message.Message):
-    __slots__ = ("recommendation_id", "created_at", "model_versions", "index_version", "listener_digest", "candidates", "not_replayed_reason", "max_abs_difference", "exact")
+    __slots__ = ("recommendation_id", "created_at", "model_versions", "index_version", "listener_digest", "candidates", "not_replayed_reason", "max_abs_difference", "exact", "experiments")
     RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSIONS_FIELD_NUMBER: _ClassVar[int]
@@ -325,6 +337,7 @@ class ExplainRecommendationResponse(_message.Message):
     NOT_REPLAYED_REASON_FIELD_NUMBER: _ClassVar[int]
     MAX_ABS_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
     EXACT_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENTS_FIELD_NUMBER: _ClassVar[int]
     recommendation_id: str
     created_at: _timestamp_pb2.Timestamp
     model_versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
@@ -334,7 +347,8 @@ class ExplainRecommendationResponse(_message.Message):
     not_replayed_reason: str
     max_abs_difference: float
     exact: bool
-    def __init__(self, recommendation_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., index_version: _Optional[str] = ..., listener_digest: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[ExplainedCandidate, _Mapping]]] = ..., not_replayed_reason: _Optional[str] = ..., max_abs_difference: _Optional[float] = ..., exact: bool = ...) -> None: ...
+    experiments: _containers.RepeatedCompositeFieldContainer[ExperimentArm]
+    def __init__(self, recommendation_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., index_version: _Optional[str] = ..., listener_digest: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[ExplainedCandidate, _Mapping]]] = ..., not_replayed_reason: _Optional[str] = ..., max_abs_difference: _Optional[float] = ..., exact: bool = ..., experiments: _Optional[_Iterable[_Union[ExperimentArm, _Mapping]]] = ...) -> None: ...
 
 class ExplainedCandidate(_message.Message):
     __slots__ = ("track_id", "rank", "recorded_score", "replayed")

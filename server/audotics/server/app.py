@@ -24,9 +24,14 @@ from audotics.server.repository.registry import Registry
 from audotics.server.repository.watcher import Watcher
 from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.runtime.opening import RuntimeOpener
+from audotics.server.services.assigner import Assigner
 from audotics.server.services.catalog import CatalogService
 from audotics.server.services.classify import ClassifyService
+from audotics.server.services.clock import SteadyClock
 from audotics.server.services.event_log import EventLog
+from audotics.server.services.experiment_report import ReportService
+from audotics.server.services.experiment_watch import ExperimentWatch
+from audotics.server.services.experiments import ExperimentService
 from audotics.server.services.explain import ExplainService
 from audotics.server.services.features import FeatureService
 from audotics.server.services.feedback import FeedbackService
@@ -51,6 +56,8 @@ from audotics.server.settings import Settings
 from audotics.server.storage.cache.redis import RedisCache
 from audotics.server.storage.database import Database
 from audotics.server.storage.events import EventStore
+from audotics.server.storage.experiments import ExperimentStore
+from audotics.server.storage.exposures import ExposureStore
 from audotics.server.storage.receipts import ReceiptStore
 from audotics.server.storage.retention import RetentionStore
 from audotics.server.storage.tracks import TrackStore
@@ -65,6 +72,7 @@ from audotics.server.transport.compat.v2.servicer import InferenceServicer
 from audotics.server.transport.remote.servers import RemoteServers
 from audotics.server.transport.server import GrpcServer, ServerOptions
 from audotics.server.transport.servicers.catalog import CatalogServicer
+from audotics.server.transport.servicers.experiments import ExperimentServicer
 from audotics.server.transport.servicers.feedback import FeedbackServicer
 from audotics.server.transport.servicers.models import ModelServicer
 from audotics.server.transport.servicers.recommender import RecommenderServicer
@@ -141,8 +149,12 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             )
         )
         stored_receipts = ReceiptStore(database)
-        receipts = await stack.enter_async_context(ReceiptWriter(stored_receipts, log=log, executor=threads("packing")))
         shared = await stack.enter_async_context(_shared_cache(settings)) if settings.cache_url else None
+        # One clock for all that experiments compare: it never goes back, whatever the computer's own does.
+        clock = SteadyClock()
+        receipts = await stack.enter_async_context(
+            ReceiptWriter(stored_receipts, log=log, executor=threads("packing"), now=clock)
+        )
         recommender = await stack.enter_async_context(
             Recommender(
                 executor=serving,
@@ -175,6 +187,26 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             limits=_promotion_limits(settings),
         )
         models = ModelService(registry=registry, uninterrupted=uninterrupted, gate=gate, shadow=shadow)
+        assigner = Assigner(holdout_share=settings.experiment_holdout_share)
+        exposures = ExposureStore(database)
+        experiments = ExperimentService(
+            registry=registry,
+            models=models,
+            store=ExperimentStore(database),
+            log=log,
+            assigner=assigner,
+            executor=reading,
+            uninterrupted=uninterrupted,
+            now=clock,
+        )
+        reports = ReportService(
+            experiments=experiments,
+            assigner=assigner,
+            exposures=exposures,
+            writer=receipts,
+            executor=threads("reporting"),
+            now=clock,
+        )
         catalog = CatalogService(
             registry=registry, tracks=TrackStore(database), executor=writing, uninterrupted=uninterrupted
         )
@@ -187,6 +219,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                     recommender=recommender,
                     shadow=shadow,
                     probation=probation,
+                    assigner=assigner,
                 ),
                 rank=RankService(registry=registry, listeners=listeners, recommender=recommender),
                 similar=SimilarService(registry=registry, recommender=recommender),
@@ -212,6 +245,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                     recommenders=(recommender, trying),
                     receipts=receipts,
                     uninterrupted=uninterrupted,
+                    assigner=assigner,
                 ),
                 features=FeatureService(registry=registry, listeners=listeners),
             ),
@@ -222,6 +256,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                     registry=registry, indexes=indexes, executor=compacting, uninterrupted=uninterrupted
                 ),
             ),
+            experiments=ExperimentServicer(experiments=experiments, reports=reports),
             find_model=inference.find,
             foreign=_foreign(settings, inference, models, Tenancy(registry)),
         )
@@ -230,6 +265,15 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         periods = Periods(event_days=settings.event_retention_days, receipt_days=settings.receipt_retention_days)
         await stack.enter_async_context(
             Retention(RetentionStore(database), periods=periods, log=log, listeners=listeners)
+        )
+        await stack.enter_async_context(
+            ExperimentWatch(
+                experiments=experiments,
+                assigner=assigner,
+                exposures=exposures,
+                executor=reading,
+                interval_s=settings.experiment_check_s,
+            )
         )
         snapshot = registry.snapshot
         await stack.enter_async_context(

@@ -6,7 +6,8 @@ AudoticsError
 ├── OverloadedError          a bounded queue is full; says when to try again
 ├── DeadlineError            the caller's time is up
 ├── NotReadyError            nothing can be served yet; says which command helps
-└── RefusedModelError        a model version cannot be put in service or taken out of it
+├── RefusedModelError        a model version cannot be put in service or taken out of it
+└── RefusedExperimentError   what is asked of an experiment cannot be done in its present state
 
 Runtimes add InferenceError and UnavailableModelError (`runtime/model.py`), databases StorageError
 (`storage/errors.py`).
@@ -67,3 +68,7 @@ class NotReadyError(AudoticsError):
 
 class RefusedModelError(AudoticsError):
     """A model version cannot be put in service or taken out of it."""
+
+
+class RefusedExperimentError(AudoticsError):
+    """What is asked of an experiment cannot be done in its present state."""

@@ -115,6 +115,15 @@ class Settings(BaseSettings):
     )
     receipt_retention_days: float | None = Field(30.0, gt=0, description="days for which receipts of lists are kept")
     user_cache_size: int = Field(50_000, ge=1, description="listeners whose events are kept in memory")
+    experiment_holdout_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of listeners that no experiment touches, to compare with",
+    )
+    experiment_check_s: float = Field(
+        10.0, gt=0, le=3600, description="how often the guardrails of experiments are checked"
+    )
     batch_window_ms: float = Field(
         1.0, ge=0, le=1000, description="how long requests gather into one scoring batch while another runs"
     )

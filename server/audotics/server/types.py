@@ -89,8 +89,36 @@ class ModelSelector:
 
 
 @dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """How wide the pipeline looks, by the names of its own options; None leaves one as it is."""
+
+    collaborative_candidates: int | None = None
+    content_interests: int | None = None
+    candidates_per_interest: int | None = None
+    context_candidates: int | None = None
+    minimum_candidates: int | None = None
+    artist_cap: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """An arm of an experiment that a list is made by, and with which probability it was drawn among the arms.
+
+    It is 1 where the arm was chosen and not drawn. `experiment` is "" for a listener held out of all experiments.
+    """
+
+    experiment: str
+    arm: str
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True)
 class RecommendQuery:
-    """A validated `Recommend` request. `deadline` is on the clock of `time.monotonic()`, None for no limit."""
+    """A validated `Recommend` request. `deadline` is on the clock of `time.monotonic()`, None for no limit.
+
+    `tilt` holds multipliers of the hybrid's weights, in the order of its components; empty for none. `exposures` are
+    the arms of experiments that have set what the request left open.
+    """
 
     subject: Subject
     limit: int
@@ -103,11 +131,19 @@ class RecommendQuery:
     deadline: float | None = None
     models: ModelSelector | None = None
     caller: Caller = ANYBODY
+    tilt: tuple[float, ...] = ()
+    pipeline: PipelineSettings | None = None
+    exposures: tuple[Exposure, ...] = ()
+
+    @property
+    def arm_key(self) -> str:
+        """Names the learners that this request teaches: "" outside experiments, else "experiment/arm", by commas."""
+        return ",".join(f"{exposure.experiment}/{exposure.arm}" for exposure in self.exposures if exposure.experiment)
 
 
 @dataclass(frozen=True, slots=True)
 class RankQuery:
-    """A validated `RankTracks` request."""
+    """A validated `RankTracks` request. `tilt` is as in `RecommendQuery`."""
 
     subject: Subject
     track_ids: tuple[str, ...]
@@ -116,6 +152,7 @@ class RankQuery:
     deadline: float | None = None
     models: ModelSelector | None = None
     caller: Caller = ANYBODY
+    tilt: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +264,7 @@ class Recommendation:
     model_versions: tuple[tuple[str, int], ...]
     index_version: str
     degraded: tuple[Degradation, ...]
+    exposures: tuple[Exposure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from audotics.server.app import App, open_app
 from audotics.server.settings import load_settings
 from audotics.v1 import (
     catalog_service_pb2_grpc,
+    experiment_service_pb2_grpc,
     feedback_service_pb2_grpc,
     model_service_pb2_grpc,
     recommender_service_pb2_grpc,
@@ -38,6 +39,7 @@ class Running:
     feedback: Any
     catalog: Any
     models: Any
+    experiments: Any
 
 
 @pytest.fixture
@@ -58,6 +60,7 @@ def start(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Running]]
                 feedback_service_pb2_grpc.FeedbackServiceStub(channel),
                 catalog_service_pb2_grpc.CatalogServiceStub(channel),
                 model_service_pb2_grpc.ModelServiceStub(channel),
+                experiment_service_pb2_grpc.ExperimentServiceStub(channel),
             )
 
     return starting

@@ -24,7 +24,7 @@ from audotics.server.pipeline.shortlist_bytes import shortlist_from_bytes, short
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.storage.cache.cache import Cache
 from audotics.server.storage.cache.local import LocalCache
-from audotics.server.types import Context, Listener, RecommendQuery, TrackFilter
+from audotics.server.types import Context, Listener, PipelineSettings, RecommendQuery, TrackFilter
 
 DEFAULT_BYTES: Final = 64 * 2**20
 DAY_S: Final = 24 * 3600.0
@@ -45,6 +45,7 @@ class _Question:
     limit: int
     context: Context
     filter: TrackFilter
+    pipeline: PipelineSettings | None = None
     listener: bytes = b""
     """The digest of a listener without a name: equal ones share what is remembered."""
 
@@ -69,6 +70,7 @@ class Place:
             max(query.limit, _SHORT_LIMIT),
             query.context,
             query.filter,
+            query.pipeline,
             b"" if personal else digest_of(listener),
         )
         return cls(snapshot, listener, query.subject.user_id if personal else "", question, not query.excluded)
@@ -170,7 +172,7 @@ class ListMemory:
             (question.model_versions, question.index_version),
             lambda: f"{snapshot.catalog.content_digest()} {' '.join(snapshot.bundle_digests)}",
         )
-        text = repr((served, question.model_versions, question.limit, question.context, question.filter))
+        text = repr((served, question.model_versions, question.limit, question.context, question.filter, question.pipeline))
         return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 

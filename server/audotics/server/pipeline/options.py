@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from audotics.server.batching.batcher import BatchLimits
+from audotics.server.types import PipelineSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,9 @@ class PipelineOptions:
     fallback_reserve_s: float = 0.003
     """Time kept for an earlier list or a popular one, when none is made by then."""
     batching: BatchLimits = field(default_factory=BatchLimits)
+
+    def with_settings(self, settings: PipelineSettings | None) -> PipelineOptions:
+        """These options, with what `settings` names in their place."""
+        if settings is None:
+            return self
+        return replace(self, **{name: value for name, value in asdict(settings).items() if value is not None})

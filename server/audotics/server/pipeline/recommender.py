@@ -282,19 +282,19 @@ class Recommender:
 
     def _candidates(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> Slate:
         _check_deadline(query.deadline)  # it may have waited for a thread until nobody waited for it
-        catalog = snapshot.catalog
+        catalog, options = snapshot.catalog, self._options.with_settings(query.pipeline)
         passing, allowed = self._allowed(snapshot, listener, query)
         passing_share = 1.0
         if query.filter != NO_FILTER:
             passing_share = np.count_nonzero(passing) / max(catalog.live_count, 1)
-        if passing_share <= self._options.selective_share:
+        if passing_share <= options.selective_share:
             taste = Taste.read(snapshot, listener.history)
-            most = max(query.limit, self._options.exact_rows)
+            most = max(query.limit, options.exact_rows)
             rows = best_matches(snapshot, taste, np.flatnonzero(allowed), limit=most)
             return Slate.measure(snapshot, taste, query.context, rows=rows)
         filtered = query.filter != NO_FILTER  # the indexes are then searched for what is allowed, and find nothing else
         n_seen = 0 if filtered else len(listener.seen)
-        depth = SearchDepth.of(self._options, limit=query.limit, passing_share=1.0, n_seen=n_seen)
+        depth = SearchDepth.of(options, limit=query.limit, passing_share=1.0, n_seen=n_seen)
         taste = Taste.read(snapshot, listener.history)
         rows = choose_candidates(
             snapshot,
@@ -302,7 +302,7 @@ class Recommender:
             query.context,
             allowed=allowed,
             limit=query.limit,
-            options=self._options,
+            options=options,
             orders=self._orders,
         )
         return Slate.measure(snapshot, taste, query.context, rows=rows)
@@ -329,7 +329,9 @@ class Recommender:
     def _list(
         self, snapshot: Snapshot, query: RecommendQuery, degraded: Sequence[Degradation], shortlist: Shortlist
     ) -> MadeList:
-        catalog, options, rows = snapshot.catalog, self._options, shortlist.rows
+        catalog, rows = snapshot.catalog, shortlist.rows
+        options = self._options.with_settings(query.pipeline)
+        shortlist = shortlist.tilted(query.tilt)
         places = select(
             utility(shortlist.relevance.score, rows, signals=catalog.signals, objectives=query.objectives),
             embed=partial(shortlist.embeddings, snapshot),
@@ -353,7 +355,7 @@ def _ranking(
     snapshot: Snapshot, query: RankQuery, degraded: Sequence[Degradation], slate: Slate, scored: ScoredRows
 ) -> Recommendation:
     _check_deadline(query.deadline)
-    shortlist = Shortlist.of(slate, scored)
+    shortlist = Shortlist.of(slate, scored).tilted(query.tilt)
     places = np.argsort(-shortlist.relevance.score, kind="stable")
     return present(snapshot, shortlist, places, query, degraded=(*degraded, *shortlist.degraded))
 

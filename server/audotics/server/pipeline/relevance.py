@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -55,6 +55,12 @@ class Relevance:
             self.components[places],
             self.available[places],
         )
+
+    def tilted(self, factors: tuple[float, ...]) -> Relevance:
+        """With the weights of COMPONENTS times `factors` (6,). The confidence stays the hybrid's own."""
+        weights = self.weights * np.asarray(factors, np.float32)
+        score = (weights * np.where(self.available, self.components, np.float32(0.0))).sum(axis=1, dtype=np.float32)
+        return replace(self, weights=weights, score=score)
 
     def contributions(self, position: int) -> tuple[Contribution, ...]:
         """What each model added to one score; they sum up to it."""

@@ -62,6 +62,10 @@ class Shortlist:
         taste = (self.taste.history,) if vector is None else (self.taste.history, vector)
         return sum(array.nbytes for array in (*arrays, relevance.available, *taste))
 
+    def tilted(self, factors: tuple[float, ...]) -> Self:
+        """As the weights of COMPONENTS times `factors` score it, () for as they are. What is remembered is without."""
+        return replace(self, relevance=self.relevance.tilted(factors)) if factors else self
+
     def without(self, unwanted: NDArray[np.bool_], degraded: Sequence[Degradation]) -> Self:
         """The places that are not `unwanted`, bool (n,); `degraded` is said beside what took no part already."""
         kept = np.flatnonzero(~unwanted)

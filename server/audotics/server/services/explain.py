@@ -86,7 +86,14 @@ class ExplainService:
         # Models see the latest tracks and how many there were in all.
         earlier = np.zeros(receipt.history_length - len(history), np.int64)
         listener = Listener(np.concatenate([earlier, history]), np.empty(0, np.int64))
-        query = RankQuery(receipt.subject, receipt.candidates, context=receipt.context, explain=True, deadline=deadline)
+        query = RankQuery(
+            receipt.subject,
+            receipt.candidates,
+            context=receipt.context,
+            explain=True,
+            deadline=deadline,
+            tilt=receipt.tilt,
+        )
         answer = await self._recommender.rank(snapshot, listener, rows, query)
         scored = {track.track_id: track for track in answer.tracks}
         tracks = tuple(scored[track_id] for track_id in receipt.candidates)

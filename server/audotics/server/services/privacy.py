@@ -9,6 +9,7 @@ from functools import partial
 
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.registry import Registry
+from audotics.server.services.assigner import Assigner
 from audotics.server.services.event_log import EventLog
 from audotics.server.services.listeners import Listeners
 from audotics.server.services.receipt_writer import ReceiptWriter
@@ -38,6 +39,7 @@ class PrivacyService:
         recommenders: Sequence[Recommender],
         receipts: ReceiptWriter,
         uninterrupted: Uninterrupted,
+        assigner: Assigner | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._registry = registry
@@ -47,6 +49,7 @@ class PrivacyService:
         self._recommenders = tuple(recommenders)
         self._receipts = receipts
         self._uninterrupted = uninterrupted
+        self._assigner = assigner
         self._now = now
 
     async def delete(self, user_id: str) -> Deletion:
@@ -62,6 +65,8 @@ class PrivacyService:
             erased = await self._log.in_turn(partial(self._users.erase, user_id, erased_at=self._now()))
         finally:
             self._listeners.forget([user_id])
+            if self._assigner is not None:
+                self._assigner.forget(user_id)
         dropped += await self._drop_lists(user_id)  # that were under way
         return Deletion(
             erased=erased,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.server.pipeline.made_list import MadeList
-from audotics.server.types import Context, Subject
+from audotics.server.types import Context, Exposure, Subject
 
 _FORMAT: Final = 1
 _FAST: Final = 1
@@ -33,7 +33,7 @@ class Receipt:
     """What one list was made from. `scores` float32 (n,) are those of `candidates`; `listed` is the list itself.
 
     `history` holds the latest tracks the models were given, oldest first, of `history_length` in all. `left_out` names
-    the models that should have taken part and did not.
+    the models that should have taken part and did not. `exposures` and `tilt` are those of the query.
     """
 
     subject: Subject
@@ -46,6 +46,8 @@ class Receipt:
     model_versions: tuple[tuple[str, int], ...]
     index_version: str
     left_out: tuple[str, ...]
+    exposures: tuple[Exposure, ...] = ()
+    tilt: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, made: MadeList) -> Self:
@@ -62,6 +64,8 @@ class Receipt:
             model_versions=made.snapshot.model_versions,
             index_version=answer.index_version,
             left_out=tuple(part.part for part in shortlist.degraded),
+            exposures=made.query.exposures,
+            tilt=made.query.tilt,
         )
 
     @property
@@ -70,7 +74,7 @@ class Receipt:
         return hashlib.sha256(json.dumps([self.history_length, *self.history]).encode()).hexdigest()
 
     def to_bytes(self) -> bytes:
-        header = {
+        header: dict[str, Any] = {
             "subject": [self.subject.kind, self.subject.user_id],
             "context": [self.context.mood, self.context.genres],
             "history": self.history,
@@ -81,6 +85,10 @@ class Receipt:
             "index_version": self.index_version,
             "left_out": self.left_out,
         }
+        if self.exposures:
+            header["exposures"] = [[each.experiment, each.arm, each.propensity] for each in self.exposures]
+        if self.tilt:
+            header["tilt"] = self.tilt
         text = json.dumps(header, separators=(",", ":")).encode()
         scores = np.ascontiguousarray(self.scores, "<f4").tobytes()
         return struct.pack("<BI", _FORMAT, len(text)) + zlib.compress(text + scores, _FAST)
@@ -107,6 +115,8 @@ class Receipt:
                 model_versions=_versions(header["model_versions"]),
                 index_version=header["index_version"],
                 left_out=tuple(header["left_out"]),
+                exposures=tuple(Exposure(*each) for each in header.get("exposures", ())),
+                tilt=tuple(header.get("tilt", ())),
             )
         except (struct.error, zlib.error, ValueError, KeyError, TypeError) as error:
             raise ReceiptError(f"the receipt is damaged: {error}") from error

@@ -1,5 +1,7 @@
 """Receipts, written off the path of requests: lists that were made go in, and are in the database a moment later.
 
+Where arms of experiments made a list, the log of exposures gets a row for each, with the receipt.
+
 The queue is bounded. When the database is too slow or away, receipts are dropped and counted; no list waits for one.
 """
 
@@ -17,10 +19,12 @@ from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
+from audotics.server.experiments.metrics import list_diversity
 from audotics.server.pipeline.made_list import MadeList
 from audotics.server.services.event_log import EventLog
 from audotics.server.services.receipt import Receipt
 from audotics.server.storage.errors import StorageError
+from audotics.server.storage.exposures import StoredExposure
 from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
 
 _LOG: Final = logging.getLogger(__name__)
@@ -107,9 +111,11 @@ class ReceiptWriter:
         loop = asyncio.get_running_loop()
         wanted = [waiting for waiting in batch if not self._is_deleted(waiting.made.query.subject.user_id)]
         packed = await loop.run_in_executor(self._executor, lambda: [_pack(waiting) for waiting in wanted])
+        shown = await loop.run_in_executor(self._executor, lambda: [row for each in wanted for row in _exposures(each)])
         wanted_now = [receipt for receipt in packed if not self._is_deleted(receipt.user_id)]
+        shown_now = [exposure for exposure in shown if not self._is_deleted(exposure.user_id)]
         try:
-            await self._log.in_turn(partial(self._store.write, wanted_now))
+            await self._log.in_turn(partial(self._store.write, wanted_now, exposures=shown_now))
         except StorageError as error:
             self._drop(len(wanted_now), str(error))
         else:
@@ -136,3 +142,27 @@ def _pack(waiting: _Waiting) -> StoredReceipt:
         created_at=waiting.created_at,
         content=Receipt.of(made).to_bytes(),
     )
+
+
+def _exposures(waiting: _Waiting) -> list[StoredExposure]:
+    made = waiting.made
+    if not made.query.exposures:
+        return []
+    snapshot = made.snapshot
+    rows = snapshot.catalog.all_rows_of([track.track_id for track in made.answer.tracks])
+    embeddings = None if snapshot.content is None else snapshot.content.vectors(rows)
+    diversity = list_diversity(embeddings, snapshot.catalog.artist_codes[rows])
+    return [
+        StoredExposure(
+            recommendation_id=made.answer.recommendation_id,
+            experiment=exposure.experiment,
+            arm=exposure.arm,
+            propensity=exposure.propensity,
+            user_id=made.query.subject.user_id,
+            created_at=waiting.created_at,
+            history_length=made.shortlist.taste.history_length,
+            mood=made.query.context.mood or "",
+            diversity=diversity,
+        )
+        for exposure in made.query.exposures
+    ]

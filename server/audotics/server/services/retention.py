@@ -69,6 +69,8 @@ class Retention:
         """Delete all that is too old; return how many events and receipts that were. Raises StorageError."""
         events = await self._expire(self._store.expire_events, self._periods.event_days)
         receipts = await self._expire(self._store.expire_receipts, self._periods.receipt_days)
+        # What arms have shown is worth something only together with what followed.
+        await self._expire(self._store.expire_exposures, self._periods.event_days)
         if events or receipts:
             _LOG.info("retention: %d events and %d receipts were too old", events, receipts)
         return events, receipts

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import select
 
 from audotics.server.storage.database import Database
-from audotics.server.storage.schema import RECEIPTS
+from audotics.server.storage.exposures import StoredExposure
+from audotics.server.storage.schema import EXPOSURES, RECEIPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,18 @@ class ReceiptStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def write(self, receipts: Sequence[StoredReceipt]) -> None:
-        """Store receipts in one transaction; a known id changes nothing. Raises StorageError."""
-        if receipts:
-            statement = self._database.insert(RECEIPTS).on_conflict_do_nothing()
-            with self._database.transaction() as connection:
-                connection.execute(statement, [asdict(receipt) for receipt in receipts])
+    def write(self, receipts: Sequence[StoredReceipt], *, exposures: Sequence[StoredExposure] = ()) -> None:
+        """Store receipts, and which arms made them, in one transaction; what is known changes nothing.
+
+        Raises StorageError.
+        """
+        rows = [(table, values) for table, values in ((RECEIPTS, receipts), (EXPOSURES, exposures)) if values]
+        if not rows:
+            return
+        with self._database.transaction() as connection:
+            for table, values in rows:
+                statement = self._database.insert(table).on_conflict_do_nothing()
+                connection.execute(statement, [asdict(value) for value in values])
 
     def read(self, recommendation_id: str) -> StoredReceipt | None:
         """None when there is none by this id. Raises StorageError."""

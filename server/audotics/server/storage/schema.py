@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    text,
 )
 
 METADATA: Final = MetaData()
@@ -82,6 +83,12 @@ EVENTS: Final = Table(
     Column("rating", Float),
     Index("events_by_user", "user_id", "sequence"),
     Index("events_by_arrival", "received_at"),
+    Index(
+        "events_by_list",
+        "recommendation_id",
+        sqlite_where=text("recommendation_id <> ''"),
+        postgresql_where=text("recommendation_id <> ''"),
+    ),
 )
 """Every acknowledged event; `sequence` is the order of arrival."""
 
@@ -113,3 +120,57 @@ RECEIPTS: Final = Table(
     Index("receipts_by_time", "created_at"),
 )
 """What each list was made from; `user_id` is empty for anonymous subjects."""
+
+EXPERIMENTS: Final = Table(
+    "experiments",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("plan", JSON, nullable=False),
+    Column("salt", String, nullable=False),
+    Column("slots", JSON, nullable=False),
+    Column("state", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("stopped_at", Float),
+)
+"""What was asked for, and the part of its layer that each experiment has."""
+
+EXPERIMENT_RECORDS: Final = Table(
+    "experiment_records",
+    METADATA,
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("experiment", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("event", String, nullable=False),
+    Column("arm", String, nullable=False),
+    Column("detail", String, nullable=False),
+    Index("experiment_records_by_experiment", "experiment", "sequence"),
+)
+"""What happened to experiments, and why."""
+
+EXPERIMENT_OVERRIDES: Final = Table(
+    "experiment_overrides",
+    METADATA,
+    Column("experiment", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("arm", String, nullable=False),
+    Index("experiment_overrides_by_user", "user_id"),
+)
+"""Listeners whose arm was chosen and not drawn."""
+
+EXPOSURES: Final = Table(
+    "exposures",
+    METADATA,
+    Column("recommendation_id", String, primary_key=True),
+    Column("experiment", String, primary_key=True),
+    Column("arm", String, nullable=False),
+    Column("propensity", Float, nullable=False),
+    Column("user_id", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("history_length", Integer, nullable=False),
+    Column("mood", String, nullable=False),
+    Column("diversity", Float, nullable=False),
+    Index("exposures_by_experiment", "experiment", "created_at"),
+    Index("exposures_by_user", "user_id"),
+    Index("exposures_by_time", "created_at"),
+)
+"""Which arm made which list; `experiment` is empty for listeners who are held out of all of them."""

@@ -11,10 +11,25 @@ from sqlalchemy import Connection, delete, func, select
 
 from audotics.server.storage.database import Database
 from audotics.server.storage.events import events_of
-from audotics.server.storage.schema import ERASURES, EVENTS, PREFERENCES, RECEIPTS, USERS
+from audotics.server.storage.schema import (
+    ERASURES,
+    EVENTS,
+    EXPERIMENT_OVERRIDES,
+    EXPOSURES,
+    PREFERENCES,
+    RECEIPTS,
+    USERS,
+)
 from audotics.server.types import Event, Preferences
 
-_OF_USER: Final = {"events": EVENTS, "preferences": PREFERENCES, "receipts": RECEIPTS, "users": USERS}
+_OF_USER: Final = {
+    "events": EVENTS,
+    "experiment_overrides": EXPERIMENT_OVERRIDES,
+    "exposures": EXPOSURES,
+    "preferences": PREFERENCES,
+    "receipts": RECEIPTS,
+    "users": USERS,
+}
 """Every table that names listeners. The test of erasure fails when a table with a `user_id` is missing here."""
 
 

@@ -20,12 +20,15 @@ from audotics.server.transport.health import HealthServicer
 from audotics.server.transport.interceptors import RequestInterceptor
 from audotics.server.transport.reflection import reflection_pool
 from audotics.server.transport.servicers.catalog import CatalogServicer
+from audotics.server.transport.servicers.experiments import ExperimentServicer
 from audotics.server.transport.servicers.feedback import FeedbackServicer
 from audotics.server.transport.servicers.models import ModelServicer
 from audotics.server.transport.servicers.recommender import RecommenderServicer
 from audotics.v1 import (
     catalog_service_pb2,
     catalog_service_pb2_grpc,
+    experiment_service_pb2,
+    experiment_service_pb2_grpc,
     feedback_service_pb2,
     feedback_service_pb2_grpc,
     model_service_pb2,
@@ -36,7 +39,13 @@ from audotics.v1 import (
 
 SERVICES: Final = tuple(
     service.full_name
-    for module in (recommender_service_pb2, feedback_service_pb2, catalog_service_pb2, model_service_pb2)
+    for module in (
+        recommender_service_pb2,
+        feedback_service_pb2,
+        catalog_service_pb2,
+        model_service_pb2,
+        experiment_service_pb2,
+    )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 """Full names of the services of the wire contract that are served."""
@@ -73,6 +82,7 @@ class GrpcServer:
         feedback: FeedbackServicer,
         catalog: CatalogServicer,
         models: ModelServicer,
+        experiments: ExperimentServicer,
         find_model: Callable[[str], object],
         foreign: Sequence[ForeignService] = (),
     ) -> None:
@@ -82,6 +92,7 @@ class GrpcServer:
         self._feedback = feedback
         self._catalog = catalog
         self._models = models
+        self._experiments = experiments
         self._foreign = tuple(foreign)
         self._health = HealthServicer(find_model)
         self._interceptor = RequestInterceptor()
@@ -100,6 +111,7 @@ class GrpcServer:
         feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(self._feedback, server)  # type: ignore[no-untyped-call]
         catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(self._catalog, server)  # type: ignore[no-untyped-call]
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(self._models, server)  # type: ignore[no-untyped-call]
+        experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server(self._experiments, server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         channelz.add_channelz_servicer(server)
         for service in self._foreign:

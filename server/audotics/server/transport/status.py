@@ -19,6 +19,7 @@ from audotics.server.errors import (
     NotFoundError,
     NotReadyError,
     OverloadedError,
+    RefusedExperimentError,
     RefusedModelError,
 )
 from audotics.server.runtime.model import UnavailableModelError
@@ -39,6 +40,7 @@ _TABLE: Final[tuple[tuple[type[AudoticsError], int, str], ...]] = (
     (NotReadyError, code_pb2.UNAVAILABLE, "NOT_READY"),
     (RefusedModelError, code_pb2.FAILED_PRECONDITION, "MODEL_REFUSED"),
     (UnavailableModelError, code_pb2.UNAVAILABLE, "MODEL_UNAVAILABLE"),
+    (RefusedExperimentError, code_pb2.FAILED_PRECONDITION, "EXPERIMENT_REFUSED"),
     (StorageError, code_pb2.UNAVAILABLE, "STORAGE_UNAVAILABLE"),
 )
 

@@ -88,13 +88,13 @@ def decode_filter(message: pb.TrackFilter, violations: Violations) -> TrackFilte
     )
 
 
-def decode_objectives(message: pb.Objectives, violations: Violations) -> Objectives:
-    """Paths start at `objectives`. The message must be set."""
+def decode_objectives(message: pb.Objectives, violations: Violations, *, path: str = "objectives") -> Objectives:
+    """Paths start at `path`. The message must be set."""
     weights = {name: getattr(message, name) for name in _OBJECTIVES}
     for name, weight in weights.items():
-        violations.check_weight(f"objectives.{name}", weight)
+        violations.check_weight(f"{path}.{name}", weight)
     if not any(weights.values()):
-        violations.add("objectives", "has no weight above 0; raise one, or leave objectives unset for relevance alone")
+        violations.add(path, "has no weight above 0; raise one, or leave objectives unset for relevance alone")
     return Objectives(**weights)
 
 

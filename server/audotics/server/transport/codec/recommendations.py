@@ -19,6 +19,7 @@ from audotics.server.types import (
     ANYBODY,
     Caller,
     Degradation,
+    Exposure,
     Objectives,
     RankedTrack,
     RankQuery,
@@ -115,8 +116,18 @@ def encode_recommendation(answer: Recommendation) -> pb.RecommendResponse:
         tracks=[encode_ranked(track) for track in answer.tracks],
         model_versions=encode_versions(answer.model_versions),
         index_version=answer.index_version,
+        experiments=encode_exposures(answer.exposures),
         degraded=encode_degraded(answer.degraded),
     )
+
+
+def encode_exposures(exposures: Sequence[Exposure]) -> list[pb.ExperimentArm]:
+    """Without those of listeners who are held out: they are in no experiment."""
+    return [
+        pb.ExperimentArm(experiment=each.experiment, arm=each.arm, propensity=each.propensity)
+        for each in exposures
+        if each.experiment
+    ]
 
 
 def encode_ranking(answer: Recommendation) -> pb.RankTracksResponse:

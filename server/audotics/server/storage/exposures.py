@@ -1,0 +1,113 @@
+"""The exposure log: which arm made which list goes in, and what followed it, joined with the events, comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, case, distinct, func, or_, select
+
+from audotics.features.history import LIKED_RATING, POSITIVE_EVENTS
+from audotics.features.outcomes import GROUP_EVENTS, MOST_RATING, OPINIONS, STARTING_EVENTS
+from audotics.server.storage.database import Database
+from audotics.server.storage.schema import EVENTS, EXPOSURES
+
+_KNOWN: Final = ("user_id", "arm", "propensity", "created_at", "history_length", "mood", "diversity")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExposure:
+    """One row: a list, the arm that made it, and what was known when it was made. `created_at` is in UTC seconds."""
+
+    recommendation_id: str
+    experiment: str
+    arm: str
+    propensity: float
+    user_id: str
+    created_at: float
+    history_length: int
+    mood: str
+    diversity: float
+
+
+@dataclass(frozen=True, slots=True)
+class DiversitySums:
+    """Over the lists of one arm: how many, and the sums of their diversities and of the squares."""
+
+    count: int
+    total: float
+    squares: float
+
+
+class ExposureStore:
+    """Reads what arms have shown; `ReceiptStore` writes it, together with the receipts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def outcomes(self, experiment: str, *, window_s: float, since: float = 0.0) -> Sequence[Row[Any]]:
+        """One row a list, the earliest first, whose arm was drawn. Raises StorageError.
+
+        Columns: user_id, arm, propensity, created_at, history_length, mood, diversity, entered_at (the time of the
+        listener's first list), engaged (0 or 1), started, completed, skipped (numbers of tracks), added (0 or 1),
+        group_events, opinion and opinions (their sum and number). Events count that arrived until `window_s` after the
+        first list. `since` leaves out earlier lists.
+        """
+        shown = (
+            select(
+                EXPOSURES, func.min(EXPOSURES.c.created_at).over(partition_by=EXPOSURES.c.user_id).label("entered_at")
+            )
+            .where(EXPOSURES.c.experiment == experiment, EXPOSURES.c.created_at >= since)
+            # An arm that was chosen has the propensity 1; held-out listeners were drawn, however many they are.
+            .where(or_(EXPOSURES.c.propensity < 1, EXPOSURES.c.experiment == ""))
+            .subquery()
+        )
+        event = EVENTS.c
+        kind, track = event.type, event.track_id
+        rated = and_(kind == "rating", event.rating.is_not(None))
+        engaging = or_(kind.in_(sorted(POSITIVE_EVENTS)), and_(rated, event.rating >= LIKED_RATING))
+        told = or_(kind.in_(sorted(OPINIONS)), rated)
+        opinion = case(
+            *((kind == name, value) for name, value in OPINIONS.items()), (rated, event.rating / MOST_RATING), else_=0.0
+        )
+        own = [shown.c[name] for name in (*_KNOWN, "entered_at")]
+        statement = (
+            select(
+                *own,
+                func.max(case((engaging, 1), else_=0)).label("engaged"),
+                func.count(distinct(case((kind.in_(sorted(STARTING_EVENTS)), track)))).label("started"),
+                func.count(distinct(case((kind == "complete", track)))).label("completed"),
+                func.count(distinct(case((kind == "skip", track)))).label("skipped"),
+                func.max(case((kind == "add_to_playlist", 1), else_=0)).label("added"),
+                func.sum(case((kind.in_(sorted(GROUP_EVENTS)), 1), else_=0)).label("group_events"),
+                func.sum(opinion).label("opinion"),
+                func.sum(case((told, 1), else_=0)).label("opinions"),
+            )
+            .select_from(shown)
+            .outerjoin(
+                EVENTS,
+                and_(
+                    event.recommendation_id == shown.c.recommendation_id,
+                    event.recommendation_id != "",  # so that the index of events that name a list is used
+                    event.user_id == shown.c.user_id,
+                    event.received_at <= shown.c.entered_at + window_s,
+                ),
+            )
+            .group_by(shown.c.recommendation_id, *own)
+            .order_by(shown.c.created_at, shown.c.recommendation_id)
+        )
+        with self._database.reading() as connection:
+            rows: Sequence[Row[Any]] = connection.execute(statement).all()
+        return rows
+
+    def diversity(self, experiment: str) -> dict[str, DiversitySums]:
+        """Of the lists of each arm. Raises StorageError."""
+        value = EXPOSURES.c.diversity
+        statement = (
+            select(EXPOSURES.c.arm, func.count(), func.sum(value), func.sum(value * value))
+            .where(EXPOSURES.c.experiment == experiment)
+            .group_by(EXPOSURES.c.arm)
+        )
+        with self._database.reading() as connection:
+            return {arm: DiversitySums(*sums) for arm, *sums in connection.execute(statement)}
