@@ -175,7 +175,7 @@ async def test_a_layer_gives_out_its_listeners_once(server: Any, details: Detail
     in_each = [arm.experiment for n in range(100) for arm in (await recommend(server, f"l{n}")).experiments]
     assert len(in_each) == 100
     assert set(in_each) == {"first", "second"}
-    with pytest.raises(grpc.aio.AioRpcError, match="has 60.00% left"):
+    with pytest.raises(grpc.aio.AioRpcError, match=r"has 60\.00% left"):
         await server.experiments.SetTraffic(pb.SetTrafficRequest(name="first", traffic_share=0.7))
 
 

@@ -266,4 +266,4 @@ def _notes(experiment: Experiment, arms: Sequence[ArmReport], ratio: SampleRatio
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds / 3600:g} hours" if seconds >= 3600 else f"{seconds:g} seconds"
+    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s"
