@@ -22,12 +22,19 @@ from grpc_status import rpc_status
 from audotics.client import AsyncRecommenderClient, RecommenderClient
 from audotics.v1 import (
     catalog_service_pb2,
+    experiment_service_pb2,
     feedback_service_pb2,
     model_service_pb2,
     recommender_service_pb2,
 )
 
-SERVICES = (recommender_service_pb2, feedback_service_pb2, catalog_service_pb2, model_service_pb2)
+SERVICES = (
+    recommender_service_pb2,
+    feedback_service_pb2,
+    catalog_service_pb2,
+    model_service_pb2,
+    experiment_service_pb2,
+)
 
 
 @dataclass(frozen=True)

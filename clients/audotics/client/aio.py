@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from audotics.client.arguments import FeedbackEvent
-from audotics.client.calls import catalog, feedback, models, recommender
+from audotics.client.calls import catalog, experiments, feedback, models, recommender
 from audotics.client.calls.call import Call, check_timeout, method_signature
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_aio_channel
 from audotics.client.errors import UnavailableError
@@ -93,6 +93,14 @@ class AsyncRecommenderClient:
     list_indexes = _awaitable(models.list_indexes)
     rebuild_index = _awaitable(models.rebuild_index)
     get_recall_report = _awaitable(models.get_recall_report)
+    create_experiment = _awaitable(experiments.create_experiment)
+    get_experiment = _awaitable(experiments.get_experiment)
+    list_experiments = _awaitable(experiments.list_experiments)
+    set_traffic = _awaitable(experiments.set_traffic)
+    stop_experiment = _awaitable(experiments.stop_experiment)
+    promote_arm = _awaitable(experiments.promote_arm)
+    report_experiment = _awaitable(experiments.report_experiment)
+    evaluate_policy = _awaitable(experiments.evaluate_policy)
 
     async def execute(self, call: Call[_ResultT]) -> _ResultT:
         """Make `call` and return its result; the other methods end here. Raises AudoticsError."""

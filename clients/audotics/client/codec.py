@@ -58,7 +58,7 @@ def encode_context(
     names = strings("genres", genres)
     if mood is None and not names:
         return None
-    wanted = None if mood is None else f"MOOD_{_member('mood', mood, arguments.Mood).name}"
+    wanted = None if mood is None else f"MOOD_{member('mood', mood, arguments.Mood).name}"
     return recommender_service_pb2.RequestContext(mood=wanted, genres=names)
 
 
@@ -98,7 +98,7 @@ def decode_track(message: track_pb2.Track) -> arguments.Track:
 
 def encode_event(value: arguments.FeedbackEvent, *, event_id: str) -> feedback_service_pb2.FeedbackEvent:
     """Raises ValueError for an unknown type and for a time without a zone."""
-    kind = _member("type", value.type, arguments.EventType)
+    kind = member("type", value.type, arguments.EventType)
     return feedback_service_pb2.FeedbackEvent(
         event_id=event_id,
         user_id=value.user_id,
@@ -117,6 +117,7 @@ def decode_recommendation(message: recommender_service_pb2.RecommendResponse) ->
         model_versions=_model_versions(message.model_versions),
         index_version=message.index_version,
         degraded=_degraded(message.degraded),
+        experiments=_experiment_arms(message.experiments),
     )
 
 
@@ -145,7 +146,7 @@ def decode_feedback(
     return tuple(
         results.FeedbackResult(
             event_id=result.event_id,
-            status=_received(result.status, name_of, "FEEDBACK_STATUS_", results.FeedbackStatus),
+            status=received(result.status, name_of, "FEEDBACK_STATUS_", results.FeedbackStatus),
             reason=result.reason,
         )
         for result in message.results
@@ -161,7 +162,7 @@ def encode_preferences(
     blocked_artists: Iterable[str] | None,
 ) -> tuple[feedback_service_pb2.Preferences, list[str]]:
     """The message, and the names of what is given. Raises ValueError for an unknown mood."""
-    moods = None if liked_moods is None else [_member("liked_moods", mood, arguments.Mood) for mood in liked_moods]
+    moods = None if liked_moods is None else [member("liked_moods", mood, arguments.Mood) for mood in liked_moods]
     given: dict[str, list[str]] = {
         name: strings(name, values)
         for name, values in (
@@ -225,6 +226,7 @@ def decode_explanation(message: recommender_service_pb2.ExplainRecommendationRes
         not_replayed_reason=message.not_replayed_reason,
         max_abs_difference=message.max_abs_difference,
         exact=message.exact,
+        experiments=_experiment_arms(message.experiments),
     )
 
 
@@ -338,12 +340,18 @@ def _model_versions(
     return tuple(results.ModelVersion(item.model, item.version) for item in messages)
 
 
+def _experiment_arms(
+    messages: Iterable[recommender_service_pb2.ExperimentArm],
+) -> tuple[results.ExperimentArm, ...]:
+    return tuple(results.ExperimentArm(item.experiment, item.arm, item.propensity) for item in messages)
+
+
 def _degraded(messages: Iterable[recommender_service_pb2.Degradation]) -> tuple[results.Degradation, ...]:
     name_of = recommender_service_pb2.DegradationReason.Name
     return tuple(
         results.Degradation(
             part=item.part,
-            reason=_received(item.reason, name_of, "DEGRADATION_REASON_", results.DegradationReason),
+            reason=received(item.reason, name_of, "DEGRADATION_REASON_", results.DegradationReason),
             detail=item.detail,
         )
         for item in messages
@@ -353,7 +361,7 @@ def _degraded(messages: Iterable[recommender_service_pb2.Degradation]) -> tuple[
 def _version(message: model_service_pb2.VersionInfo) -> results.VersionInfo:
     return results.VersionInfo(
         version=message.version,
-        state=_received(message.state, model_service_pb2.VersionState.Name, "VERSION_STATE_", results.VersionState),
+        state=received(message.state, model_service_pb2.VersionState.Name, "VERSION_STATE_", results.VersionState),
         reason=message.reason,
         created_at=message.created_at.ToDatetime(tzinfo=UTC) if message.HasField("created_at") else None,
         framework=message.framework,
@@ -377,14 +385,14 @@ def _timestamp(moment: datetime) -> Timestamp:
     return stamp
 
 
-def _member(name: str, value: str, kind: type[_EnumT]) -> _EnumT:
+def member(name: str, value: str, kind: type[_EnumT]) -> _EnumT:
     try:
         return kind(value)
     except ValueError:
         raise ValueError(f"{name} must be one of {', '.join(kind)}, not {value!r}") from None
 
 
-def _received(number: int, name_of: Callable[[int], str], prefix: str, kind: type[_EnumT]) -> _EnumT:
+def received(number: int, name_of: Callable[[int], str], prefix: str, kind: type[_EnumT]) -> _EnumT:
     """Return the member that `number` stands for, or UNKNOWN for one that was added after this client was made."""
     try:
         return kind(name_of(number).removeprefix(prefix).lower())

@@ -82,10 +82,20 @@ class Degradation:
 
 
 @dataclass(frozen=True, slots=True)
+class ExperimentArm:
+    """The arm of an experiment that made a list; `propensity` is 1 where the arm was chosen and not drawn."""
+
+    experiment: str
+    arm: str
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True)
 class Recommendation:
     """The answer to `recommend`.
 
-    Send `recommendation_id` back with feedback. `degraded` is empty when nothing was left out.
+    Send `recommendation_id` back with feedback. `degraded` is empty when nothing was left out, and `experiments` when
+    the listener is in none.
     """
 
     recommendation_id: str
@@ -93,6 +103,7 @@ class Recommendation:
     model_versions: tuple[ModelVersion, ...]
     index_version: str
     degraded: tuple[Degradation, ...]
+    experiments: tuple[ExperimentArm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,7 @@ class Explanation:
     not_replayed_reason: str
     max_abs_difference: float
     exact: bool
+    experiments: tuple[ExperimentArm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 import grpc
 
 from audotics.client.arguments import FeedbackEvent
-from audotics.client.calls import catalog, feedback, models, recommender
+from audotics.client.calls import catalog, experiments, feedback, models, recommender
 from audotics.client.calls.call import Call, check_timeout, method_signature
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_channel
 from audotics.client.errors import UnavailableError
@@ -92,6 +92,14 @@ class RecommenderClient:
     list_indexes = _blocking(models.list_indexes)
     rebuild_index = _blocking(models.rebuild_index)
     get_recall_report = _blocking(models.get_recall_report)
+    create_experiment = _blocking(experiments.create_experiment)
+    get_experiment = _blocking(experiments.get_experiment)
+    list_experiments = _blocking(experiments.list_experiments)
+    set_traffic = _blocking(experiments.set_traffic)
+    stop_experiment = _blocking(experiments.stop_experiment)
+    promote_arm = _blocking(experiments.promote_arm)
+    report_experiment = _blocking(experiments.report_experiment)
+    evaluate_policy = _blocking(experiments.evaluate_policy)
 
     def execute(self, call: Call[_ResultT]) -> _ResultT:
         """Make `call` and return its result; the other methods end here. Raises AudoticsError."""

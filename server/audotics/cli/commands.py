@@ -40,6 +40,7 @@ COMMANDS: Final = MappingProxyType(
         "recommend": Entry("audotics.cli.recommend:recommend", "Ask a server for the best tracks for a listener."),
         "similar": Entry("audotics.cli.similar:similar", "Ask a server for tracks like one track."),
         "models": Entry("audotics.cli.models:app", "List, show, load and unload the models of a server."),
+        "experiments": Entry("audotics.cli.experiments:app", "Try ways of making lists, and see which is better."),
     }
 )
 

@@ -21,8 +21,8 @@ _AnswerT = TypeVar("_AnswerT", bound=Message)
 class Call(Generic[ResultT]):
     """One call as a value: the method's path, the request as it goes over the wire, and how to read the answer.
 
-    Every method but `rollback` is idempotent, so that its call may be repeated as it stands. `timeout_s` None means the
-    client's default.
+    Every method but `rollback` and `promote_arm` is idempotent, so that its call may be repeated as it stands.
+    `timeout_s` None means the client's default.
     """
 
     path: str

@@ -172,7 +172,8 @@ class ListMemory:
             (question.model_versions, question.index_version),
             lambda: f"{snapshot.catalog.content_digest()} {' '.join(snapshot.bundle_digests)}",
         )
-        text = repr((served, question.model_versions, question.limit, question.context, question.filter, question.pipeline))
+        asked = (question.limit, question.context, question.filter, question.pipeline)
+        text = repr((served, question.model_versions, *asked))
         return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, case, distinct, func, or_, select
+from sqlalchemy import and_, case, distinct, func, or_, select
 
 from audotics.features.history import LIKED_RATING, POSITIVE_EVENTS
 from audotics.features.outcomes import GROUP_EVENTS, MOST_RATING, OPINIONS, STARTING_EVENTS
@@ -46,7 +46,7 @@ class ExposureStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def outcomes(self, experiment: str, *, window_s: float, since: float = 0.0) -> Sequence[Row[Any]]:
+    def outcomes(self, experiment: str, *, window_s: float, since: float = 0.0) -> Sequence[Any]:
         """One row a list, the earliest first, whose arm was drawn. Raises StorageError.
 
         Columns: user_id, arm, propensity, created_at, history_length, mood, diversity, entered_at (the time of the
@@ -98,8 +98,7 @@ class ExposureStore:
             .order_by(shown.c.created_at, shown.c.recommendation_id)
         )
         with self._database.reading() as connection:
-            rows: Sequence[Row[Any]] = connection.execute(statement).all()
-        return rows
+            return connection.execute(statement).all()
 
     def diversity(self, experiment: str) -> dict[str, DiversitySums]:
         """Of the lists of each arm. Raises StorageError."""

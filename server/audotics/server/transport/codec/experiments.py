@@ -274,7 +274,7 @@ def _overrides(message: pb.Experiment, names: Sequence[str], violations: Violati
 def _window(message: pb.Experiment, violations: Violations) -> float:
     if not message.HasField("window"):
         return DEFAULT_WINDOW_S
-    window_s = message.window.seconds + message.window.nanos / 1e9
+    window_s: float = message.window.seconds + message.window.nanos / 1e9
     if not 0 < window_s <= _LONGEST_WINDOW_S:
         violations.add("experiment.window", f"is {window_s:g} s; send a time above 0, up to 90 days")
     return window_s
