@@ -38,9 +38,11 @@ class Treatment:
             names |= {name for name, value in asdict(self.pipeline).items() if value is not None}
         return frozenset(names)
 
-    def apply(self, query: RecommendQuery) -> RecommendQuery:
-        """The query with what it left open. Several treatments may follow each other when they set different things."""
-        changes: dict[str, Any] = {}
+    def collect(self, query: RecommendQuery, changes: dict[str, Any]) -> None:
+        """Add to `changes` of the query's fields what this sets and the query left open.
+
+        Several treatments may follow each other, for they set different things.
+        """
         if self.models is not None:
             changes["models"] = self.models
         if self.diversity is not None and query.diversity is None:
@@ -50,10 +52,9 @@ class Treatment:
         if self.tilt:
             changes["tilt"] = self.tilt
         if self.pipeline is not None:
-            set_before = {} if query.pipeline is None else asdict(query.pipeline)
+            before: PipelineSettings | None = changes.get("pipeline", query.pipeline)
             set_now = {name: value for name, value in asdict(self.pipeline).items() if value is not None}
-            changes["pipeline"] = PipelineSettings(**(set_before | set_now))
-        return replace(query, **changes) if changes else query
+            changes["pipeline"] = self.pipeline if before is None else replace(before, **set_now)
 
 
 @dataclass(frozen=True, slots=True)

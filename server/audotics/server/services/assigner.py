@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from audotics.server.experiments.assignment import arm_of, is_held_out, slot_of
 from audotics.server.experiments.experiment import HOLDOUT, Arm, Experiment
@@ -87,7 +88,7 @@ class Assigner:
             return query
         held_out = is_held_out(user_id, self._holdout_share)
         exposures: list[Exposure] = []
-        assigned = query
+        changes: dict[str, Any] = {}
         for layer in self._layers:
             if (chosen := layer.chosen.get(user_id)) is not None:
                 (experiment, arm), propensity = chosen, 1.0
@@ -99,10 +100,10 @@ class Assigner:
             if (experiment.plan.name, arm.name) in self._stopped:
                 continue  # served as everybody: moved to another arm, its listeners would not be like those there
             exposures.append(Exposure(experiment.plan.name, arm.name, propensity))
-            assigned = arm.treatment.apply(assigned)
+            arm.treatment.collect(query, changes)
         if held_out and not exposures:
             exposures.append(Exposure("", HOLDOUT, self._holdout_share))
-        return replace(assigned, exposures=tuple(exposures)) if exposures else query
+        return replace(query, exposures=tuple(exposures), **changes) if exposures else query
 
     def observe(self, exposures: Sequence[Exposure], *, elapsed_s: float, failed: bool) -> None:
         """Count a request that arms have answered, or failed to."""
