@@ -11,12 +11,12 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import grpc
 import grpc.aio
 
-from audotics.client.arguments import FeedbackEvent
+from audotics.client.arguments import FeedbackEvent, Track
 from audotics.client.calls import catalog, experiments, feedback, models, recommender
 from audotics.client.calls.call import Call, check_timeout, method_signature
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_aio_channel
 from audotics.client.errors import UnavailableError
-from audotics.client.results import FeedbackResult
+from audotics.client.results import FeedbackResult, UpsertResult
 from audotics.client.retry import DEFAULT_RETRIES, NO_RETRIES, Attempts, RetryPolicy
 from audotics.client.status import error_of
 
@@ -147,6 +147,36 @@ class AsyncRecommenderClient:
             answers.cancel()
         if failures:
             raise failures[0]
+
+    async def import_tracks(
+        self, tracks: Iterable[Track] | AsyncIterable[Track], *, timeout_s: float | None = None
+    ) -> UpsertResult:
+        """As `RecommenderClient.import_tracks`, for tracks that come from either kind of iteration."""
+        call = catalog.import_tracks(timeout_s=timeout_s)
+        answer = self._open().stream_unary(call.path)(timeout=timeout_s, metadata=self._metadata)
+        try:
+            if isinstance(tracks, AsyncIterable):
+                part: list[Track] = []
+                async for track in tracks:
+                    part.append(track)
+                    if len(part) == catalog.TRACKS_A_REQUEST:
+                        await answer.write(next(call.requests(part)))
+                        part = []
+                for request in call.requests(part):
+                    await answer.write(request)
+            else:
+                for request in call.requests(tracks):
+                    await answer.write(request)
+            await answer.done_writing()
+        except (asyncio.InvalidStateError, grpc.RpcError):
+            pass  # the call has ended while tracks were being written; its own status says why
+        except BaseException:
+            answer.cancel()
+            raise
+        try:
+            return call.read(await answer)
+        except grpc.RpcError as failure:
+            raise error_of(failure) from failure
 
     async def wait_until_ready(self, timeout_s: float | None = None) -> None:
         """Return once a server is connected. Raises UnavailableError when none is within `timeout_s`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
@@ -10,12 +11,12 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import grpc
 
-from audotics.client.arguments import FeedbackEvent
+from audotics.client.arguments import FeedbackEvent, Track
 from audotics.client.calls import catalog, experiments, feedback, models, recommender
 from audotics.client.calls.call import Call, check_timeout, method_signature
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_channel
 from audotics.client.errors import UnavailableError
-from audotics.client.results import FeedbackResult
+from audotics.client.results import FeedbackResult, UpsertResult
 from audotics.client.retry import DEFAULT_RETRIES, NO_RETRIES, Attempts, RetryPolicy
 from audotics.client.status import error_of
 
@@ -145,6 +146,33 @@ class RecommenderClient:
             answers.cancel()
         if failures:
             raise failures[0]
+
+    def import_tracks(self, tracks: Iterable[Track], *, timeout_s: float | None = None) -> UpsertResult:
+        """Add or replace up to 100,000 tracks at once: all of them or, when one is invalid, none.
+
+        `tracks` may be a generator, and is read as fast as the server takes them. An import is not retried. Raises
+        AudoticsError, and whatever iterating `tracks` raises; then nothing is changed.
+        """
+        call = catalog.import_tracks(timeout_s=timeout_s)
+        failures: list[Exception] = []
+        started = threading.Event()
+
+        def requests() -> Iterator[bytes]:
+            started.wait()
+            try:
+                yield from call.requests(tracks)
+            except Exception as failure:  # gRPC reads this in a thread of its own, and would only log it
+                failures.append(failure)
+                answer.cancel()
+
+        answer = self._open().stream_unary(call.path).future(requests(), timeout=timeout_s, metadata=self._metadata)
+        started.set()
+        try:
+            return call.read(answer.result())
+        except (grpc.RpcError, grpc.FutureCancelledError) as failure:
+            if failures:
+                raise failures[0] from None
+            raise error_of(answer) from failure
 
     def wait_until_ready(self, timeout_s: float | None = None) -> None:
         """Return once a server is connected. Raises UnavailableError when none is within `timeout_s`."""

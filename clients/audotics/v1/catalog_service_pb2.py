@@ -25,25 +25,29 @@ _sym_db = _symbol_database.Default()
 from audotics.v1 import track_pb2 as audotics_dot_v1_dot_track__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!audotics/v1/catalog_service.proto\x12\x0b\x61udotics.v1\x1a\x17\x61udotics/v1/track.proto\"9\n\x13UpsertTracksRequest\x12\"\n\x06tracks\x18\x01 \x03(\x0b\x32\x12.audotics.v1.Track\"D\n\x14UpsertTracksResponse\x12\x15\n\rcreated_count\x18\x01 \x01(\x05\x12\x15\n\rupdated_count\x18\x02 \x01(\x05\"%\n\x10GetTracksRequest\x12\x11\n\ttrack_ids\x18\x01 \x03(\t\"7\n\x11GetTracksResponse\x12\"\n\x06tracks\x18\x01 \x03(\x0b\x32\x12.audotics.v1.Track\"(\n\x13\x44\x65leteTracksRequest\x12\x11\n\ttrack_ids\x18\x01 \x03(\t\"D\n\x14\x44\x65leteTracksResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x05\x12\x15\n\runknown_count\x18\x02 \x01(\x05\x32\x86\x02\n\x0e\x43\x61talogService\x12S\n\x0cUpsertTracks\x12 .audotics.v1.UpsertTracksRequest\x1a!.audotics.v1.UpsertTracksResponse\x12J\n\tGetTracks\x12\x1d.audotics.v1.GetTracksRequest\x1a\x1e.audotics.v1.GetTracksResponse\x12S\n\x0c\x44\x65leteTracks\x12 .audotics.v1.DeleteTracksRequest\x1a!.audotics.v1.DeleteTracksResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!audotics/v1/catalog_service.proto\x12\x0b\x61udotics.v1\x1a\x17\x61udotics/v1/track.proto\"9\n\x13ImportTracksRequest\x12\"\n\x06tracks\x18\x01 \x03(\x0b\x32\x12.audotics.v1.Track\"D\n\x14ImportTracksResponse\x12\x15\n\rcreated_count\x18\x01 \x01(\x05\x12\x15\n\rupdated_count\x18\x02 \x01(\x05\"9\n\x13UpsertTracksRequest\x12\"\n\x06tracks\x18\x01 \x03(\x0b\x32\x12.audotics.v1.Track\"D\n\x14UpsertTracksResponse\x12\x15\n\rcreated_count\x18\x01 \x01(\x05\x12\x15\n\rupdated_count\x18\x02 \x01(\x05\"%\n\x10GetTracksRequest\x12\x11\n\ttrack_ids\x18\x01 \x03(\t\"7\n\x11GetTracksResponse\x12\"\n\x06tracks\x18\x01 \x03(\x0b\x32\x12.audotics.v1.Track\"(\n\x13\x44\x65leteTracksRequest\x12\x11\n\ttrack_ids\x18\x01 \x03(\t\"D\n\x14\x44\x65leteTracksResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x05\x12\x15\n\runknown_count\x18\x02 \x01(\x05\x32\xdd\x02\n\x0e\x43\x61talogService\x12S\n\x0cUpsertTracks\x12 .audotics.v1.UpsertTracksRequest\x1a!.audotics.v1.UpsertTracksResponse\x12J\n\tGetTracks\x12\x1d.audotics.v1.GetTracksRequest\x1a\x1e.audotics.v1.GetTracksResponse\x12S\n\x0c\x44\x65leteTracks\x12 .audotics.v1.DeleteTracksRequest\x1a!.audotics.v1.DeleteTracksResponse\x12U\n\x0cImportTracks\x12 .audotics.v1.ImportTracksRequest\x1a!.audotics.v1.ImportTracksResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'audotics.v1.catalog_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UPSERTTRACKSREQUEST']._serialized_start=75
-  _globals['_UPSERTTRACKSREQUEST']._serialized_end=132
-  _globals['_UPSERTTRACKSRESPONSE']._serialized_start=134
-  _globals['_UPSERTTRACKSRESPONSE']._serialized_end=202
-  _globals['_GETTRACKSREQUEST']._serialized_start=204
-  _globals['_GETTRACKSREQUEST']._serialized_end=241
-  _globals['_GETTRACKSRESPONSE']._serialized_start=243
-  _globals['_GETTRACKSRESPONSE']._serialized_end=298
-  _globals['_DELETETRACKSREQUEST']._serialized_start=300
-  _globals['_DELETETRACKSREQUEST']._serialized_end=340
-  _globals['_DELETETRACKSRESPONSE']._serialized_start=342
-  _globals['_DELETETRACKSRESPONSE']._serialized_end=410
-  _globals['_CATALOGSERVICE']._serialized_start=413
-  _globals['_CATALOGSERVICE']._serialized_end=675
+  _globals['_IMPORTTRACKSREQUEST']._serialized_start=75
+  _globals['_IMPORTTRACKSREQUEST']._serialized_end=132
+  _globals['_IMPORTTRACKSRESPONSE']._serialized_start=134
+  _globals['_IMPORTTRACKSRESPONSE']._serialized_end=202
+  _globals['_UPSERTTRACKSREQUEST']._serialized_start=204
+  _globals['_UPSERTTRACKSREQUEST']._serialized_end=261
+  _globals['_UPSERTTRACKSRESPONSE']._serialized_start=263
+  _globals['_UPSERTTRACKSRESPONSE']._serialized_end=331
+  _globals['_GETTRACKSREQUEST']._serialized_start=333
+  _globals['_GETTRACKSREQUEST']._serialized_end=370
+  _globals['_GETTRACKSRESPONSE']._serialized_start=372
+  _globals['_GETTRACKSRESPONSE']._serialized_end=427
+  _globals['_DELETETRACKSREQUEST']._serialized_start=429
+  _globals['_DELETETRACKSREQUEST']._serialized_end=469
+  _globals['_DELETETRACKSRESPONSE']._serialized_start=471
+  _globals['_DELETETRACKSRESPONSE']._serialized_end=539
+  _globals['_CATALOGSERVICE']._serialized_start=542
+  _globals['_CATALOGSERVICE']._serialized_end=891
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,11 @@ class CatalogServiceStub(object):
                 request_serializer=audotics_dot_v1_dot_catalog__service__pb2.DeleteTracksRequest.SerializeToString,
                 response_deserializer=audotics_dot_v1_dot_catalog__service__pb2.DeleteTracksResponse.FromString,
                 _registered_method=True)
+        self.ImportTracks = channel.stream_unary(
+                '/audotics.v1.CatalogService/ImportTracks',
+                request_serializer=audotics_dot_v1_dot_catalog__service__pb2.ImportTracksRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_catalog__service__pb2.ImportTracksResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer(object):
@@ -77,6 +82,14 @@ class CatalogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportTracks(self, request_iterator, context):
+        """Adds or replaces many tracks at once. They are checked as they come, and stored and served when the stream has
+        ended: all of them, or, when one is invalid or the caller leaves, none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +107,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.DeleteTracks,
                     request_deserializer=audotics_dot_v1_dot_catalog__service__pb2.DeleteTracksRequest.FromString,
                     response_serializer=audotics_dot_v1_dot_catalog__service__pb2.DeleteTracksResponse.SerializeToString,
+            ),
+            'ImportTracks': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportTracks,
+                    request_deserializer=audotics_dot_v1_dot_catalog__service__pb2.ImportTracksRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_catalog__service__pb2.ImportTracksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +196,33 @@ class CatalogService(object):
             '/audotics.v1.CatalogService/DeleteTracks',
             audotics_dot_v1_dot_catalog__service__pb2.DeleteTracksRequest.SerializeToString,
             audotics_dot_v1_dot_catalog__service__pb2.DeleteTracksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportTracks(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/audotics.v1.CatalogService/ImportTracks',
+            audotics_dot_v1_dot_catalog__service__pb2.ImportTracksRequest.SerializeToString,
+            audotics_dot_v1_dot_catalog__service__pb2.ImportTracksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,6 +28,7 @@ class Entry:
 COMMANDS: Final = MappingProxyType(
     {
         "demo": Entry("audotics.cli.demo:demo", "Go from a synthetic catalogue to recommendations, end to end."),
+        "catalog": Entry("audotics.cli.catalog:app", "Change the tracks that a server can recommend."),
         "feedback": Entry("audotics.cli.feedback:app", "Tell a server what listeners did."),
         "features": Entry("audotics.cli.features:app", "Compute features of audio files."),
         "data": Entry("audotics.cli.data:app", "Check data, and prepare them for training."),

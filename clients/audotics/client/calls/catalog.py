@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from audotics.client import codec
 from audotics.client.arguments import Track
-from audotics.client.calls.call import Call, call_of
+from audotics.client.calls.call import Call, call_of, check_timeout
 from audotics.client.results import DeleteResult, UpsertResult
 from audotics.v1 import catalog_service_pb2 as catalog
+
+TRACKS_A_REQUEST: Final = 500
 
 
 def upsert_tracks(tracks: Iterable[Track], *, timeout_s: float | None = None) -> Call[UpsertResult]:
@@ -35,3 +40,35 @@ def delete_tracks(track_ids: Iterable[str], *, timeout_s: float | None = None) -
 
     request = catalog.DeleteTracksRequest(track_ids=codec.strings("track_ids", track_ids))
     return call_of("CatalogService/DeleteTracks", request, catalog.DeleteTracksResponse, decode, timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One import: its path, the requests that go over the wire, and how to read the answer."""
+
+    path: str
+    timeout_s: float | None
+
+    def __post_init__(self) -> None:
+        if self.timeout_s is not None:
+            check_timeout(self.timeout_s)
+
+    def requests(self, tracks: Iterable[Track]) -> Iterator[bytes]:
+        """Some hundreds of tracks each."""
+        messages = (codec.encode_track(track) for track in tracks)
+        while part := list(islice(messages, TRACKS_A_REQUEST)):
+            yield catalog.ImportTracksRequest(tracks=part).SerializeToString()
+
+    def read(self, answer: bytes) -> UpsertResult:
+        """Raises InternalError when `answer` is not what the method returns."""
+
+        def decode(data: bytes) -> UpsertResult:
+            message = catalog.ImportTracksResponse.FromString(data)
+            return UpsertResult(created_count=message.created_count, updated_count=message.updated_count)
+
+        return Call(self.path, b"", decode).read(answer)
+
+
+def import_tracks(*, timeout_s: float | None = None) -> Import:
+    """The call behind both clients' `import_tracks`; None sets no limit, since it depends on how many they are."""
+    return Import("/audotics.v1.CatalogService/ImportTracks", timeout_s)

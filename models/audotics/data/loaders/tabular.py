@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -48,13 +48,13 @@ def load_tabular(
     mapping = check_mapping(columns)
     report = LoadReport(str(interactions))
     broken = BrokenRows(report, skip_bad_rows)
-    table = _read(interactions, INTERACTION_COLUMNS, mapping, broken)
+    table = read_columns(interactions, INTERACTION_COLUMNS, mapping, broken)
     report.read["rows"] = len(table)
     users, user_ids = enumerate_ids(table.texts("user"))
     if tracks is None:
         catalogue = TrackColumns.build([])
     else:
-        described = _read(tracks, TRACK_COLUMNS, mapping, broken)
+        described = read_columns(tracks, TRACK_COLUMNS, mapping, broken)
         catalogue = catalogue_of(described, tag_separator=tag_separator, report=report)
     _, played = enumerate_ids(table.texts("track"))
     undescribed = played[rows_of(played, catalogue.ids) < 0]
@@ -71,10 +71,20 @@ def load_tabular(
     return assemble(interactions, tracks=catalogue, user_ids=user_ids, interactions=pairs, report=report)
 
 
-def _read(path: Path, wanted: Mapping[str, tuple[str, ...]], mapping: Mapping[str, str], broken: BrokenRows) -> Table:
-    """Read those of the `wanted` columns that the file has, under their keys."""
+def read_columns(
+    path: Path,
+    wanted: Mapping[str, tuple[str, ...]],
+    mapping: Mapping[str, str],
+    broken: BrokenRows,
+    *,
+    also: Sequence[str] = (),
+) -> Table:
+    """Read those of the `wanted` columns that the file has, under their keys. Raises DataError.
+
+    `also` are suffixes that the caller reads by itself, for the error that lists the known ones.
+    """
     if path.suffix.lower() not in LAYOUTS:
-        raise DataError(f"is of an unknown kind; known file suffixes: {', '.join(LAYOUTS)}", path=path)
+        raise DataError(f"is of an unknown kind; known file suffixes: {', '.join((*LAYOUTS, *also))}", path=path)
     layout = LAYOUTS[path.suffix.lower()]
     try:
         fields = choose_fields(wanted, mapping, column_names(path, layout))

@@ -26,8 +26,8 @@ _REPLACE: Final = "ON CONFLICT (track_id) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in ("deleted", *_FIELDS, "updated_at") if name != "track_id"
 )
 
-# SQLite is fastest with rows that its driver binds one by one, PostgreSQL with one JSON text a chunk, as for events;
-# json in place of jsonb halves its speed, since every field would read the whole row's text again.
+# SQLite is fastest with rows that its driver binds one by one, PostgreSQL with one JSON text a chunk, as for events.
+# There, json in place of jsonb halves the speed, since every field would read the whole row's text again.
 _WRITE_SQLITE: Final = f"INSERT INTO tracks ({_COLUMNS}) VALUES ({', '.join('?' * (len(_FIELDS) + 2))}) {_REPLACE}"
 _TYPES: Final = {
     "tags": "json",

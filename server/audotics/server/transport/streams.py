@@ -78,6 +78,20 @@ async def guarded(context: grpc.aio.ServicerContext, answers: AsyncIterator[Resp
         await context.abort_with_status(status)
 
 
+async def guarded_answer(context: grpc.aio.ServicerContext, work: Awaitable[ResponseT]) -> ResponseT:
+    """The one answer to a stream; an error ends the call as `guarded` ends a stream."""
+    try:
+        return await work
+    except AudoticsError as error:
+        status = status_of(error) or _unexpected(error)
+    except Exception as error:
+        if isinstance(error, grpc.aio.AbortError):
+            raise
+        status = _unexpected(error)
+    await context.abort_with_status(status)
+    raise AssertionError("abort_with_status raises")
+
+
 def _unexpected(error: Exception) -> Any:
     error_id = uuid.uuid4().hex
     _LOG.error("unexpected error %s in a stream", error_id, exc_info=error)

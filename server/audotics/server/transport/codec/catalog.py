@@ -12,6 +12,8 @@ from audotics.server.types import TrackRecord
 from audotics.v1 import catalog_service_pb2 as pb
 
 MAX_TRACKS: Final = 1000
+MAX_IMPORT: Final = 100_000
+"""Tracks of one stream: some 100 MB in memory until they are stored."""
 
 
 def decode_upsert(request: pb.UpsertTracksRequest) -> list[TrackRecord]:
@@ -32,6 +34,28 @@ def decode_upsert(request: pb.UpsertTracksRequest) -> list[TrackRecord]:
     return records
 
 
+class ImportDecoder:
+    """Reads the requests of one `ImportTracks` stream, in order."""
+
+    def __init__(self) -> None:
+        self.records: list[TrackRecord] = []
+        self._first: dict[str, int] = {}
+
+    def add(self, request: pb.ImportTracksRequest) -> None:
+        """Read one request. Raises InvalidRequestError, whose fields count tracks from the start of the stream."""
+        violations, start = Violations(), len(self.records)
+        if not 1 <= len(request.tracks) <= MAX_TRACKS:
+            violations.add("tracks", f"a request has {len(request.tracks)} entries; send 1 to {MAX_TRACKS}")
+        elif start + len(request.tracks) > MAX_IMPORT:
+            violations.add("tracks", f"the stream has more than {MAX_IMPORT:,} entries; send the others in another one")
+        violations.raise_if_any()
+        for place, track in enumerate(request.tracks, start):
+            if (earlier := self._first.setdefault(track.track_id, place)) != place:
+                violations.add(f"tracks[{place}].track_id", f"repeats tracks[{earlier}]; send each track once")
+            self.records.append(decode_track(track, path=f"tracks[{place}]", violations=violations))
+        violations.raise_if_any()
+
+
 def decode_track_ids(request: pb.GetTracksRequest | pb.DeleteTracksRequest) -> list[str]:
     """Raises InvalidRequestError."""
     violations = Violations()
@@ -42,6 +66,10 @@ def decode_track_ids(request: pb.GetTracksRequest | pb.DeleteTracksRequest) -> l
 
 def encode_upsert(count: UpsertCount) -> pb.UpsertTracksResponse:
     return pb.UpsertTracksResponse(created_count=count.created, updated_count=count.updated)
+
+
+def encode_import(count: UpsertCount) -> pb.ImportTracksResponse:
+    return pb.ImportTracksResponse(created_count=count.created, updated_count=count.updated)
 
 
 def encode_tracks(records: Sequence[TrackRecord]) -> pb.GetTracksResponse:
