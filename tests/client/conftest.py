@@ -24,6 +24,7 @@ from audotics.v1 import (
     catalog_service_pb2,
     experiment_service_pb2,
     feedback_service_pb2,
+    group_service_pb2,
     model_service_pb2,
     recommender_service_pb2,
 )
@@ -34,6 +35,7 @@ SERVICES = (
     catalog_service_pb2,
     model_service_pb2,
     experiment_service_pb2,
+    group_service_pb2,
 )
 
 

@@ -23,6 +23,8 @@ from audotics.server.storage.schema import (
     EXPOSURES,
     METADATA,
     RECEIPTS,
+    SESSION_MEMBERS,
+    SESSION_VOTES,
     TRACK_HISTORY,
     USERS,
 )
@@ -69,8 +71,9 @@ def users(database: Database) -> list[tuple[str, float, float]]:
 
 def test_keeps_every_field_of_an_event(events: EventStore) -> None:
     rated = Event("e2", "u1", "t“2”\\", "rating", 1_763_735_049.123457, recommendation_id="list 1", rating=4.5)
-    assert events.append([EVENT, rated], received_at=200.0) == ["accepted", "accepted"]
-    assert events.history("u1") == [EVENT, rated]
+    local = replace(EVENT, event_id="e3", utc_offset_minutes=-570)
+    assert events.append([EVENT, rated, local], received_at=200.0) == ["accepted", "accepted", "accepted"]
+    assert events.history("u1") == [EVENT, rated, local]
     assert events.history("u2") == []
 
 
@@ -179,7 +182,13 @@ def test_every_table_that_names_a_listener_is_erased(
             connection.execute(insert(EXPERIMENT_OVERRIDES), {"experiment": "x", "user_id": user_id, "arm": "a"})
             shown = StoredExposure(user_id, "x", "a", 0.5, user_id, 1.0, 3, "", 0.5)
             connection.execute(insert(EXPOSURES), asdict(shown))
-    assert user_store.erase("u1", erased_at=5.0) == Erased(events=2, receipts=1, preferences=1, remaining=0)
+            values = {"session_id": "s", "user_id": user_id, "weight": 1.0, "joined_at": 1.0}
+            connection.execute(insert(SESSION_MEMBERS), values)
+            values = {"session_id": "s", "user_id": user_id, "track_id": "t", "value": 1, "voted_at": 1.0}
+            connection.execute(insert(SESSION_VOTES), values)
+    assert user_store.erase("u1", erased_at=5.0) == Erased(
+        events=2, receipts=1, preferences=1, remaining=0, memberships=1, votes=1
+    )
     with database.reading() as connection:
         for table in METADATA.tables.values():
             if "user_id" in table.c:
@@ -260,7 +269,9 @@ def test_tables_of_version_0_1_are_brought_up_to_date(connect: Connect, database
                 connection.execute(text(f"DROP TABLE {table}"))
         for index in ("events_by_arrival", "events_by_list"):
             connection.execute(text(f"DROP INDEX {index}"))
-    EventStore(database).append([EVENT], received_at=1.0)
+        connection.execute(text("ALTER TABLE events DROP COLUMN utc_offset_minutes"))
+    with database.transaction() as connection:
+        connection.execute(text("INSERT INTO events VALUES (1, 'e1', 'u1', 't1', 'play', 100.25, 1, '', NULL)"))
     later = connect()
     assert EventStore(later).history("u1") == [EVENT]
     with later.reading() as connection:

@@ -12,8 +12,9 @@ import grpc
 import grpc.aio
 
 from audotics.client.arguments import FeedbackEvent, Track
-from audotics.client.calls import catalog, experiments, feedback, models, recommender
+from audotics.client.calls import catalog, experiments, feedback, groups, models, recommender, sessions, watch
 from audotics.client.calls.call import Call, check_timeout, method_signature
+from audotics.client.calls.watch import Watch
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_aio_channel
 from audotics.client.errors import UnavailableError
 from audotics.client.results import FeedbackResult, UpsertResult
@@ -32,6 +33,19 @@ def _awaitable(
     @functools.wraps(build)
     async def method(self: AsyncRecommenderClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _ResultT:
         return await self.execute(build(*args, **kwargs))
+
+    method.__signature__ = method_signature(build)  # type: ignore[attr-defined]
+    return method
+
+
+def _watching(
+    build: Callable[_P, Watch[_ResultT]],
+) -> Callable[Concatenate[AsyncRecommenderClient, _P], AsyncIterator[_ResultT]]:
+    """Return the method that builds a stream and yields what it brings."""
+
+    @functools.wraps(build)
+    def method(self: AsyncRecommenderClient, /, *args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[_ResultT]:
+        return self._stream(build(*args, **kwargs))
 
     method.__signature__ = method_signature(build)  # type: ignore[attr-defined]
     return method
@@ -74,6 +88,17 @@ class AsyncRecommenderClient:
     rank_tracks = _awaitable(recommender.rank_tracks)
     classify_tracks = _awaitable(recommender.classify_tracks)
     explain_recommendation = _awaitable(recommender.explain_recommendation)
+    recommend_group = _awaitable(groups.recommend_group)
+    score_compatibility = _awaitable(groups.score_compatibility)
+    analyze_taste = _awaitable(groups.analyze_taste)
+    create_session = _awaitable(sessions.create_session)
+    get_session = _awaitable(sessions.get_session)
+    join_session = _awaitable(sessions.join_session)
+    leave_session = _awaitable(sessions.leave_session)
+    vote_track = _awaitable(sessions.vote_track)
+    set_now_playing = _awaitable(sessions.set_now_playing)
+    skip_track = _awaitable(sessions.skip_track)
+    end_session = _awaitable(sessions.end_session)
     record_feedback = _awaitable(feedback.record_feedback)
     update_preferences = _awaitable(feedback.update_preferences)
     get_preferences = _awaitable(feedback.get_preferences)
@@ -101,6 +126,9 @@ class AsyncRecommenderClient:
     promote_arm = _awaitable(experiments.promote_arm)
     report_experiment = _awaitable(experiments.report_experiment)
     evaluate_policy = _awaitable(experiments.evaluate_policy)
+
+    watch_recommendations = _watching(watch.watch_recommendations)
+    watch_group = _watching(watch.watch_group)
 
     async def execute(self, call: Call[_ResultT]) -> _ResultT:
         """Make `call` and return its result; the other methods end here. Raises AudoticsError."""
@@ -202,6 +230,18 @@ class AsyncRecommenderClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _stream(self, stream: Watch[_ResultT]) -> AsyncIterator[_ResultT]:
+        answers = self._open().unary_stream(stream.path)(
+            stream.request, timeout=stream.timeout_s, metadata=self._metadata
+        )
+        try:
+            async for answer in answers:
+                yield stream.read(answer)
+        except grpc.RpcError as failure:
+            raise error_of(failure) from failure
+        finally:
+            answers.cancel()
 
     def _open(self) -> grpc.aio.Channel:
         if self._closed:

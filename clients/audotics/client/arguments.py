@@ -115,8 +115,8 @@ class FeedbackEvent:
     """Something a listener did with a track.
 
     `event_id` makes the event idempotent; the client makes one up where it is empty. `occurred_at` carries a time zone,
-    None means now. `recommendation_id` names the list that led to the event, if one did. `rating` is 0..5 and goes with
-    `EventType.RATING`.
+    the listener's own, or `datetime.UTC` where that is not known; None means now. `recommendation_id` names the list
+    that led to the event, if one did. `rating` is 0..5 and goes with `EventType.RATING`.
     """
 
     user_id: str

@@ -104,9 +104,10 @@ def encode_event(value: arguments.FeedbackEvent, *, event_id: str) -> feedback_s
         user_id=value.user_id,
         track_id=value.track_id,
         type=f"EVENT_TYPE_{kind.name}",
-        occurred_at=None if value.occurred_at is None else _timestamp(value.occurred_at),
+        occurred_at=None if value.occurred_at is None else timestamp(value.occurred_at),
         recommendation_id=value.recommendation_id,
         rating=value.rating,
+        utc_offset_minutes=_utc_offset_minutes(value.occurred_at),
     )
 
 
@@ -114,9 +115,9 @@ def decode_recommendation(message: recommender_service_pb2.RecommendResponse) ->
     return results.Recommendation(
         recommendation_id=message.recommendation_id,
         tracks=_ranked(message.tracks),
-        model_versions=_model_versions(message.model_versions),
+        model_versions=model_versions(message.model_versions),
         index_version=message.index_version,
-        degraded=_degraded(message.degraded),
+        degraded=degraded(message.degraded),
         experiments=_experiment_arms(message.experiments),
     )
 
@@ -125,17 +126,17 @@ def decode_ranking(message: recommender_service_pb2.RankTracksResponse) -> resul
     return results.Ranking(
         recommendation_id=message.recommendation_id,
         tracks=_ranked(message.tracks),
-        model_versions=_model_versions(message.model_versions),
-        degraded=_degraded(message.degraded),
+        model_versions=model_versions(message.model_versions),
+        degraded=degraded(message.degraded),
     )
 
 
 def decode_similar(message: recommender_service_pb2.SimilarTracksResponse) -> results.SimilarTracks:
     return results.SimilarTracks(
         tracks=tuple(results.SimilarTrack(t.track_id, t.title, t.artist, t.similarity) for t in message.tracks),
-        model_versions=_model_versions(message.model_versions),
+        model_versions=model_versions(message.model_versions),
         index_version=message.index_version,
-        degraded=_degraded(message.degraded),
+        degraded=degraded(message.degraded),
     )
 
 
@@ -202,8 +203,8 @@ def decode_classification(message: recommender_service_pb2.ClassifyTracksRespons
             )
             for track in message.tracks
         ),
-        model_versions=_model_versions(message.model_versions),
-        degraded=_degraded(message.degraded),
+        model_versions=model_versions(message.model_versions),
+        degraded=degraded(message.degraded),
     )
 
 
@@ -211,7 +212,7 @@ def decode_explanation(message: recommender_service_pb2.ExplainRecommendationRes
     return results.Explanation(
         recommendation_id=message.recommendation_id,
         created_at=message.created_at.ToDatetime(tzinfo=UTC),
-        model_versions=_model_versions(message.model_versions),
+        model_versions=model_versions(message.model_versions),
         index_version=message.index_version,
         listener_digest=message.listener_digest,
         candidates=tuple(
@@ -314,6 +315,11 @@ def strings(name: str, values: Iterable[str]) -> list[str]:
     return list(values)
 
 
+def exclusion(track_ids: Iterable[str]) -> recommender_service_pb2.Exclusion | None:
+    excluded = strings("exclude", track_ids)
+    return recommender_service_pb2.Exclusion(track_ids=excluded) if excluded else None
+
+
 def _ranked(
     messages: Iterable[recommender_service_pb2.RecommendedTrack],
 ) -> tuple[results.RecommendedTrack, ...]:
@@ -324,17 +330,18 @@ def _ranked(
             artist=track.artist,
             score=track.score,
             confidence=track.confidence,
-            contributions=tuple(
-                results.Contribution(part.model, part.weight, part.value, part.contribution)
-                for part in track.contributions
-            ),
+            contributions=contributions(track.contributions),
             reasons=tuple(track.reasons),
         )
         for track in messages
     )
 
 
-def _model_versions(
+def contributions(messages: Iterable[recommender_service_pb2.Contribution]) -> tuple[results.Contribution, ...]:
+    return tuple(results.Contribution(part.model, part.weight, part.value, part.contribution) for part in messages)
+
+
+def model_versions(
     messages: Iterable[recommender_service_pb2.ModelVersion],
 ) -> tuple[results.ModelVersion, ...]:
     return tuple(results.ModelVersion(item.model, item.version) for item in messages)
@@ -346,7 +353,7 @@ def _experiment_arms(
     return tuple(results.ExperimentArm(item.experiment, item.arm, item.propensity) for item in messages)
 
 
-def _degraded(messages: Iterable[recommender_service_pb2.Degradation]) -> tuple[results.Degradation, ...]:
+def degraded(messages: Iterable[recommender_service_pb2.Degradation]) -> tuple[results.Degradation, ...]:
     name_of = recommender_service_pb2.DegradationReason.Name
     return tuple(
         results.Degradation(
@@ -377,7 +384,13 @@ def _tensors(messages: Iterable[model_service_pb2.TensorInfo]) -> tuple[results.
     return tuple(results.TensorInfo(item.name, item.dtype, tuple(item.shape)) for item in messages)
 
 
-def _timestamp(moment: datetime) -> Timestamp:
+def _utc_offset_minutes(moment: datetime | None) -> int | None:
+    """How far local time is ahead; None for a time in UTC itself, which says nothing of where the listener is."""
+    offset = None if moment is None or moment.tzinfo is UTC else moment.utcoffset()
+    return None if offset is None else round(offset.total_seconds() / 60)
+
+
+def timestamp(moment: datetime) -> Timestamp:
     if moment.tzinfo is None:
         raise ValueError(f"occurred_at needs a time zone: {moment.isoformat()} could be any of several moments")
     stamp = Timestamp()

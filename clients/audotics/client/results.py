@@ -16,6 +16,7 @@ class DegradationReason(StrEnum):
     FAILED = "failed"
     DEADLINE = "deadline"
     FEW_MATCHES = "few_matches"
+    UNATTAINABLE = "unattainable"
 
 
 class FeedbackStatus(StrEnum):
@@ -240,6 +241,8 @@ class DeletedUser:
     dropped_lists: int
     masked_history_tracks: int
     remaining: int
+    deleted_memberships: int = 0
+    deleted_votes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

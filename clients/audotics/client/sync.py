@@ -12,8 +12,9 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 import grpc
 
 from audotics.client.arguments import FeedbackEvent, Track
-from audotics.client.calls import catalog, experiments, feedback, models, recommender
+from audotics.client.calls import catalog, experiments, feedback, groups, models, recommender, sessions, watch
 from audotics.client.calls.call import Call, check_timeout, method_signature
+from audotics.client.calls.watch import Watch
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_channel
 from audotics.client.errors import UnavailableError
 from audotics.client.results import FeedbackResult, UpsertResult
@@ -32,6 +33,19 @@ def _blocking(
     @functools.wraps(build)
     def method(self: RecommenderClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _ResultT:
         return self.execute(build(*args, **kwargs))
+
+    method.__signature__ = method_signature(build)  # type: ignore[attr-defined]
+    return method
+
+
+def _watching(
+    build: Callable[_P, Watch[_ResultT]],
+) -> Callable[Concatenate[RecommenderClient, _P], Iterator[_ResultT]]:
+    """Return the method that builds a stream and yields what it brings."""
+
+    @functools.wraps(build)
+    def method(self: RecommenderClient, /, *args: _P.args, **kwargs: _P.kwargs) -> Iterator[_ResultT]:
+        return self._stream(build(*args, **kwargs))
 
     method.__signature__ = method_signature(build)  # type: ignore[attr-defined]
     return method
@@ -74,6 +88,17 @@ class RecommenderClient:
     rank_tracks = _blocking(recommender.rank_tracks)
     classify_tracks = _blocking(recommender.classify_tracks)
     explain_recommendation = _blocking(recommender.explain_recommendation)
+    recommend_group = _blocking(groups.recommend_group)
+    score_compatibility = _blocking(groups.score_compatibility)
+    analyze_taste = _blocking(groups.analyze_taste)
+    create_session = _blocking(sessions.create_session)
+    get_session = _blocking(sessions.get_session)
+    join_session = _blocking(sessions.join_session)
+    leave_session = _blocking(sessions.leave_session)
+    vote_track = _blocking(sessions.vote_track)
+    set_now_playing = _blocking(sessions.set_now_playing)
+    skip_track = _blocking(sessions.skip_track)
+    end_session = _blocking(sessions.end_session)
     record_feedback = _blocking(feedback.record_feedback)
     update_preferences = _blocking(feedback.update_preferences)
     get_preferences = _blocking(feedback.get_preferences)
@@ -101,6 +126,9 @@ class RecommenderClient:
     promote_arm = _blocking(experiments.promote_arm)
     report_experiment = _blocking(experiments.report_experiment)
     evaluate_policy = _blocking(experiments.evaluate_policy)
+
+    watch_recommendations = _watching(watch.watch_recommendations)
+    watch_group = _watching(watch.watch_group)
 
     def execute(self, call: Call[_ResultT]) -> _ResultT:
         """Make `call` and return its result; the other methods end here. Raises AudoticsError."""
@@ -201,6 +229,18 @@ class RecommenderClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _stream(self, stream: Watch[_ResultT]) -> Iterator[_ResultT]:
+        answers = self._open().unary_stream(stream.path)(
+            stream.request, timeout=stream.timeout_s, metadata=self._metadata
+        )
+        try:
+            for answer in answers:
+                yield stream.read(answer)
+        except grpc.RpcError as failure:
+            raise error_of(failure) from failure
+        finally:
+            answers.cancel()
 
     def _open(self) -> grpc.Channel:
         if self._closed:

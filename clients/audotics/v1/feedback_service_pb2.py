@@ -27,7 +27,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"audotics/v1/feedback_service.proto\x12\x0b\x61udotics.v1\x1a\x17\x61udotics/v1/track.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"-\n\x1aGetListenerFeaturesRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xe1\x03\n\x1bGetListenerFeaturesResponse\x12\x18\n\x10recent_track_ids\x18\x01 \x03(\t\x12\x16\n\x0eseen_track_ids\x18\x02 \x03(\t\x12\x16\n\x0ehistory_length\x18\x03 \x01(\x05\x12O\n\x0cgenre_shares\x18\x04 \x03(\x0b\x32\x39.audotics.v1.GetListenerFeaturesResponse.GenreSharesEntry\x12)\n\x07\x61rtists\x18\x05 \x03(\x0b\x32\x18.audotics.v1.ArtistShare\x12\x13\n\x0bhour_shares\x18\x06 \x03(\x02\x12\x16\n\x0eweekday_shares\x18\x07 \x03(\x02\x12M\n\x0b\x61udio_means\x18\x08 \x03(\x0b\x32\x38.audotics.v1.GetListenerFeaturesResponse.AudioMeansEntry\x12\x19\n\x11preference_vector\x18\t \x03(\x02\x1a\x32\n\x10GenreSharesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x1a\x31\n\x0f\x41udioMeansEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\",\n\x0b\x41rtistShare\x12\x0e\n\x06\x61rtist\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x02\"\xd6\x01\n\rFeedbackEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08track_id\x18\x03 \x01(\t\x12$\n\x04type\x18\x04 \x01(\x0e\x32\x16.audotics.v1.EventType\x12/\n\x0boccurred_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11recommendation_id\x18\x06 \x01(\t\x12\x13\n\x06rating\x18\x07 \x01(\x02H\x00\x88\x01\x01\x42\t\n\x07_rating\"C\n\x15RecordFeedbackRequest\x12*\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.audotics.v1.FeedbackEvent\"F\n\x16RecordFeedbackResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.audotics.v1.FeedbackResult\"C\n\x15StreamFeedbackRequest\x12*\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.audotics.v1.FeedbackEvent\"F\n\x16StreamFeedbackResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.audotics.v1.FeedbackResult\"_\n\x0e\x46\x65\x65\x64\x62\x61\x63kResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12+\n\x06status\x18\x02 \x01(\x0e\x32\x1b.audotics.v1.FeedbackStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x93\x01\n\x0bPreferences\x12\x14\n\x0cliked_genres\x18\x01 \x03(\t\x12\x15\n\rliked_artists\x18\x02 \x03(\t\x12&\n\x0bliked_moods\x18\x03 \x03(\x0e\x32\x11.audotics.v1.Mood\x12\x16\n\x0e\x62locked_tracks\x18\x04 \x03(\t\x12\x17\n\x0f\x62locked_artists\x18\x05 \x03(\t\"\x8b\x01\n\x18UpdatePreferencesRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12-\n\x0bpreferences\x18\x02 \x01(\x0b\x32\x18.audotics.v1.Preferences\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"J\n\x19UpdatePreferencesResponse\x12-\n\x0bpreferences\x18\x01 \x01(\x0b\x32\x18.audotics.v1.Preferences\"(\n\x15GetPreferencesRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"G\n\x16GetPreferencesResponse\x12-\n\x0bpreferences\x18\x01 \x01(\x0b\x32\x18.audotics.v1.Preferences\"$\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xac\x01\n\x12\x44\x65leteUserResponse\x12\x16\n\x0e\x64\x65leted_events\x18\x01 \x01(\x03\x12\x18\n\x10\x64\x65leted_receipts\x18\x02 \x01(\x03\x12\x1b\n\x13\x64\x65leted_preferences\x18\x03 \x01(\x03\x12\x15\n\rdropped_lists\x18\x04 \x01(\x03\x12\x1d\n\x15masked_history_tracks\x18\x05 \x01(\x03\x12\x11\n\tremaining\x18\x06 \x01(\x03*\xb2\x02\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45VENT_TYPE_PLAY\x10\x01\x12\x17\n\x13\x45VENT_TYPE_COMPLETE\x10\x02\x12\x13\n\x0f\x45VENT_TYPE_SKIP\x10\x03\x12\x13\n\x0f\x45VENT_TYPE_LIKE\x10\x04\x12\x16\n\x12\x45VENT_TYPE_DISLIKE\x10\x05\x12\x13\n\x0f\x45VENT_TYPE_SAVE\x10\x06\x12\x1e\n\x1a\x45VENT_TYPE_ADD_TO_PLAYLIST\x10\x07\x12\x1c\n\x18\x45VENT_TYPE_FOLLOW_ARTIST\x10\x08\x12\x14\n\x10\x45VENT_TYPE_SHARE\x10\t\x12\x15\n\x11\x45VENT_TYPE_RATING\x10\n\x12\x19\n\x15\x45VENT_TYPE_IMPRESSION\x10\x0b*\x8c\x01\n\x0e\x46\x65\x65\x64\x62\x61\x63kStatus\x12\x1f\n\x1b\x46\x45\x45\x44\x42\x41\x43K_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46\x45\x45\x44\x42\x41\x43K_STATUS_ACCEPTED\x10\x01\x12\x1d\n\x19\x46\x45\x45\x44\x42\x41\x43K_STATUS_DUPLICATE\x10\x02\x12\x1c\n\x18\x46\x45\x45\x44\x42\x41\x43K_STATUS_REJECTED\x10\x03\x32\xc3\x04\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12Y\n\x0eRecordFeedback\x12\".audotics.v1.RecordFeedbackRequest\x1a#.audotics.v1.RecordFeedbackResponse\x12]\n\x0eStreamFeedback\x12\".audotics.v1.StreamFeedbackRequest\x1a#.audotics.v1.StreamFeedbackResponse(\x01\x30\x01\x12\x62\n\x11UpdatePreferences\x12%.audotics.v1.UpdatePreferencesRequest\x1a&.audotics.v1.UpdatePreferencesResponse\x12Y\n\x0eGetPreferences\x12\".audotics.v1.GetPreferencesRequest\x1a#.audotics.v1.GetPreferencesResponse\x12M\n\nDeleteUser\x12\x1e.audotics.v1.DeleteUserRequest\x1a\x1f.audotics.v1.DeleteUserResponse\x12h\n\x13GetListenerFeatures\x12\'.audotics.v1.GetListenerFeaturesRequest\x1a(.audotics.v1.GetListenerFeaturesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"audotics/v1/feedback_service.proto\x12\x0b\x61udotics.v1\x1a\x17\x61udotics/v1/track.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"-\n\x1aGetListenerFeaturesRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xe1\x03\n\x1bGetListenerFeaturesResponse\x12\x18\n\x10recent_track_ids\x18\x01 \x03(\t\x12\x16\n\x0eseen_track_ids\x18\x02 \x03(\t\x12\x16\n\x0ehistory_length\x18\x03 \x01(\x05\x12O\n\x0cgenre_shares\x18\x04 \x03(\x0b\x32\x39.audotics.v1.GetListenerFeaturesResponse.GenreSharesEntry\x12)\n\x07\x61rtists\x18\x05 \x03(\x0b\x32\x18.audotics.v1.ArtistShare\x12\x13\n\x0bhour_shares\x18\x06 \x03(\x02\x12\x16\n\x0eweekday_shares\x18\x07 \x03(\x02\x12M\n\x0b\x61udio_means\x18\x08 \x03(\x0b\x32\x38.audotics.v1.GetListenerFeaturesResponse.AudioMeansEntry\x12\x19\n\x11preference_vector\x18\t \x03(\x02\x1a\x32\n\x10GenreSharesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x1a\x31\n\x0f\x41udioMeansEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\",\n\x0b\x41rtistShare\x12\x0e\n\x06\x61rtist\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x02\"\x8e\x02\n\rFeedbackEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08track_id\x18\x03 \x01(\t\x12$\n\x04type\x18\x04 \x01(\x0e\x32\x16.audotics.v1.EventType\x12/\n\x0boccurred_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11recommendation_id\x18\x06 \x01(\t\x12\x13\n\x06rating\x18\x07 \x01(\x02H\x00\x88\x01\x01\x12\x1f\n\x12utc_offset_minutes\x18\x08 \x01(\x05H\x01\x88\x01\x01\x42\t\n\x07_ratingB\x15\n\x13_utc_offset_minutes\"C\n\x15RecordFeedbackRequest\x12*\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.audotics.v1.FeedbackEvent\"F\n\x16RecordFeedbackResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.audotics.v1.FeedbackResult\"C\n\x15StreamFeedbackRequest\x12*\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1a.audotics.v1.FeedbackEvent\"F\n\x16StreamFeedbackResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.audotics.v1.FeedbackResult\"_\n\x0e\x46\x65\x65\x64\x62\x61\x63kResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12+\n\x06status\x18\x02 \x01(\x0e\x32\x1b.audotics.v1.FeedbackStatus\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x93\x01\n\x0bPreferences\x12\x14\n\x0cliked_genres\x18\x01 \x03(\t\x12\x15\n\rliked_artists\x18\x02 \x03(\t\x12&\n\x0bliked_moods\x18\x03 \x03(\x0e\x32\x11.audotics.v1.Mood\x12\x16\n\x0e\x62locked_tracks\x18\x04 \x03(\t\x12\x17\n\x0f\x62locked_artists\x18\x05 \x03(\t\"\x8b\x01\n\x18UpdatePreferencesRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12-\n\x0bpreferences\x18\x02 \x01(\x0b\x32\x18.audotics.v1.Preferences\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"J\n\x19UpdatePreferencesResponse\x12-\n\x0bpreferences\x18\x01 \x01(\x0b\x32\x18.audotics.v1.Preferences\"(\n\x15GetPreferencesRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"G\n\x16GetPreferencesResponse\x12-\n\x0bpreferences\x18\x01 \x01(\x0b\x32\x18.audotics.v1.Preferences\"$\n\x11\x44\x65leteUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xe0\x01\n\x12\x44\x65leteUserResponse\x12\x16\n\x0e\x64\x65leted_events\x18\x01 \x01(\x03\x12\x18\n\x10\x64\x65leted_receipts\x18\x02 \x01(\x03\x12\x1b\n\x13\x64\x65leted_preferences\x18\x03 \x01(\x03\x12\x15\n\rdropped_lists\x18\x04 \x01(\x03\x12\x1d\n\x15masked_history_tracks\x18\x05 \x01(\x03\x12\x11\n\tremaining\x18\x06 \x01(\x03\x12\x1b\n\x13\x64\x65leted_memberships\x18\x07 \x01(\x03\x12\x15\n\rdeleted_votes\x18\x08 \x01(\x03*\xb2\x02\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45VENT_TYPE_PLAY\x10\x01\x12\x17\n\x13\x45VENT_TYPE_COMPLETE\x10\x02\x12\x13\n\x0f\x45VENT_TYPE_SKIP\x10\x03\x12\x13\n\x0f\x45VENT_TYPE_LIKE\x10\x04\x12\x16\n\x12\x45VENT_TYPE_DISLIKE\x10\x05\x12\x13\n\x0f\x45VENT_TYPE_SAVE\x10\x06\x12\x1e\n\x1a\x45VENT_TYPE_ADD_TO_PLAYLIST\x10\x07\x12\x1c\n\x18\x45VENT_TYPE_FOLLOW_ARTIST\x10\x08\x12\x14\n\x10\x45VENT_TYPE_SHARE\x10\t\x12\x15\n\x11\x45VENT_TYPE_RATING\x10\n\x12\x19\n\x15\x45VENT_TYPE_IMPRESSION\x10\x0b*\x8c\x01\n\x0e\x46\x65\x65\x64\x62\x61\x63kStatus\x12\x1f\n\x1b\x46\x45\x45\x44\x42\x41\x43K_STATUS_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x46\x45\x45\x44\x42\x41\x43K_STATUS_ACCEPTED\x10\x01\x12\x1d\n\x19\x46\x45\x45\x44\x42\x41\x43K_STATUS_DUPLICATE\x10\x02\x12\x1c\n\x18\x46\x45\x45\x44\x42\x41\x43K_STATUS_REJECTED\x10\x03\x32\xc3\x04\n\x0f\x46\x65\x65\x64\x62\x61\x63kService\x12Y\n\x0eRecordFeedback\x12\".audotics.v1.RecordFeedbackRequest\x1a#.audotics.v1.RecordFeedbackResponse\x12]\n\x0eStreamFeedback\x12\".audotics.v1.StreamFeedbackRequest\x1a#.audotics.v1.StreamFeedbackResponse(\x01\x30\x01\x12\x62\n\x11UpdatePreferences\x12%.audotics.v1.UpdatePreferencesRequest\x1a&.audotics.v1.UpdatePreferencesResponse\x12Y\n\x0eGetPreferences\x12\".audotics.v1.GetPreferencesRequest\x1a#.audotics.v1.GetPreferencesResponse\x12M\n\nDeleteUser\x12\x1e.audotics.v1.DeleteUserRequest\x1a\x1f.audotics.v1.DeleteUserResponse\x12h\n\x13GetListenerFeatures\x12\'.audotics.v1.GetListenerFeaturesRequest\x1a(.audotics.v1.GetListenerFeaturesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,10 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLISTENERFEATURESRESPONSE_GENRESHARESENTRY']._serialized_options = b'8\001'
   _globals['_GETLISTENERFEATURESRESPONSE_AUDIOMEANSENTRY']._loaded_options = None
   _globals['_GETLISTENERFEATURESRESPONSE_AUDIOMEANSENTRY']._serialized_options = b'8\001'
-  _globals['_EVENTTYPE']._serialized_start=2013
-  _globals['_EVENTTYPE']._serialized_end=2319
-  _globals['_FEEDBACKSTATUS']._serialized_start=2322
-  _globals['_FEEDBACKSTATUS']._serialized_end=2462
+  _globals['_EVENTTYPE']._serialized_start=2121
+  _globals['_EVENTTYPE']._serialized_end=2427
+  _globals['_FEEDBACKSTATUS']._serialized_start=2430
+  _globals['_FEEDBACKSTATUS']._serialized_end=2570
   _globals['_GETLISTENERFEATURESREQUEST']._serialized_start=143
   _globals['_GETLISTENERFEATURESREQUEST']._serialized_end=188
   _globals['_GETLISTENERFEATURESRESPONSE']._serialized_start=191
@@ -53,31 +53,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ARTISTSHARE']._serialized_start=674
   _globals['_ARTISTSHARE']._serialized_end=718
   _globals['_FEEDBACKEVENT']._serialized_start=721
-  _globals['_FEEDBACKEVENT']._serialized_end=935
-  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=937
-  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=1004
-  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=1006
-  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=1076
-  _globals['_STREAMFEEDBACKREQUEST']._serialized_start=1078
-  _globals['_STREAMFEEDBACKREQUEST']._serialized_end=1145
-  _globals['_STREAMFEEDBACKRESPONSE']._serialized_start=1147
-  _globals['_STREAMFEEDBACKRESPONSE']._serialized_end=1217
-  _globals['_FEEDBACKRESULT']._serialized_start=1219
-  _globals['_FEEDBACKRESULT']._serialized_end=1314
-  _globals['_PREFERENCES']._serialized_start=1317
-  _globals['_PREFERENCES']._serialized_end=1464
-  _globals['_UPDATEPREFERENCESREQUEST']._serialized_start=1467
-  _globals['_UPDATEPREFERENCESREQUEST']._serialized_end=1606
-  _globals['_UPDATEPREFERENCESRESPONSE']._serialized_start=1608
-  _globals['_UPDATEPREFERENCESRESPONSE']._serialized_end=1682
-  _globals['_GETPREFERENCESREQUEST']._serialized_start=1684
-  _globals['_GETPREFERENCESREQUEST']._serialized_end=1724
-  _globals['_GETPREFERENCESRESPONSE']._serialized_start=1726
-  _globals['_GETPREFERENCESRESPONSE']._serialized_end=1797
-  _globals['_DELETEUSERREQUEST']._serialized_start=1799
-  _globals['_DELETEUSERREQUEST']._serialized_end=1835
-  _globals['_DELETEUSERRESPONSE']._serialized_start=1838
-  _globals['_DELETEUSERRESPONSE']._serialized_end=2010
-  _globals['_FEEDBACKSERVICE']._serialized_start=2465
-  _globals['_FEEDBACKSERVICE']._serialized_end=3044
+  _globals['_FEEDBACKEVENT']._serialized_end=991
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_start=993
+  _globals['_RECORDFEEDBACKREQUEST']._serialized_end=1060
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_start=1062
+  _globals['_RECORDFEEDBACKRESPONSE']._serialized_end=1132
+  _globals['_STREAMFEEDBACKREQUEST']._serialized_start=1134
+  _globals['_STREAMFEEDBACKREQUEST']._serialized_end=1201
+  _globals['_STREAMFEEDBACKRESPONSE']._serialized_start=1203
+  _globals['_STREAMFEEDBACKRESPONSE']._serialized_end=1273
+  _globals['_FEEDBACKRESULT']._serialized_start=1275
+  _globals['_FEEDBACKRESULT']._serialized_end=1370
+  _globals['_PREFERENCES']._serialized_start=1373
+  _globals['_PREFERENCES']._serialized_end=1520
+  _globals['_UPDATEPREFERENCESREQUEST']._serialized_start=1523
+  _globals['_UPDATEPREFERENCESREQUEST']._serialized_end=1662
+  _globals['_UPDATEPREFERENCESRESPONSE']._serialized_start=1664
+  _globals['_UPDATEPREFERENCESRESPONSE']._serialized_end=1738
+  _globals['_GETPREFERENCESREQUEST']._serialized_start=1740
+  _globals['_GETPREFERENCESREQUEST']._serialized_end=1780
+  _globals['_GETPREFERENCESRESPONSE']._serialized_start=1782
+  _globals['_GETPREFERENCESRESPONSE']._serialized_end=1853
+  _globals['_DELETEUSERREQUEST']._serialized_start=1855
+  _globals['_DELETEUSERREQUEST']._serialized_end=1891
+  _globals['_DELETEUSERRESPONSE']._serialized_start=1894
+  _globals['_DELETEUSERRESPONSE']._serialized_end=2118
+  _globals['_FEEDBACKSERVICE']._serialized_start=2573
+  _globals['_FEEDBACKSERVICE']._serialized_end=3152
 # @@protoc_insertion_point(module_scope)

@@ -99,7 +99,7 @@ class ArtistShare(_message.Message):
     def __init__(self, artist: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
 
 class FeedbackEvent(_message.Message):
-    __slots__ = ("event_id", "user_id", "track_id", "type", "occurred_at", "recommendation_id", "rating")
+    __slots__ = ("event_id", "user_id", "track_id", "type", "occurred_at", "recommendation_id", "rating", "utc_offset_minutes")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     TRACK_ID_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +107,7 @@ class FeedbackEvent(_message.Message):
     OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
     RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
     RATING_FIELD_NUMBER: _ClassVar[int]
+    UTC_OFFSET_MINUTES_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     user_id: str
     track_id: str
@@ -114,7 +115,8 @@ class FeedbackEvent(_message.Message):
     occurred_at: _timestamp_pb2.Timestamp
     recommendation_id: str
     rating: float
-    def __init__(self, event_id: _Optional[str] = ..., user_id: _Optional[str] = ..., track_id: _Optional[str] = ..., type: _Optional[_Union[EventType, str]] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recommendation_id: _Optional[str] = ..., rating: _Optional[float] = ...) -> None: ...
+    utc_offset_minutes: int
+    def __init__(self, event_id: _Optional[str] = ..., user_id: _Optional[str] = ..., track_id: _Optional[str] = ..., type: _Optional[_Union[EventType, str]] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recommendation_id: _Optional[str] = ..., rating: _Optional[float] = ..., utc_offset_minutes: _Optional[int] = ...) -> None: ...
 
 class RecordFeedbackRequest(_message.Message):
     __slots__ = ("events",)
@@ -199,17 +201,21 @@ class DeleteUserRequest(_message.Message):
     def __init__(self, user_id: _Optional[str] = ...) -> None: ...
 
 class DeleteUserResponse(_message.Message):
-    __slots__ = ("deleted_events", "deleted_receipts", "deleted_preferences", "dropped_lists", "masked_history_tracks", "remaining")
+    __slots__ = ("deleted_events", "deleted_receipts", "deleted_preferences", "dropped_lists", "masked_history_tracks", "remaining", "deleted_memberships", "deleted_votes")
     DELETED_EVENTS_FIELD_NUMBER: _ClassVar[int]
     DELETED_RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     DELETED_PREFERENCES_FIELD_NUMBER: _ClassVar[int]
     DROPPED_LISTS_FIELD_NUMBER: _ClassVar[int]
     MASKED_HISTORY_TRACKS_FIELD_NUMBER: _ClassVar[int]
     REMAINING_FIELD_NUMBER: _ClassVar[int]
+    DELETED_MEMBERSHIPS_FIELD_NUMBER: _ClassVar[int]
+    DELETED_VOTES_FIELD_NUMBER: _ClassVar[int]
     deleted_events: int
     deleted_receipts: int
     deleted_preferences: int
     dropped_lists: int
     masked_history_tracks: int
     remaining: int
-    def __init__(self, deleted_events: _Optional[int] = ..., deleted_receipts: _Optional[int] = ..., deleted_preferences: _Optional[int] = ..., dropped_lists: _Optional[int] = ..., masked_history_tracks: _Optional[int] = ..., remaining: _Optional[int] = ...) -> None: ...
+    deleted_memberships: int
+    deleted_votes: int
+    def __init__(self, deleted_events: _Optional[int] = ..., deleted_receipts: _Optional[int] = ..., deleted_preferences: _Optional[int] = ..., dropped_lists: _Optional[int] = ..., masked_history_tracks: _Optional[int] = ..., remaining: _Optional[int] = ..., deleted_memberships: _Optional[int] = ..., deleted_votes: _Optional[int] = ...) -> None: ...

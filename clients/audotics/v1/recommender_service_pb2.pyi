@@ -17,12 +17,42 @@ class DegradationReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DEGRADATION_REASON_FAILED: _ClassVar[DegradationReason]
     DEGRADATION_REASON_DEADLINE: _ClassVar[DegradationReason]
     DEGRADATION_REASON_FEW_MATCHES: _ClassVar[DegradationReason]
+    DEGRADATION_REASON_UNATTAINABLE: _ClassVar[DegradationReason]
+
+class GroupStrategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GROUP_STRATEGY_UNSPECIFIED: _ClassVar[GroupStrategy]
+    GROUP_STRATEGY_AVERAGE: _ClassVar[GroupStrategy]
+    GROUP_STRATEGY_LEAST_MISERY: _ClassVar[GroupStrategy]
+    GROUP_STRATEGY_MOST_PLEASURE: _ClassVar[GroupStrategy]
+    GROUP_STRATEGY_FAIRNESS: _ClassVar[GroupStrategy]
+    GROUP_STRATEGY_LEARNED_ATTENTION: _ClassVar[GroupStrategy]
+
+class TasteFactorKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASTE_FACTOR_KIND_UNSPECIFIED: _ClassVar[TasteFactorKind]
+    TASTE_FACTOR_KIND_GENRE: _ClassVar[TasteFactorKind]
+    TASTE_FACTOR_KIND_MOOD: _ClassVar[TasteFactorKind]
+    TASTE_FACTOR_KIND_ARTIST: _ClassVar[TasteFactorKind]
+    TASTE_FACTOR_KIND_SOUND: _ClassVar[TasteFactorKind]
 DEGRADATION_REASON_UNSPECIFIED: DegradationReason
 DEGRADATION_REASON_UNKNOWN_USER: DegradationReason
 DEGRADATION_REASON_UNAVAILABLE: DegradationReason
 DEGRADATION_REASON_FAILED: DegradationReason
 DEGRADATION_REASON_DEADLINE: DegradationReason
 DEGRADATION_REASON_FEW_MATCHES: DegradationReason
+DEGRADATION_REASON_UNATTAINABLE: DegradationReason
+GROUP_STRATEGY_UNSPECIFIED: GroupStrategy
+GROUP_STRATEGY_AVERAGE: GroupStrategy
+GROUP_STRATEGY_LEAST_MISERY: GroupStrategy
+GROUP_STRATEGY_MOST_PLEASURE: GroupStrategy
+GROUP_STRATEGY_FAIRNESS: GroupStrategy
+GROUP_STRATEGY_LEARNED_ATTENTION: GroupStrategy
+TASTE_FACTOR_KIND_UNSPECIFIED: TasteFactorKind
+TASTE_FACTOR_KIND_GENRE: TasteFactorKind
+TASTE_FACTOR_KIND_MOOD: TasteFactorKind
+TASTE_FACTOR_KIND_ARTIST: TasteFactorKind
+TASTE_FACTOR_KIND_SOUND: TasteFactorKind
 
 class Subject(_message.Message):
     __slots__ = ("user_id", "seed_tracks", "session")
@@ -361,3 +391,241 @@ class ExplainedCandidate(_message.Message):
     recorded_score: float
     replayed: RecommendedTrack
     def __init__(self, track_id: _Optional[str] = ..., rank: _Optional[int] = ..., recorded_score: _Optional[float] = ..., replayed: _Optional[_Union[RecommendedTrack, _Mapping]] = ...) -> None: ...
+
+class GroupMember(_message.Message):
+    __slots__ = ("user_id", "weight")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    weight: float
+    def __init__(self, user_id: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
+
+class RecommendGroupRequest(_message.Message):
+    __slots__ = ("members", "limit", "context", "filter", "exclude", "diversity", "objectives", "explain", "models", "strategy", "fairness_floor", "include_heard", "session")
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_FIELD_NUMBER: _ClassVar[int]
+    DIVERSITY_FIELD_NUMBER: _ClassVar[int]
+    OBJECTIVES_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    FAIRNESS_FLOOR_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_HEARD_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    members: _containers.RepeatedCompositeFieldContainer[GroupMember]
+    limit: int
+    context: RequestContext
+    filter: TrackFilter
+    exclude: Exclusion
+    diversity: float
+    objectives: Objectives
+    explain: bool
+    models: ModelSelector
+    strategy: GroupStrategy
+    fairness_floor: float
+    include_heard: bool
+    session: str
+    def __init__(self, members: _Optional[_Iterable[_Union[GroupMember, _Mapping]]] = ..., limit: _Optional[int] = ..., context: _Optional[_Union[RequestContext, _Mapping]] = ..., filter: _Optional[_Union[TrackFilter, _Mapping]] = ..., exclude: _Optional[_Union[Exclusion, _Mapping]] = ..., diversity: _Optional[float] = ..., objectives: _Optional[_Union[Objectives, _Mapping]] = ..., explain: bool = ..., models: _Optional[_Union[ModelSelector, _Mapping]] = ..., strategy: _Optional[_Union[GroupStrategy, str]] = ..., fairness_floor: _Optional[float] = ..., include_heard: bool = ..., session: _Optional[str] = ...) -> None: ...
+
+class RecommendGroupResponse(_message.Message):
+    __slots__ = ("recommendation_id", "tracks", "model_versions", "index_version", "degraded", "members", "harmony", "strategy")
+    RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TRACKS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    HARMONY_FIELD_NUMBER: _ClassVar[int]
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    recommendation_id: str
+    tracks: _containers.RepeatedCompositeFieldContainer[GroupTrack]
+    model_versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
+    index_version: str
+    degraded: _containers.RepeatedCompositeFieldContainer[Degradation]
+    members: _containers.RepeatedCompositeFieldContainer[MemberSatisfaction]
+    harmony: float
+    strategy: GroupStrategy
+    def __init__(self, recommendation_id: _Optional[str] = ..., tracks: _Optional[_Iterable[_Union[GroupTrack, _Mapping]]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., index_version: _Optional[str] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ..., members: _Optional[_Iterable[_Union[MemberSatisfaction, _Mapping]]] = ..., harmony: _Optional[float] = ..., strategy: _Optional[_Union[GroupStrategy, str]] = ...) -> None: ...
+
+class GroupTrack(_message.Message):
+    __slots__ = ("track_id", "title", "artist", "score", "chosen_for", "worth", "contributions", "reasons")
+    TRACK_ID_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    ARTIST_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_FOR_FIELD_NUMBER: _ClassVar[int]
+    WORTH_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    track_id: str
+    title: str
+    artist: str
+    score: float
+    chosen_for: str
+    worth: _containers.RepeatedScalarFieldContainer[float]
+    contributions: _containers.RepeatedCompositeFieldContainer[Contribution]
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, track_id: _Optional[str] = ..., title: _Optional[str] = ..., artist: _Optional[str] = ..., score: _Optional[float] = ..., chosen_for: _Optional[str] = ..., worth: _Optional[_Iterable[float]] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., reasons: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class MemberSatisfaction(_message.Message):
+    __slots__ = ("user_id", "satisfaction", "weight")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    SATISFACTION_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    satisfaction: float
+    weight: float
+    def __init__(self, user_id: _Optional[str] = ..., satisfaction: _Optional[float] = ..., weight: _Optional[float] = ...) -> None: ...
+
+class ScoreCompatibilityRequest(_message.Message):
+    __slots__ = ("user_ids", "models")
+    USER_IDS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    user_ids: _containers.RepeatedScalarFieldContainer[str]
+    models: ModelSelector
+    def __init__(self, user_ids: _Optional[_Iterable[str]] = ..., models: _Optional[_Union[ModelSelector, _Mapping]] = ...) -> None: ...
+
+class ScoreCompatibilityResponse(_message.Message):
+    __slots__ = ("rows", "group_score", "facets", "shared", "dividing", "model_versions", "degraded")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    GROUP_SCORE_FIELD_NUMBER: _ClassVar[int]
+    FACETS_FIELD_NUMBER: _ClassVar[int]
+    SHARED_FIELD_NUMBER: _ClassVar[int]
+    DIVIDING_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    rows: _containers.RepeatedCompositeFieldContainer[CompatibilityRow]
+    group_score: float
+    facets: _containers.RepeatedCompositeFieldContainer[CompatibilityFacet]
+    shared: _containers.RepeatedCompositeFieldContainer[TasteFactor]
+    dividing: _containers.RepeatedCompositeFieldContainer[TasteFactor]
+    model_versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
+    degraded: _containers.RepeatedCompositeFieldContainer[Degradation]
+    def __init__(self, rows: _Optional[_Iterable[_Union[CompatibilityRow, _Mapping]]] = ..., group_score: _Optional[float] = ..., facets: _Optional[_Iterable[_Union[CompatibilityFacet, _Mapping]]] = ..., shared: _Optional[_Iterable[_Union[TasteFactor, _Mapping]]] = ..., dividing: _Optional[_Iterable[_Union[TasteFactor, _Mapping]]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ...) -> None: ...
+
+class CompatibilityRow(_message.Message):
+    __slots__ = ("user_id", "scores")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    scores: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, user_id: _Optional[str] = ..., scores: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class CompatibilityFacet(_message.Message):
+    __slots__ = ("name", "score")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    score: float
+    def __init__(self, name: _Optional[str] = ..., score: _Optional[float] = ...) -> None: ...
+
+class TasteFactor(_message.Message):
+    __slots__ = ("kind", "name", "values", "sentence")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    kind: TasteFactorKind
+    name: str
+    values: _containers.RepeatedScalarFieldContainer[float]
+    sentence: str
+    def __init__(self, kind: _Optional[_Union[TasteFactorKind, str]] = ..., name: _Optional[str] = ..., values: _Optional[_Iterable[float]] = ..., sentence: _Optional[str] = ...) -> None: ...
+
+class AnalyzeTasteRequest(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    def __init__(self, user_id: _Optional[str] = ...) -> None: ...
+
+class AnalyzeTasteResponse(_message.Message):
+    __slots__ = ("user_id", "track_count", "genres", "moods", "artists", "genre_diversity", "mood_diversity", "audio", "pattern", "trends", "insights", "degraded")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    TRACK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    GENRES_FIELD_NUMBER: _ClassVar[int]
+    MOODS_FIELD_NUMBER: _ClassVar[int]
+    ARTISTS_FIELD_NUMBER: _ClassVar[int]
+    GENRE_DIVERSITY_FIELD_NUMBER: _ClassVar[int]
+    MOOD_DIVERSITY_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    TRENDS_FIELD_NUMBER: _ClassVar[int]
+    INSIGHTS_FIELD_NUMBER: _ClassVar[int]
+    DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    track_count: int
+    genres: _containers.RepeatedCompositeFieldContainer[TasteShare]
+    moods: _containers.RepeatedCompositeFieldContainer[TasteShare]
+    artists: _containers.RepeatedCompositeFieldContainer[TasteShare]
+    genre_diversity: float
+    mood_diversity: float
+    audio: _containers.RepeatedCompositeFieldContainer[AudioTrait]
+    pattern: ListeningPattern
+    trends: _containers.RepeatedCompositeFieldContainer[TasteTrend]
+    insights: _containers.RepeatedScalarFieldContainer[str]
+    degraded: _containers.RepeatedCompositeFieldContainer[Degradation]
+    def __init__(self, user_id: _Optional[str] = ..., track_count: _Optional[int] = ..., genres: _Optional[_Iterable[_Union[TasteShare, _Mapping]]] = ..., moods: _Optional[_Iterable[_Union[TasteShare, _Mapping]]] = ..., artists: _Optional[_Iterable[_Union[TasteShare, _Mapping]]] = ..., genre_diversity: _Optional[float] = ..., mood_diversity: _Optional[float] = ..., audio: _Optional[_Iterable[_Union[AudioTrait, _Mapping]]] = ..., pattern: _Optional[_Union[ListeningPattern, _Mapping]] = ..., trends: _Optional[_Iterable[_Union[TasteTrend, _Mapping]]] = ..., insights: _Optional[_Iterable[str]] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ...) -> None: ...
+
+class TasteShare(_message.Message):
+    __slots__ = ("name", "share")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    share: float
+    def __init__(self, name: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
+
+class AudioTrait(_message.Message):
+    __slots__ = ("feature", "mean", "standard_deviation", "catalog_mean", "deviation")
+    FEATURE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    STANDARD_DEVIATION_FIELD_NUMBER: _ClassVar[int]
+    CATALOG_MEAN_FIELD_NUMBER: _ClassVar[int]
+    DEVIATION_FIELD_NUMBER: _ClassVar[int]
+    feature: str
+    mean: float
+    standard_deviation: float
+    catalog_mean: float
+    deviation: float
+    def __init__(self, feature: _Optional[str] = ..., mean: _Optional[float] = ..., standard_deviation: _Optional[float] = ..., catalog_mean: _Optional[float] = ..., deviation: _Optional[float] = ...) -> None: ...
+
+class ListeningPattern(_message.Message):
+    __slots__ = ("event_count", "local_event_count", "hours", "weekdays")
+    EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    HOURS_FIELD_NUMBER: _ClassVar[int]
+    WEEKDAYS_FIELD_NUMBER: _ClassVar[int]
+    event_count: int
+    local_event_count: int
+    hours: _containers.RepeatedScalarFieldContainer[int]
+    weekdays: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, event_count: _Optional[int] = ..., local_event_count: _Optional[int] = ..., hours: _Optional[_Iterable[int]] = ..., weekdays: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class TasteTrend(_message.Message):
+    __slots__ = ("kind", "name", "earlier_share", "recent_share")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EARLIER_SHARE_FIELD_NUMBER: _ClassVar[int]
+    RECENT_SHARE_FIELD_NUMBER: _ClassVar[int]
+    kind: TasteFactorKind
+    name: str
+    earlier_share: float
+    recent_share: float
+    def __init__(self, kind: _Optional[_Union[TasteFactorKind, str]] = ..., name: _Optional[str] = ..., earlier_share: _Optional[float] = ..., recent_share: _Optional[float] = ...) -> None: ...
+
+class WatchRecommendationsRequest(_message.Message):
+    __slots__ = ("recommend", "recommend_group")
+    RECOMMEND_FIELD_NUMBER: _ClassVar[int]
+    RECOMMEND_GROUP_FIELD_NUMBER: _ClassVar[int]
+    recommend: RecommendRequest
+    recommend_group: RecommendGroupRequest
+    def __init__(self, recommend: _Optional[_Union[RecommendRequest, _Mapping]] = ..., recommend_group: _Optional[_Union[RecommendGroupRequest, _Mapping]] = ...) -> None: ...
+
+class WatchRecommendationsResponse(_message.Message):
+    __slots__ = ("recommendation", "group_recommendation")
+    RECOMMENDATION_FIELD_NUMBER: _ClassVar[int]
+    GROUP_RECOMMENDATION_FIELD_NUMBER: _ClassVar[int]
+    recommendation: RecommendResponse
+    group_recommendation: RecommendGroupResponse
+    def __init__(self, recommendation: _Optional[_Union[RecommendResponse, _Mapping]] = ..., group_recommendation: _Optional[_Union[RecommendGroupResponse, _Mapping]] = ...) -> None: ...

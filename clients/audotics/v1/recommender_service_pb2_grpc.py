@@ -60,6 +60,26 @@ class RecommenderServiceStub(object):
                 request_serializer=audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationRequest.SerializeToString,
                 response_deserializer=audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationResponse.FromString,
                 _registered_method=True)
+        self.RecommendGroup = channel.unary_unary(
+                '/audotics.v1.RecommenderService/RecommendGroup',
+                request_serializer=audotics_dot_v1_dot_recommender__service__pb2.RecommendGroupRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_recommender__service__pb2.RecommendGroupResponse.FromString,
+                _registered_method=True)
+        self.ScoreCompatibility = channel.unary_unary(
+                '/audotics.v1.RecommenderService/ScoreCompatibility',
+                request_serializer=audotics_dot_v1_dot_recommender__service__pb2.ScoreCompatibilityRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_recommender__service__pb2.ScoreCompatibilityResponse.FromString,
+                _registered_method=True)
+        self.AnalyzeTaste = channel.unary_unary(
+                '/audotics.v1.RecommenderService/AnalyzeTaste',
+                request_serializer=audotics_dot_v1_dot_recommender__service__pb2.AnalyzeTasteRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_recommender__service__pb2.AnalyzeTasteResponse.FromString,
+                _registered_method=True)
+        self.WatchRecommendations = channel.unary_stream(
+                '/audotics.v1.RecommenderService/WatchRecommendations',
+                request_serializer=audotics_dot_v1_dot_recommender__service__pb2.WatchRecommendationsRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_recommender__service__pb2.WatchRecommendationsResponse.FromString,
+                _registered_method=True)
 
 
 class RecommenderServiceServicer(object):
@@ -101,6 +121,36 @@ class RecommenderServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecommendGroup(self, request, context):
+        """The best tracks for up to 100 listeners together, with how well the list serves each of them. Unknown members are
+        served as new ones, and `degraded` says so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ScoreCompatibility(self, request, context):
+        """How well the tastes of listeners go together, and what joins and divides them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnalyzeTaste(self, request, context):
+        """What a listener hears: genres, moods, sound, when, and how that has changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchRecommendations(self, request, context):
+        """A list at once, and a new one each time feedback of its listeners, their preferences or the group's session have changed
+        it. Who is slow to read gets the latest list, not every one. Ends with UNAVAILABLE when the server stops.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommenderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +178,26 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
                     servicer.ExplainRecommendation,
                     request_deserializer=audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationRequest.FromString,
                     response_serializer=audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationResponse.SerializeToString,
+            ),
+            'RecommendGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecommendGroup,
+                    request_deserializer=audotics_dot_v1_dot_recommender__service__pb2.RecommendGroupRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_recommender__service__pb2.RecommendGroupResponse.SerializeToString,
+            ),
+            'ScoreCompatibility': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScoreCompatibility,
+                    request_deserializer=audotics_dot_v1_dot_recommender__service__pb2.ScoreCompatibilityRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_recommender__service__pb2.ScoreCompatibilityResponse.SerializeToString,
+            ),
+            'AnalyzeTaste': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnalyzeTaste,
+                    request_deserializer=audotics_dot_v1_dot_recommender__service__pb2.AnalyzeTasteRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_recommender__service__pb2.AnalyzeTasteResponse.SerializeToString,
+            ),
+            'WatchRecommendations': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchRecommendations,
+                    request_deserializer=audotics_dot_v1_dot_recommender__service__pb2.WatchRecommendationsRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_recommender__service__pb2.WatchRecommendationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +336,114 @@ class RecommenderService(object):
             '/audotics.v1.RecommenderService/ExplainRecommendation',
             audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationRequest.SerializeToString,
             audotics_dot_v1_dot_recommender__service__pb2.ExplainRecommendationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecommendGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.RecommenderService/RecommendGroup',
+            audotics_dot_v1_dot_recommender__service__pb2.RecommendGroupRequest.SerializeToString,
+            audotics_dot_v1_dot_recommender__service__pb2.RecommendGroupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreCompatibility(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.RecommenderService/ScoreCompatibility',
+            audotics_dot_v1_dot_recommender__service__pb2.ScoreCompatibilityRequest.SerializeToString,
+            audotics_dot_v1_dot_recommender__service__pb2.ScoreCompatibilityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnalyzeTaste(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.RecommenderService/AnalyzeTaste',
+            audotics_dot_v1_dot_recommender__service__pb2.AnalyzeTasteRequest.SerializeToString,
+            audotics_dot_v1_dot_recommender__service__pb2.AnalyzeTasteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchRecommendations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/audotics.v1.RecommenderService/WatchRecommendations',
+            audotics_dot_v1_dot_recommender__service__pb2.WatchRecommendationsRequest.SerializeToString,
+            audotics_dot_v1_dot_recommender__service__pb2.WatchRecommendationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

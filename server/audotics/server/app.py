@@ -15,8 +15,10 @@ from typing import Final
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import BundleStore
 from audotics.server.batching.batcher import BatchLimits
+from audotics.server.pipeline.group_recommender import GroupRecommender
 from audotics.server.pipeline.list_memory import ListMemory
 from audotics.server.pipeline.options import PipelineOptions
+from audotics.server.pipeline.profiles import StrangersCache
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.compactor import Compactor
 from audotics.server.repository.policy import VersionPolicies
@@ -26,8 +28,10 @@ from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.runtime.opening import RuntimeOpener
 from audotics.server.services.assigner import Assigner
 from audotics.server.services.catalog import CatalogService
+from audotics.server.services.changes import Changes, listener_topic
 from audotics.server.services.classify import ClassifyService
 from audotics.server.services.clock import SteadyClock
+from audotics.server.services.compatibility import CompatibilityService
 from audotics.server.services.event_log import EventLog
 from audotics.server.services.experiment_report import ReportService
 from audotics.server.services.experiment_watch import ExperimentWatch
@@ -47,11 +51,15 @@ from audotics.server.services.promotion import PromotionGate, PromotionLimits
 from audotics.server.services.rank import RankService
 from audotics.server.services.receipt_writer import ReceiptWriter
 from audotics.server.services.recommend import RecommendService
+from audotics.server.services.recommend_group import RecommendGroupService
 from audotics.server.services.retention import Periods, Retention
+from audotics.server.services.sessions import SessionService
 from audotics.server.services.shadow import Shadow
 from audotics.server.services.similar import SimilarService
+from audotics.server.services.taste import TasteService
 from audotics.server.services.tenancy import Tenancy
 from audotics.server.services.uninterrupted import Uninterrupted
+from audotics.server.services.watch import WatchService
 from audotics.server.settings import Settings
 from audotics.server.storage.cache.redis import RedisCache
 from audotics.server.storage.database import Database
@@ -60,6 +68,7 @@ from audotics.server.storage.experiments import ExperimentStore
 from audotics.server.storage.exposures import ExposureStore
 from audotics.server.storage.receipts import ReceiptStore
 from audotics.server.storage.retention import RetentionStore
+from audotics.server.storage.sessions import SessionStore
 from audotics.server.storage.tracks import TrackStore
 from audotics.server.storage.users import UserStore
 from audotics.server.telemetry.logs import configure_logs
@@ -74,6 +83,7 @@ from audotics.server.transport.server import GrpcServer, ServerOptions
 from audotics.server.transport.servicers.catalog import CatalogServicer
 from audotics.server.transport.servicers.experiments import ExperimentServicer
 from audotics.server.transport.servicers.feedback import FeedbackServicer
+from audotics.server.transport.servicers.groups import GroupServicer
 from audotics.server.transport.servicers.models import ModelServicer
 from audotics.server.transport.servicers.recommender import RecommenderServicer
 
@@ -139,7 +149,13 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         compacting = threads("compacting")
         await stack.enter_async_context(Compactor(registry, executor=compacting))
         users = UserStore(database)
-        listeners = Listeners(users=users, executor=reading, cache_size=settings.user_cache_size)
+        changes = Changes(limit=settings.max_watchers)
+        listeners = Listeners(
+            users=users,
+            executor=reading,
+            cache_size=settings.user_cache_size,
+            on_changed=lambda user_ids: changes.publish(listener_topic(user_id) for user_id in user_ids),
+        )
         log = await stack.enter_async_context(
             EventLog(
                 EventStore(database),
@@ -210,16 +226,45 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         catalog = CatalogService(
             registry=registry, tracks=TrackStore(database), executor=writing, uninterrupted=uninterrupted
         )
+        strangers = StrangersCache()
+        recommend = RecommendService(
+            registry=registry,
+            listeners=listeners,
+            recommender=recommender,
+            shadow=shadow,
+            probation=probation,
+            assigner=assigner,
+        )
+        sessions = SessionService(
+            registry=registry,
+            sessions=SessionStore(database),
+            log=log,
+            changes=changes,
+            executor=reading,
+            uninterrupted=uninterrupted,
+        )
+        recommend_group = RecommendGroupService(
+            registry=registry,
+            listeners=listeners,
+            recommender=GroupRecommender(recommender, executor=serving, options=_pipeline_options(settings)),
+            sessions=sessions,
+        )
         server = GrpcServer(
             _server_options(settings),
             recommender=RecommenderServicer(
-                recommend=RecommendService(
+                recommend=recommend,
+                recommend_group=recommend_group,
+                watch=WatchService(changes=changes, recommend=recommend, recommend_group=recommend_group),
+                compatibility=CompatibilityService(
+                    registry=registry, listeners=listeners, strangers=strangers, executor=serving
+                ),
+                taste=TasteService(
                     registry=registry,
                     listeners=listeners,
-                    recommender=recommender,
-                    shadow=shadow,
-                    probation=probation,
-                    assigner=assigner,
+                    users=users,
+                    strangers=strangers,
+                    reading=reading,
+                    executor=serving,
                 ),
                 rank=RankService(registry=registry, listeners=listeners, recommender=recommender),
                 similar=SimilarService(registry=registry, recommender=recommender),
@@ -257,6 +302,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 ),
             ),
             experiments=ExperimentServicer(experiments=experiments, reports=reports),
+            groups=GroupServicer(sessions=sessions),
             find_model=inference.find,
             foreign=_foreign(settings, inference, models, Tenancy(registry)),
         )
@@ -280,6 +326,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             Watcher(registry, root=settings.repository, interval_s=settings.repository_poll_s)
         )
         await stack.enter_async_context(server)
+        await stack.enter_async_context(changes)  # ends first: streams that watch would hold up the server's draining
         yield App(
             host=settings.host,
             port=server.port,

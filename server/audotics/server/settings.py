@@ -106,6 +106,7 @@ class Settings(BaseSettings):
         1800.0, gt=0, description="when clients are asked to connect anew, so that load spreads over servers"
     )
     max_concurrent_requests: int = Field(1000, ge=1, description="requests beyond are refused with RESOURCE_EXHAUSTED")
+    max_watchers: int = Field(500, ge=1, description="lists that may be watched at a time, each by a stream of its own")
     max_message_mib: int = Field(16, ge=1, le=1024, description="largest request and answer")
     gzip_answers: bool = Field(False, description="compress answers to clients that take gzip; requests may always be")
     # On, since it costs nothing: its messages are our own, so that TensorFlow is not imported.

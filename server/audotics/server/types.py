@@ -218,6 +218,7 @@ class DegradationReason(StrEnum):
     FAILED = "failed"
     DEADLINE = "deadline"
     FEW_MATCHES = "few_matches"
+    UNATTAINABLE = "unattainable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,3 +326,4 @@ class Event:
     occurred_at: float
     recommendation_id: str = ""
     rating: float | None = None
+    utc_offset_minutes: int | None = None

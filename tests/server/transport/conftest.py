@@ -20,6 +20,7 @@ from audotics.v1 import (
     catalog_service_pb2_grpc,
     experiment_service_pb2_grpc,
     feedback_service_pb2_grpc,
+    group_service_pb2_grpc,
     model_service_pb2_grpc,
     recommender_service_pb2_grpc,
 )
@@ -40,6 +41,7 @@ class Running:
     catalog: Any
     models: Any
     experiments: Any
+    groups: Any
 
 
 @pytest.fixture
@@ -61,6 +63,7 @@ def start(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Running]]
                 catalog_service_pb2_grpc.CatalogServiceStub(channel),
                 model_service_pb2_grpc.ModelServiceStub(channel),
                 experiment_service_pb2_grpc.ExperimentServiceStub(channel),
+                group_service_pb2_grpc.GroupServiceStub(channel),
             )
 
     return starting

@@ -114,6 +114,8 @@ def delete_user(user_id: str, *, timeout_s: float | None = None) -> Call[Deleted
             dropped_lists=answer.dropped_lists,
             masked_history_tracks=answer.masked_history_tracks,
             remaining=answer.remaining,
+            deleted_memberships=answer.deleted_memberships,
+            deleted_votes=answer.deleted_votes,
         )
 
     request = feedback.DeleteUserRequest(user_id=user_id)

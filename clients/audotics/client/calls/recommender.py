@@ -43,7 +43,7 @@ def recommend(
         limit=limit,
         context=codec.encode_context(mood, genres),
         filter=None if filter is None else codec.encode_filter(filter),
-        exclude=_exclusion(exclude),
+        exclude=codec.exclusion(exclude),
         diversity=diversity,
         objectives=None if objectives is None else codec.encode_objectives(objectives),
         explain=explain,
@@ -76,7 +76,7 @@ def similar_tracks(
         vector=None if vector is None else recommender.FeatureVector(values=vector),
         limit=limit,
         filter=None if filter is None else codec.encode_filter(filter),
-        exclude=_exclusion(exclude),
+        exclude=codec.exclusion(exclude),
     )
     return call_of(
         "RecommenderService/SimilarTracks", request, recommender.SimilarTracksResponse, codec.decode_similar, timeout_s
@@ -160,8 +160,3 @@ def _subject(
             session=recommender.AnonymousSession(track_ids=codec.strings("session_tracks", session_tracks))
         )
     return recommender.Subject(user_id=user_id)
-
-
-def _exclusion(track_ids: Iterable[str]) -> recommender.Exclusion | None:
-    excluded = codec.strings("exclude", track_ids)
-    return recommender.Exclusion(track_ids=excluded) if excluded else None

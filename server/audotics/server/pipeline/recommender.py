@@ -47,6 +47,7 @@ from audotics.server.types import (
     RecommendQuery,
     Similarity,
     SimilarQuery,
+    TrackFilter,
 )
 
 AnswerT = TypeVar("AnswerT")
@@ -132,6 +133,25 @@ class Recommender:
         Raises CacheError when a cache that servers share cannot be reached, so that some may be left in it.
         """
         return await self._memory.forget(user_id)
+
+    async def candidates(
+        self, snapshot: Snapshot, listener: Listener, query: RecommendQuery
+    ) -> tuple[Taste, NDArray[np.int64]]:
+        """What a listener likes, and the distinct rows that would be scored for them. Raises DeadlineError."""
+        _check_deadline(query.deadline)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._candidate_rows, snapshot, listener, query)
+
+    def passing(self, snapshot: Snapshot, track_filter: TrackFilter, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of `rows` (n,) that pass a filter and are not deleted. Raises InvalidRequestError."""
+        return rows[self._masks.mask(snapshot.catalog, track_filter)[rows]]
+
+    async def score(
+        self, snapshot: Snapshot, taste: Taste, rows: NDArray[np.int64], query: RankQuery | RecommendQuery
+    ) -> Shortlist:
+        """These rows, scored for one listener in the query's context. Raises as `recommend` does."""
+        measure = partial(Slate.measure, snapshot, taste, query.context, rows=rows)
+        return await self._answer(snapshot, query, measure, Shortlist.of)
 
     async def similar(self, snapshot: Snapshot, query: SimilarQuery) -> Similarity:
         """The tracks that sound most like a track, features or a vector, the nearest first.
@@ -281,6 +301,12 @@ class Recommender:
         return passing, allowed
 
     def _candidates(self, snapshot: Snapshot, listener: Listener, query: RecommendQuery) -> Slate:
+        taste, rows = self._candidate_rows(snapshot, listener, query)
+        return Slate.measure(snapshot, taste, query.context, rows=rows)
+
+    def _candidate_rows(
+        self, snapshot: Snapshot, listener: Listener, query: RecommendQuery
+    ) -> tuple[Taste, NDArray[np.int64]]:
         _check_deadline(query.deadline)  # it may have waited for a thread until nobody waited for it
         catalog, options = snapshot.catalog, self._options.with_settings(query.pipeline)
         passing, allowed = self._allowed(snapshot, listener, query)
@@ -290,8 +316,7 @@ class Recommender:
         if passing_share <= options.selective_share:
             taste = Taste.read(snapshot, listener.history)
             most = max(query.limit, options.exact_rows)
-            rows = best_matches(snapshot, taste, np.flatnonzero(allowed), limit=most)
-            return Slate.measure(snapshot, taste, query.context, rows=rows)
+            return taste, best_matches(snapshot, taste, np.flatnonzero(allowed), limit=most)
         filtered = query.filter != NO_FILTER  # the indexes are then searched for what is allowed, and find nothing else
         n_seen = 0 if filtered else len(listener.seen)
         depth = SearchDepth.of(options, limit=query.limit, passing_share=1.0, n_seen=n_seen)
@@ -305,7 +330,7 @@ class Recommender:
             options=options,
             orders=self._orders,
         )
-        return Slate.measure(snapshot, taste, query.context, rows=rows)
+        return taste, rows
 
     def _finish(
         self,

@@ -55,6 +55,7 @@ class Catalog:
     _user_numbers: Mapping[str, int]
     _row_of: Mapping[str, int]
     _artist_numbers: Mapping[str, int]
+    _artist_names: Mapping[int, str]
 
     @classmethod
     def build(
@@ -81,6 +82,7 @@ class Catalog:
             _user_numbers={user_id: number for number, user_id in enumerate(histories.user_ids)},
             _row_of={track_id: row for row, track_id in enumerate(tracks.ids)},
             _artist_numbers=artist_numbers,
+            _artist_names={number: name for name, number in artist_numbers.items()},
         )
 
     def __len__(self) -> int:
@@ -133,6 +135,20 @@ class Catalog:
         digest.update(self.columns.take(changed).content_digest().encode())
         return digest.hexdigest()
 
+    def standard_audio(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Audio features (n, 11) of `rows` (n,) in standard deviations from the bundle's means, NaN where unknown."""
+        audio = self.columns.audio[rows]
+        return np.where(np.isnan(audio), np.float32(np.nan), self._scaler.transform(audio)[:, : audio.shape[1]])
+
+    @property
+    def mean_audio(self) -> NDArray[np.float32]:
+        """float32 (11,): the means of the bundle's tracks."""
+        return self._scaler.mean
+
+    def artist_name(self, code: int) -> str:
+        """The artist of that number. Raises KeyError for one that the catalogue does not have."""
+        return self._artist_names[code]
+
     def record(self, row: int) -> TrackRecord:
         """The track as a caller reads it."""
         return record_of(self.columns, row)
@@ -181,6 +197,7 @@ class Catalog:
             signals=Signals.measure(columns, artist_codes),
             _row_of={**self._row_of, **{fresh.ids[i]: int(rows[i]) for i in np.flatnonzero(~updates)}},
             _artist_numbers=artist_numbers,
+            _artist_names={number: name for name, number in artist_numbers.items()},
         )
 
 

@@ -20,6 +20,7 @@ from audotics.server.errors import RefusedModelError
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.classifier import ClassifierPart
 from audotics.server.repository.graph import look_over
+from audotics.server.repository.group import GroupPart
 from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart, SequencePart
 from audotics.server.repository.rows import RowMap
 from audotics.server.repository.signature import WARMUP_FILE, check_signature, warm_up
@@ -41,15 +42,17 @@ PINNED_KINDS: Final = ("collaborative", "content", "ncf", *OPTIONAL_KINDS)
 """What the hybrid weighs: it is trained on the scores of certain versions."""
 
 CLASSIFIER_KINDS: Final = ("mood", "genre")
-MODEL_KINDS: Final = (*RANKING_KINDS, *OPTIONAL_KINDS, *CLASSIFIER_KINDS)
+GROUP: Final = "group"
+MODEL_KINDS: Final = (*RANKING_KINDS, *OPTIONAL_KINDS, *CLASSIFIER_KINDS, GROUP)
 
-Part = CollaborativePart | ContentPart | NcfPart | SequencePart | HybridPart | ClassifierPart
+Part = CollaborativePart | ContentPart | NcfPart | SequencePart | HybridPart | ClassifierPart | GroupPart
 
 _FILES: Final[dict[str, tuple[str, ...]]] = {
     "collaborative": (IDS_FILE, INDEX_FILE, VECTORS_FILE),
     "content": (IDS_FILE, INDEX_FILE, VECTORS_FILE, LENGTHS_FILE),
     "ncf": (IDS_FILE,),
     "sequence": (IDS_FILE,),
+    GROUP: (IDS_FILE,),
 }
 """What kinds need beside the model and its recorded inputs."""
 
@@ -136,6 +139,8 @@ def link(loaded: LoadedModel, catalog: Catalog) -> Part | None:
                 f"{bundle}: {IDS_FILE} names {rows.size} tracks, but it scores {width}; export again"
             )
         return SequencePart(version, model, rows).with_catalog(catalog)
+    if kind == GROUP:
+        return GroupPart.of(bundle, model, rows).with_catalog(catalog)
     if index is None:
         return NcfPart(version, model, rows).with_catalog(catalog)
     if index.size != rows.size:
@@ -155,7 +160,7 @@ def _makes_lists(bundle: Bundle) -> bool:
 
 def _width(bundle: Bundle, model: Model, index: VectorIndex | None) -> int | None:
     """Columns of the outputs that are matrices; None where nothing says."""
-    if not _makes_lists(bundle):
+    if not _makes_lists(bundle) or bundle.manifest.kind == GROUP:
         return None
     if bundle.manifest.kind == "sequence":
         return {spec.name: spec.shape[-1] for spec in model.outputs}["scores"]  # `link` compares it with the rows

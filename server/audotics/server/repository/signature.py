@@ -26,8 +26,22 @@ _INPUTS: Final[dict[str, dict[str, tuple[str, int]]]] = {
     "hybrid": {"components": ("float32", 2), "available": ("float32", 2), "context": ("float32", 2)},
     "mood": _CLASSIFIER,
     "genre": _CLASSIFIER,
+    "group": {
+        "member_history": ("int64", 2),
+        "known": ("float32", 2),
+        "event": ("int64", 1),
+        "event_weight": ("float32", 1),
+        "event_known": ("float32", 1),
+        "familiarity": ("float32", 1),
+        "candidate": ("int64", 1),
+    },
 }
 """Type and number of dimensions of each input, by kind."""
+
+_OPTIONAL_INPUTS: Final[dict[str, dict[str, tuple[str, int]]]] = {
+    "group": {"taste": ("float32", 2), "has_taste": ("float32", 1)}
+}
+"""Inputs that some models of a kind have, and then all of them."""
 
 _OUTPUTS: Final[dict[str, dict[str, int]]] = {
     "collaborative": {"user_vector": 2},
@@ -37,6 +51,7 @@ _OUTPUTS: Final[dict[str, dict[str, int]]] = {
     "hybrid": {"weights": 2, "score": 1, "confidence": 1},
     "mood": {"probabilities": 2},
     "genre": {"probabilities": 2},
+    "group": {"score": 1, "weights": 2, "member_score": 2, "compatibility": 2, "group_compatibility": 1},
 }
 
 
@@ -45,7 +60,7 @@ def check_signature(bundle: Bundle, model: Model) -> None:
     kind = bundle.manifest.kind
     expected = _INPUTS.get(kind)
     inputs = {spec.name: (spec.dtype, len(spec.shape)) for spec in model.inputs}
-    if expected is not None and inputs != expected:
+    if expected is not None and inputs not in (expected, expected | _OPTIONAL_INPUTS.get(kind, {})):
         raise RefusedModelError(f"{bundle}: its inputs are {_listed(inputs)}; a {kind} model has {_listed(expected)}")
     missing = _OUTPUTS.get(kind, {}).keys() - {spec.name for spec in model.outputs}
     if missing:

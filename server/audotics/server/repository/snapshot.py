@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.classifier import ClassifierPart
-from audotics.server.repository.loading import CLASSIFIER_KINDS, OPTIONAL_KINDS, RANKING_KINDS, Part
+from audotics.server.repository.group import GroupPart
+from audotics.server.repository.loading import CLASSIFIER_KINDS, GROUP, OPTIONAL_KINDS, RANKING_KINDS, Part
 from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart, SequencePart
 from audotics.server.types import Degradation, DegradationReason
 
@@ -33,6 +34,9 @@ class Snapshot:
     sequence: SequencePart | None = None
     bundle_digests: tuple[str, ...] = ()
     """`Manifest.digest` of each of `model_versions`."""
+    group: GroupPart | None = None
+    ungrouped: tuple[Degradation, ...] = ()
+    """Why there is no group model, when there is none."""
 
     @classmethod
     def assemble(
@@ -40,7 +44,7 @@ class Snapshot:
     ) -> Snapshot:
         """`parts` and the `digests` of their bundles by kind; `absent` says why a kind is missing."""
         collaborative, content = parts.get("collaborative"), parts.get("content")
-        ncf, hybrid, sequence = parts.get("ncf"), parts.get("hybrid"), parts.get("sequence")
+        ncf, hybrid, sequence, group = (parts.get(kind) for kind in ("ncf", "hybrid", "sequence", GROUP))
         ranking = {*RANKING_KINDS, *OPTIONAL_KINDS}
         classifiers = {kind: part for kind, part in parts.items() if isinstance(part, ClassifierPart)}
 
@@ -66,4 +70,6 @@ class Snapshot:
             unclassified=missing(CLASSIFIER_KINDS),
             sequence=sequence if isinstance(sequence, SequencePart) else None,
             bundle_digests=tuple(digests[kind] for kind, _ in versions),
+            group=group if isinstance(group, GroupPart) else None,
+            ungrouped=missing([GROUP]),
         )

@@ -16,6 +16,7 @@ import numpy as np
 
 from audotics.server.errors import NotFoundError, RefusedModelError
 from audotics.server.repository.catalog import Catalog
+from audotics.server.repository.group import GroupPart
 from audotics.server.repository.loading import CATALOG, HYBRID, MODEL_KINDS, PINNED_KINDS, LoadedModel, Part, link
 from audotics.server.repository.parts import CollaborativePart, ContentPart, NcfPart, SequencePart
 from audotics.server.repository.snapshot import Snapshot
@@ -176,7 +177,7 @@ class State:
                 except InferenceError as error:
                     _LOG.exception("content/%d taken out of service", part.version)
                     misfits[key] = str(error)
-            elif isinstance(part, CollaborativePart | NcfPart | SequencePart):
+            elif isinstance(part, CollaborativePart | NcfPart | SequencePart | GroupPart):
                 parts[key] = part.with_catalog(catalog)
             else:
                 parts[key] = part

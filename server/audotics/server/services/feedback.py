@@ -17,6 +17,7 @@ from audotics.server.types import Event
 EVENT_TYPES: Final = SEEN_EVENTS | {"follow_artist", "impression"}
 
 _MAX_ID_LENGTH: Final = 256
+_MAX_OFFSET_MINUTES: Final = 18 * 60
 _MAX_RATING: Final = 5.0
 _MAX_AHEAD_S: Final = 24 * 3600.0
 """Clocks of phones are wrong; a day covers that and every time zone mistake."""
@@ -33,6 +34,7 @@ class SubmittedEvent:
     occurred_at: float | None = None
     recommendation_id: str = ""
     rating: float | None = None
+    utc_offset_minutes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class FeedbackService:
                 steady_now if event.occurred_at is None else event.occurred_at,
                 event.recommendation_id,
                 event.rating,
+                event.utc_offset_minutes,
             )
             for event, reason in zip(submitted, reasons, strict=True)
             if not reason
@@ -105,6 +108,11 @@ def _objection(event: SubmittedEvent, *, served: bool, now: float) -> str:
             return "occurred_at: is not a time since 1970; send seconds since the epoch, or leave it unset for now"
         if event.occurred_at > now + _MAX_AHEAD_S:
             return "occurred_at: is more than a day in the future; correct the clock, or leave it unset for now"
+    offset = event.utc_offset_minutes
+    if offset is not None and abs(offset) > _MAX_OFFSET_MINUTES:
+        return (
+            f"utc_offset_minutes: is {offset}; send {-_MAX_OFFSET_MINUTES} to {_MAX_OFFSET_MINUTES}, or leave it unset"
+        )
     if not served:
         return f"track_id: {event.track_id!r} is not in the catalogue; add it with UpsertTracks first"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -49,7 +49,16 @@ class _Load:
 class Listeners:
     """Resolves subjects; keeps the events of the `cache_size` most recently served users in memory."""
 
-    def __init__(self, *, users: UserStore, executor: Executor, cache_size: int) -> None:
+    def __init__(
+        self,
+        *,
+        users: UserStore,
+        executor: Executor,
+        cache_size: int,
+        on_changed: Callable[[Iterable[str]], object] = lambda user_ids: None,
+    ) -> None:
+        """`on_changed` learns whose next list may be another one."""
+        self._on_changed = on_changed
         self._users = users
         self._executor = executor
         self._cache_size = cache_size
@@ -95,13 +104,16 @@ class Listeners:
             if (entry := self._entries.get(event.user_id)) is not None:
                 entry.state.apply(event)
                 entry.resolved = None
+        self._on_changed({event.user_id for event in events})
 
     def forget(self, user_ids: Iterable[str]) -> None:
         """Read these listeners anew: what is stored of them is not what is known here."""
+        user_ids = list(user_ids)
         for user_id in user_ids:
             self._entries.pop(user_id, None)
             for load in self._loading.get(user_id, ()):
                 load.valid = False
+        self._on_changed(user_ids)
 
     async def _entry(self, user_id: str) -> _Entry:
         entry = self._entries.get(user_id) or await self._load(user_id)

@@ -81,6 +81,7 @@ EVENTS: Final = Table(
     Column("received_at", Float, nullable=False),
     Column("recommendation_id", String, nullable=False),
     Column("rating", Float),
+    Column("utc_offset_minutes", Integer),
     Index("events_by_user", "user_id", "sequence"),
     Index("events_by_arrival", "received_at"),
     Index(
@@ -174,3 +175,50 @@ EXPOSURES: Final = Table(
     Index("exposures_by_time", "created_at"),
 )
 """Which arm made which list; `experiment` is empty for listeners who are held out of all of them."""
+
+GROUP_SESSIONS: Final = Table(
+    "group_sessions",
+    METADATA,
+    Column("session_id", String, primary_key=True),
+    Column("strategy", String, nullable=False),
+    Column("fairness_floor", Float, nullable=False),
+    Column("now_playing", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+)
+"""Sessions in which a group listens together; `now_playing` is a track's id, or empty."""
+
+SESSION_MEMBERS: Final = Table(
+    "session_members",
+    METADATA,
+    Column("session_id", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("weight", Float, nullable=False),
+    Column("joined_at", Float, nullable=False),
+    Index("session_members_by_user", "user_id"),
+)
+"""Who is in a session now."""
+
+SESSION_VOTES: Final = Table(
+    "session_votes",
+    METADATA,
+    Column("session_id", String, primary_key=True),
+    Column("user_id", String, primary_key=True),
+    Column("track_id", String, primary_key=True),
+    Column("value", Integer, nullable=False),
+    Column("voted_at", Float, nullable=False),
+    Index("session_votes_by_user", "user_id"),
+)
+"""The latest vote of each member on each track: 1 for, -1 against."""
+
+SESSION_PLAYS: Final = Table(
+    "session_plays",
+    METADATA,
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("session_id", String, nullable=False),
+    Column("track_id", String, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("skipped", Boolean, nullable=False),
+    Index("session_plays_by_session", "session_id", "sequence"),
+)
+"""What a session played, in order. Who asked for a skip is not kept."""

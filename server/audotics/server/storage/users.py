@@ -18,6 +18,8 @@ from audotics.server.storage.schema import (
     EXPOSURES,
     PREFERENCES,
     RECEIPTS,
+    SESSION_MEMBERS,
+    SESSION_VOTES,
     USERS,
 )
 from audotics.server.types import Event, Preferences
@@ -28,6 +30,8 @@ _OF_USER: Final = {
     "exposures": EXPOSURES,
     "preferences": PREFERENCES,
     "receipts": RECEIPTS,
+    "memberships": SESSION_MEMBERS,
+    "votes": SESSION_VOTES,
     "users": USERS,
 }
 """Every table that names listeners. The test of erasure fails when a table with a `user_id` is missing here."""
@@ -50,6 +54,8 @@ class Erased:
     receipts: int
     preferences: int
     remaining: int
+    memberships: int = 0
+    votes: int = 0
 
 
 class UserStore:
@@ -100,7 +106,8 @@ class UserStore:
             counts = [select(func.count()).where(table.c.user_id == user_id) for table in _OF_USER.values()]
             remaining = sum(connection.scalar(count) or 0 for count in counts)
         self._database.compact()
-        return Erased(deleted["events"], deleted["receipts"], deleted["preferences"], remaining)
+        counted = {name: deleted[name] for name in ("events", "receipts", "preferences", "memberships", "votes")}
+        return Erased(**counted, remaining=remaining)
 
 
 def _preferences(connection: Connection, user_id: str, *, lock: bool = False) -> Preferences | None:

@@ -22,6 +22,7 @@ from audotics.server.transport.reflection import reflection_pool
 from audotics.server.transport.servicers.catalog import CatalogServicer
 from audotics.server.transport.servicers.experiments import ExperimentServicer
 from audotics.server.transport.servicers.feedback import FeedbackServicer
+from audotics.server.transport.servicers.groups import GroupServicer
 from audotics.server.transport.servicers.models import ModelServicer
 from audotics.server.transport.servicers.recommender import RecommenderServicer
 from audotics.v1 import (
@@ -31,6 +32,8 @@ from audotics.v1 import (
     experiment_service_pb2_grpc,
     feedback_service_pb2,
     feedback_service_pb2_grpc,
+    group_service_pb2,
+    group_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     recommender_service_pb2,
@@ -45,6 +48,7 @@ SERVICES: Final = tuple(
         catalog_service_pb2,
         model_service_pb2,
         experiment_service_pb2,
+        group_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
@@ -83,6 +87,7 @@ class GrpcServer:
         catalog: CatalogServicer,
         models: ModelServicer,
         experiments: ExperimentServicer,
+        groups: GroupServicer,
         find_model: Callable[[str], object],
         foreign: Sequence[ForeignService] = (),
     ) -> None:
@@ -93,6 +98,7 @@ class GrpcServer:
         self._catalog = catalog
         self._models = models
         self._experiments = experiments
+        self._groups = groups
         self._foreign = tuple(foreign)
         self._health = HealthServicer(find_model)
         self._interceptor = RequestInterceptor()
@@ -112,6 +118,7 @@ class GrpcServer:
         catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(self._catalog, server)  # type: ignore[no-untyped-call]
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(self._models, server)  # type: ignore[no-untyped-call]
         experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server(self._experiments, server)  # type: ignore[no-untyped-call]
+        group_service_pb2_grpc.add_GroupServiceServicer_to_server(self._groups, server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         channelz.add_channelz_servicer(server)
         for service in self._foreign:

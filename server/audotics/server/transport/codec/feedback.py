@@ -33,6 +33,7 @@ def decode_feedback(request: pb.RecordFeedbackRequest | pb.StreamFeedbackRequest
             else None,
             recommendation_id=event.recommendation_id,
             rating=event.rating if event.HasField("rating") else None,
+            utc_offset_minutes=event.utc_offset_minutes if event.HasField("utc_offset_minutes") else None,
         )
         for event in request.events
     ]

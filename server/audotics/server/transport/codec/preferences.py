@@ -72,6 +72,8 @@ def encode_deletion(deletion: Deletion) -> pb.DeleteUserResponse:
         dropped_lists=deletion.dropped_lists,
         masked_history_tracks=deletion.masked_history_tracks,
         remaining=deletion.erased.remaining,
+        deleted_memberships=deletion.erased.memberships,
+        deleted_votes=deletion.erased.votes,
     )
 
 

@@ -18,6 +18,7 @@ from audotics.server.transport.codec.violations import Violations
 from audotics.server.types import (
     ANYBODY,
     Caller,
+    Contribution,
     Degradation,
     Exposure,
     Objectives,
@@ -110,6 +111,10 @@ def decode_similar(request: pb.SimilarTracksRequest, *, deadline: float | None) 
     return query
 
 
+def encode_watched(answer: Recommendation) -> pb.WatchRecommendationsResponse:
+    return pb.WatchRecommendationsResponse(recommendation=encode_recommendation(answer))
+
+
 def encode_recommendation(answer: Recommendation) -> pb.RecommendResponse:
     return pb.RecommendResponse(
         recommendation_id=answer.recommendation_id,
@@ -162,12 +167,16 @@ def encode_ranked(track: RankedTrack) -> pb.RecommendedTrack:
         confidence=track.confidence,
     )
     if track.contributions or track.reasons:
-        message.contributions.extend(
-            pb.Contribution(model=part.model, weight=part.weight, value=part.value, contribution=part.contribution)
-            for part in track.contributions
-        )
+        message.contributions.extend(encode_contributions(track.contributions))
         message.reasons.extend(track.reasons)
     return message
+
+
+def encode_contributions(contributions: Sequence[Contribution]) -> list[pb.Contribution]:
+    return [
+        pb.Contribution(model=part.model, weight=part.weight, value=part.value, contribution=part.contribution)
+        for part in contributions
+    ]
 
 
 def encode_versions(versions: Sequence[tuple[str, int]]) -> list[pb.ModelVersion]:

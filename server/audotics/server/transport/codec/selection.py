@@ -14,7 +14,14 @@ _MOST_VERSIONS: Final = 32
 
 
 def decode_selector(
-    request: pb.RecommendRequest | pb.RankTracksRequest | pb.SimilarTracksRequest | pb.ClassifyTracksRequest | Arm,
+    request: (
+        pb.RecommendRequest
+        | pb.RecommendGroupRequest
+        | pb.RankTracksRequest
+        | pb.SimilarTracksRequest
+        | pb.ClassifyTracksRequest
+        | Arm
+    ),
     violations: Violations,
     *,
     path: str = "models",

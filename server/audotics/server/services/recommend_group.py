@@ -1,0 +1,111 @@
+"""`RecommendGroup`: members or a session and what they want go in, one list for all of them comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.features.groups import GroupEvents
+from audotics.server.errors import FieldViolation, InvalidRequestError
+from audotics.server.pipeline.group_query import (
+    NOTHING_DONE,
+    Deeds,
+    GroupMember,
+    GroupQuery,
+    GroupRecommendation,
+    Strategy,
+)
+from audotics.server.pipeline.group_recommender import GroupRecommender
+from audotics.server.repository.catalog import Catalog
+from audotics.server.repository.registry import Registry
+from audotics.server.services.listeners import Listeners
+from audotics.server.services.sessions import SessionService, session_name
+from audotics.server.storage.sessions import StoredSession
+from audotics.server.types import Listener, Subject
+
+
+class RecommendGroupService:
+    """Resolves the members and runs the group's pipeline, all on one snapshot."""
+
+    def __init__(
+        self, *, registry: Registry, listeners: Listeners, recommender: GroupRecommender, sessions: SessionService
+    ) -> None:
+        self._registry = registry
+        self._listeners = listeners
+        self._recommender = recommender
+        self._sessions = sessions
+
+    async def recommend(self, query: GroupQuery) -> GroupRecommendation:
+        """Raises NotFoundError for unknown versions or sessions, NotReadyError, DeadlineError, OverloadedError."""
+        answer, _ = await self.recommend_members(query)
+        return answer
+
+    async def recommend_members(self, query: GroupQuery) -> tuple[GroupRecommendation, tuple[str, ...]]:
+        """As `recommend`; and who the members were."""
+        snapshot = self._registry.select(query.models)
+        session = await self._sessions.get(query.session_id) if query.session_id else None
+        if session is not None:
+            query = _of_session(query, session)
+        subjects = [Subject("user", user_id=member.user_id) for member in query.members]
+        resolved = await asyncio.gather(*(self._listeners.resolve(subject, snapshot.catalog) for subject in subjects))
+        degraded = [part for _, parts in resolved for part in parts]
+        listeners, deeds = [listener for listener, _ in resolved], NOTHING_DONE
+        if session is not None:
+            listeners, deeds = _after(session, listeners, snapshot.catalog)
+        answer = await self._recommender.recommend(snapshot, listeners, query, deeds=deeds, degraded=degraded)
+        return answer, tuple(member.user_id for member in query.members)
+
+
+def _of_session(query: GroupQuery, session: StoredSession) -> GroupQuery:
+    """The query with the session's members, and its strategy and floor where it has none itself."""
+    name = session_name(session.session_id)
+    if not session.members:
+        raise InvalidRequestError([FieldViolation("session", f"{name} has no members; let somebody join first")])
+    if not any(member.weight for member in session.members):
+        raise InvalidRequestError([FieldViolation("session", f"{name} has no member of a weight above 0; raise one")])
+    return replace(
+        query,
+        members=tuple(GroupMember(member.user_id, member.weight) for member in session.members),
+        strategy=Strategy(session.strategy) if query.strategy is None else query.strategy,
+        fairness_floor=session.fairness_floor if query.fairness_floor is None else query.fairness_floor,
+    )
+
+
+def _after(session: StoredSession, listeners: Sequence[Listener], catalog: Catalog) -> tuple[list[Listener], Deeds]:
+    """The members after what the session played: what was not skipped is history of all of them.
+
+    It does not come again, and neither does what more of them voted against than for.
+    """
+    played = catalog.rows_of([play.track_id for play in session.plays])
+    skipped = np.asarray([play.skipped for play in session.plays], np.bool_)
+    skipped, played = skipped[played >= 0], played[played >= 0]
+    voted = catalog.rows_of([vote.track_id for vote in session.votes])
+    members = {member.user_id: place for place, member in enumerate(session.members)}
+    voters = np.asarray([members.get(vote.user_id, -1) for vote in session.votes], np.int64)
+    votes_for = np.asarray([vote.value > 0 for vote in session.votes], np.bool_)
+    count = (voted >= 0) & (voters >= 0)
+    voted, voters, votes_for = voted[count], voters[count], votes_for[count]
+    gone = np.union1d(played, _outvoted(voted, votes_for))
+    listening = [
+        replace(
+            listener,
+            history=np.concatenate([listener.history[~np.isin(listener.history, played)], _last(played[~skipped])]),
+        )
+        for listener in listeners
+    ]
+    return listening, Deeds(GroupEvents.of(played, skipped=skipped), voted, voters, votes_for, done=gone)
+
+
+def _outvoted(voted: NDArray[np.int64], votes_for: NDArray[np.bool_]) -> NDArray[np.int64]:
+    rows, places = np.unique(voted, return_inverse=True)
+    return rows[np.bincount(places, weights=np.where(votes_for, 1.0, -1.0), minlength=len(rows)) < 0]
+
+
+def _last(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each row once, where it stands last."""
+    _, from_end = np.unique(rows[::-1], return_index=True)
+    return rows[np.sort(len(rows) - 1 - from_end)]

@@ -1,0 +1,130 @@
+"""What every database has to do for sessions of groups, SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from audotics.server.storage.database import Database
+from audotics.server.storage.sessions import (
+    SessionChange,
+    SessionStore,
+    StoredMember,
+    StoredPlay,
+    StoredSession,
+    StoredVote,
+)
+
+ANA, BEN = StoredMember("ana", 1.0, 10.0), StoredMember("ben“2”", 0.5, 11.0)
+SESSION = StoredSession("s-1", "fairness", 0.25, created_at=10.0, members=(ANA, BEN))
+
+Connect = Callable[[], Database]
+
+
+@pytest.fixture
+def store(database: Database) -> SessionStore:
+    return SessionStore(database)
+
+
+def test_a_session_is_kept_whole_for_the_next_server(store: SessionStore, connect: Connect) -> None:
+    assert store.create(SESSION)
+
+    def work(change: SessionChange) -> None:
+        assert change.session == SESSION
+        change.put_vote(StoredVote("ana", "t1", 1), voted_at=12.0)
+        change.put_vote(StoredVote("ana", "t2", -1), voted_at=13.0)
+        change.play("t3", started_at=14.0)
+
+    expected = replace(
+        SESSION,
+        now_playing="t3",
+        votes=(StoredVote("ana", "t1", 1), StoredVote("ana", "t2", -1)),
+        plays=(StoredPlay("t3", 14.0, False),),
+    )
+    assert store.change("s-1", work) == expected
+    assert SessionStore(connect()).read("s-1") == expected
+    assert store.read("s-2") is None
+    assert store.change("s-2", work) is None
+
+
+def test_an_id_is_taken_once(store: SessionStore) -> None:
+    assert store.create(SESSION)
+    assert not store.create(replace(SESSION, strategy="average", members=()))
+    assert store.read("s-1") == SESSION
+
+
+def test_members_come_change_and_go_with_their_votes(store: SessionStore) -> None:
+    store.create(SESSION)
+    store.change("s-1", lambda change: change.put_member(StoredMember("cleo", 2.0, 12.0)))
+    store.change("s-1", lambda change: change.put_member(StoredMember("ana", 3.0, 99.0)))
+    store.change("s-1", lambda change: change.put_vote(StoredVote(BEN.user_id, "t1", 1), voted_at=13.0))
+    session = store.change("s-1", lambda change: change.remove_member(BEN.user_id))
+    assert session is not None
+    assert session.members == (replace(ANA, weight=3.0), StoredMember("cleo", 2.0, 12.0))
+    assert session.votes == ()
+    assert store.change("s-1", lambda change: change.remove_member("nobody")) == session
+
+
+def test_the_latest_vote_counts_until_it_is_withdrawn_or_the_track_plays(store: SessionStore) -> None:
+    store.create(SESSION)
+
+    def votes(*cast: StoredVote) -> tuple[StoredVote, ...]:
+        for number, vote in enumerate(cast):
+            store.change("s-1", lambda change, vote=vote, at=number: change.put_vote(vote, voted_at=float(at)))
+        session = store.read("s-1")
+        assert session is not None
+        return session.votes
+
+    up, down = StoredVote("ana", "t1", 1), StoredVote("ana", "t1", -1)
+    assert votes(up, down) == (down,)
+    assert votes(replace(up, value=0)) == ()
+    other = StoredVote(BEN.user_id, "t2", 1)
+    assert votes(up, other) == (up, other)
+    session = store.change("s-1", lambda change: change.play("t1", started_at=1.0))
+    assert session is not None
+    assert session.votes == (other,)
+
+
+def test_plays_keep_their_order_and_the_last_is_skipped(store: SessionStore) -> None:
+    store.create(SESSION)
+    for number, track_id in enumerate(("t2", "t1", "t2")):
+        store.change("s-1", lambda change, track=track_id, at=number: change.play(track, started_at=float(at)))
+    session = store.change("s-1", lambda change: change.skip())
+    assert session is not None
+    assert session.now_playing == ""
+    assert [(play.track_id, play.skipped) for play in session.plays] == [("t2", False), ("t1", False), ("t2", True)]
+    ended = store.change("s-1", lambda change: change.end(ended_at=50.0))
+    assert ended == replace(session, ended_at=50.0)
+
+
+def test_what_is_refused_changes_nothing(store: SessionStore) -> None:
+    store.create(SESSION)
+
+    def refuse(change: SessionChange) -> None:
+        change.play("t1", started_at=1.0)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        store.change("s-1", refuse)
+    assert store.read("s-1") == SESSION
+
+
+def test_changes_of_two_servers_come_one_after_the_other(connect: Connect) -> None:
+    stores = [SessionStore(connect()), SessionStore(connect())]
+    stores[0].create(replace(SESSION, members=()))
+
+    def join(number: int) -> None:
+        def work(change: SessionChange) -> None:
+            if len(change.session.members) < 10:
+                change.put_member(StoredMember(f"u{number:02d}", 1.0, 1.0))
+
+        stores[number % 2].change("s-1", work)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(join, range(24)))
+    session = stores[0].read("s-1")
+    assert session is not None
+    assert len(session.members) == 10
