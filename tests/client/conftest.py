@@ -25,6 +25,7 @@ from audotics.v1 import (
     experiment_service_pb2,
     feedback_service_pb2,
     group_service_pb2,
+    learning_service_pb2,
     model_service_pb2,
     recommender_service_pb2,
 )
@@ -36,6 +37,7 @@ SERVICES = (
     model_service_pb2,
     experiment_service_pb2,
     group_service_pb2,
+    learning_service_pb2,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from audotics.client import Contribution, ExplainedCandidate, Explanation, ModelVersion, RecommendedTrack
+from audotics.client import Contribution, DrawnTilt, ExplainedCandidate, Explanation, ModelVersion, RecommendedTrack
 from audotics.v1 import recommender_service_pb2 as pb
 
 
@@ -27,6 +27,7 @@ def test_explain_recommendation(client: Any, server: Any) -> None:
             not_replayed_reason="in part",
             max_abs_difference=0.5,
             exact=True,
+            tilt=pb.DrawnTilt(arm="a", policy=2, segment="new", name="less ncf", propensity=0.25, factors={"ncf": 0.5}),
         ),
     )
     track = RecommendedTrack("t1", "", "", 0.5, 0.0, (Contribution("ncf", 0.5, 1.0, 0.5),), ("why",))
@@ -40,5 +41,6 @@ def test_explain_recommendation(client: Any, server: Any) -> None:
         not_replayed_reason="in part",
         max_abs_difference=0.5,
         exact=True,
+        tilt=DrawnTilt("a", 2, "new", "less ncf", 0.25, {"ncf": 0.5}),
     )
     assert server.requests == [pb.ExplainRecommendationRequest(recommendation_id="r1")]

@@ -19,6 +19,7 @@ from audotics.server.storage.migrations import HEAD
 from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
 from audotics.server.storage.retention import Expired, RetentionStore
 from audotics.server.storage.schema import (
+    DECISIONS,
     EXPERIMENT_OVERRIDES,
     EXPOSURES,
     METADATA,
@@ -179,6 +180,9 @@ def test_every_table_that_names_a_listener_is_erased(
         with database.transaction() as connection:
             values = {"recommendation_id": user_id, "user_id": user_id, "created_at": 1.0, "content": b"x"}
             connection.execute(insert(RECEIPTS), values)
+            drawn = {"arm": "", "segment": "new", "tilt": "as trained", "propensity": 0.5, "policy": 0}
+            named = {name: values[name] for name in ("recommendation_id", "user_id", "created_at")}
+            connection.execute(insert(DECISIONS), named | drawn)
             connection.execute(insert(EXPERIMENT_OVERRIDES), {"experiment": "x", "user_id": user_id, "arm": "a"})
             shown = StoredExposure(user_id, "x", "a", 0.5, user_id, 1.0, 3, "", 0.5)
             connection.execute(insert(EXPOSURES), asdict(shown))

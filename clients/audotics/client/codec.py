@@ -228,6 +228,18 @@ def decode_explanation(message: recommender_service_pb2.ExplainRecommendationRes
         max_abs_difference=message.max_abs_difference,
         exact=message.exact,
         experiments=_experiment_arms(message.experiments),
+        tilt=_tilt(message.tilt) if message.HasField("tilt") else None,
+    )
+
+
+def _tilt(message: recommender_service_pb2.DrawnTilt) -> results.DrawnTilt:
+    return results.DrawnTilt(
+        arm=message.arm,
+        policy=message.policy,
+        segment=message.segment,
+        name=message.name,
+        propensity=message.propensity,
+        factors=dict(message.factors),
     )
 
 

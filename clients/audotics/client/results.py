@@ -38,6 +38,15 @@ class VersionState(StrEnum):
     REFUSED = "refused"
 
 
+class TiltUpdateOutcome(StrEnum):
+    """What became of a proposed policy. `UNKNOWN` stands for an outcome that only a newer client knows."""
+
+    UNKNOWN = "unknown"
+    PUBLISHED = "published"
+    DROPPED = "dropped"
+    REVERTED = "reverted"
+
+
 @dataclass(frozen=True, slots=True)
 class Contribution:
     """The part of one model in a track's score: contribution = weight * value."""
@@ -131,11 +140,27 @@ class ExplainedCandidate:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnTilt:
+    """A tilt of the hybrid's weights that was drawn for a list, with the probability of that.
+
+    `factors` holds what the weights of components were multiplied by, without those that were left alone.
+    """
+
+    arm: str
+    policy: int
+    segment: str
+    name: str
+    propensity: float
+    factors: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """What a list was made from. `candidates` has the list's own tracks first, in its order.
 
     When the candidates could not be scored again, `not_replayed_reason` says why. Otherwise `max_abs_difference` is the
-    largest between a recorded score and the one computed anew, and `exact` says that it is below 1e-6.
+    largest between a recorded score and the one computed anew, and `exact` says that it is below 1e-6. `tilt`
+    is the one that was drawn where the server learns from feedback.
     """
 
     recommendation_id: str
@@ -148,6 +173,7 @@ class Explanation:
     max_abs_difference: float
     exact: bool
     experiments: tuple[ExperimentArm, ...] = ()
+    tilt: DrawnTilt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,3 +400,46 @@ class RecallReport:
     exact_filtered_count: int
     indexed_filtered_count: int
     device_fallback_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TiltPolicy:
+    """How probably each tilt of the hybrid is drawn, by segment and name. `number` 0: nothing was learned yet."""
+
+    arm: str
+    number: int
+    segments: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class TiltEvidence:
+    """Two policies on the same lists: the reward a list of the one in force and of the other, and the difference."""
+
+    decision_count: int
+    listener_count: int
+    before: Estimate
+    after: Estimate
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class TiltUpdate:
+    """What became of a proposed policy, and why. `evidence` is None where an operator went back."""
+
+    arm: str
+    number: int
+    outcome: TiltUpdateOutcome
+    created_at: datetime
+    replaced: int
+    reason: str
+    evidence: TiltEvidence | None
+    policy: TiltPolicy

@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 import grpc
 
 from audotics.client.arguments import FeedbackEvent, Track
-from audotics.client.calls import catalog, experiments, feedback, groups, models, recommender, sessions, watch
+from audotics.client.calls import catalog, experiments, feedback, groups, learning, models, recommender, sessions, watch
 from audotics.client.calls.call import Call, check_timeout, method_signature
 from audotics.client.calls.watch import Watch
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_channel
@@ -129,6 +129,10 @@ class RecommenderClient:
 
     watch_recommendations = _watching(watch.watch_recommendations)
     watch_group = _watching(watch.watch_group)
+    get_tilt_policy = _blocking(learning.get_tilt_policy)
+    list_tilt_updates = _blocking(learning.list_tilt_updates)
+    propose_tilt_update = _blocking(learning.propose_tilt_update)
+    revert_tilt_update = _blocking(learning.revert_tilt_update)
 
     def execute(self, call: Call[_ResultT]) -> _ResultT:
         """Make `call` and return its result; the other methods end here. Raises AudoticsError."""

@@ -357,7 +357,7 @@ class ExplainRecommendationRequest(_message.Message):
     def __init__(self, recommendation_id: _Optional[str] = ...) -> None: ...
 
 class ExplainRecommendationResponse(_message.Message):
-    __slots__ = ("recommendation_id", "created_at", "model_versions", "index_version", "listener_digest", "candidates", "not_replayed_reason", "max_abs_difference", "exact", "experiments")
+    __slots__ = ("recommendation_id", "created_at", "model_versions", "index_version", "listener_digest", "candidates", "not_replayed_reason", "max_abs_difference", "exact", "experiments", "tilt")
     RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSIONS_FIELD_NUMBER: _ClassVar[int]
@@ -368,6 +368,7 @@ class ExplainRecommendationResponse(_message.Message):
     MAX_ABS_DIFFERENCE_FIELD_NUMBER: _ClassVar[int]
     EXACT_FIELD_NUMBER: _ClassVar[int]
     EXPERIMENTS_FIELD_NUMBER: _ClassVar[int]
+    TILT_FIELD_NUMBER: _ClassVar[int]
     recommendation_id: str
     created_at: _timestamp_pb2.Timestamp
     model_versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
@@ -378,7 +379,31 @@ class ExplainRecommendationResponse(_message.Message):
     max_abs_difference: float
     exact: bool
     experiments: _containers.RepeatedCompositeFieldContainer[ExperimentArm]
-    def __init__(self, recommendation_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., index_version: _Optional[str] = ..., listener_digest: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[ExplainedCandidate, _Mapping]]] = ..., not_replayed_reason: _Optional[str] = ..., max_abs_difference: _Optional[float] = ..., exact: bool = ..., experiments: _Optional[_Iterable[_Union[ExperimentArm, _Mapping]]] = ...) -> None: ...
+    tilt: DrawnTilt
+    def __init__(self, recommendation_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., index_version: _Optional[str] = ..., listener_digest: _Optional[str] = ..., candidates: _Optional[_Iterable[_Union[ExplainedCandidate, _Mapping]]] = ..., not_replayed_reason: _Optional[str] = ..., max_abs_difference: _Optional[float] = ..., exact: bool = ..., experiments: _Optional[_Iterable[_Union[ExperimentArm, _Mapping]]] = ..., tilt: _Optional[_Union[DrawnTilt, _Mapping]] = ...) -> None: ...
+
+class DrawnTilt(_message.Message):
+    __slots__ = ("arm", "policy", "segment", "name", "propensity", "factors")
+    class FactorsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    ARM_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    FACTORS_FIELD_NUMBER: _ClassVar[int]
+    arm: str
+    policy: int
+    segment: str
+    name: str
+    propensity: float
+    factors: _containers.ScalarMap[str, float]
+    def __init__(self, arm: _Optional[str] = ..., policy: _Optional[int] = ..., segment: _Optional[str] = ..., name: _Optional[str] = ..., propensity: _Optional[float] = ..., factors: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class ExplainedCandidate(_message.Message):
     __slots__ = ("track_id", "rank", "recorded_score", "replayed")

@@ -43,6 +43,7 @@ COMMANDS: Final = MappingProxyType(
         "session": Entry("audotics.cli.session:app", "Listen together: members, votes, what plays."),
         "taste": Entry("audotics.cli.taste:taste", "Ask a server what a listener hears."),
         "similar": Entry("audotics.cli.similar:similar", "Ask a server for tracks like one track."),
+        "learning": Entry("audotics.cli.learning:app", "Show and steer what a server learns from feedback."),
         "models": Entry("audotics.cli.models:app", "List, show, load and unload the models of a server."),
         "experiments": Entry("audotics.cli.experiments:app", "Try ways of making lists, and see which is better."),
     }

@@ -15,6 +15,7 @@ from typing import Final
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import BundleStore
 from audotics.server.batching.batcher import BatchLimits
+from audotics.server.learning.proposal import StepLimits
 from audotics.server.pipeline.group_recommender import GroupRecommender
 from audotics.server.pipeline.list_memory import ListMemory
 from audotics.server.pipeline.options import PipelineOptions
@@ -42,6 +43,7 @@ from audotics.server.services.feedback import FeedbackService
 from audotics.server.services.golden import GOLDEN_FILE
 from audotics.server.services.indexes import IndexService
 from audotics.server.services.inference import InferenceService
+from audotics.server.services.learning import Learning, LearningLimits
 from audotics.server.services.listeners import Listeners
 from audotics.server.services.models import ModelService
 from audotics.server.services.preferences import PreferenceService
@@ -58,17 +60,20 @@ from audotics.server.services.shadow import Shadow
 from audotics.server.services.similar import SimilarService
 from audotics.server.services.taste import TasteService
 from audotics.server.services.tenancy import Tenancy
+from audotics.server.services.tilts import TiltService
 from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.services.watch import WatchService
 from audotics.server.settings import Settings
 from audotics.server.storage.cache.redis import RedisCache
 from audotics.server.storage.database import Database
+from audotics.server.storage.decisions import DecisionStore
 from audotics.server.storage.events import EventStore
 from audotics.server.storage.experiments import ExperimentStore
 from audotics.server.storage.exposures import ExposureStore
 from audotics.server.storage.receipts import ReceiptStore
 from audotics.server.storage.retention import RetentionStore
 from audotics.server.storage.sessions import SessionStore
+from audotics.server.storage.tilt_updates import TiltUpdateStore
 from audotics.server.storage.tracks import TrackStore
 from audotics.server.storage.users import UserStore
 from audotics.server.telemetry.logs import configure_logs
@@ -84,6 +89,7 @@ from audotics.server.transport.servicers.catalog import CatalogServicer
 from audotics.server.transport.servicers.experiments import ExperimentServicer
 from audotics.server.transport.servicers.feedback import FeedbackServicer
 from audotics.server.transport.servicers.groups import GroupServicer
+from audotics.server.transport.servicers.learning import LearningServicer
 from audotics.server.transport.servicers.models import ModelServicer
 from audotics.server.transport.servicers.recommender import RecommenderServicer
 
@@ -171,6 +177,18 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         receipts = await stack.enter_async_context(
             ReceiptWriter(stored_receipts, log=log, executor=threads("packing"), now=clock)
         )
+        tilt_updates = TiltUpdateStore(database)
+        learning = None
+        if settings.learning:
+            learning = await stack.enter_async_context(
+                Learning(
+                    updates=tilt_updates,
+                    decisions=DecisionStore(database),
+                    log=log,
+                    executor=threads("learning"),
+                    limits=_learning_limits(settings),
+                )
+            )
         recommender = await stack.enter_async_context(
             Recommender(
                 executor=serving,
@@ -234,6 +252,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             shadow=shadow,
             probation=probation,
             assigner=assigner,
+            learning=learning,
         )
         sessions = SessionService(
             registry=registry,
@@ -303,6 +322,11 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             ),
             experiments=ExperimentServicer(experiments=experiments, reports=reports),
             groups=GroupServicer(sessions=sessions),
+            learning=LearningServicer(
+                tilts=TiltService(
+                    learning=learning, updates=tilt_updates, executor=reading, uninterrupted=uninterrupted
+                )
+            ),
             find_model=inference.find,
             foreign=_foreign(settings, inference, models, Tenancy(registry)),
         )
@@ -368,6 +392,15 @@ def _shared_cache(settings: Settings) -> RedisCache:
 def _promotion_limits(settings: Settings) -> PromotionLimits:
     return PromotionLimits(
         shadow_requests=settings.promotion_shadow_requests, min_overlap=settings.promotion_min_overlap
+    )
+
+
+def _learning_limits(settings: Settings) -> LearningLimits:
+    return LearningLimits(
+        step=StepLimits(exploration=settings.learning_exploration, max_step=settings.learning_max_step),
+        interval_s=settings.learning_interval_s,
+        window_s=settings.learning_window_s,
+        min_decisions=settings.learning_min_decisions,
     )
 
 

@@ -7,7 +7,8 @@ AudoticsError
 ├── DeadlineError            the caller's time is up
 ├── NotReadyError            nothing can be served yet; says which command helps
 ├── RefusedModelError        a model version cannot be put in service or taken out of it
-└── RefusedExperimentError   what is asked of an experiment cannot be done in its present state
+├── RefusedExperimentError   what is asked of an experiment cannot be done in its present state
+└── RefusedChangeError       what is asked for does not go with how things stand; says how they do
 
 Runtimes add InferenceError and UnavailableModelError (`runtime/model.py`), databases StorageError
 (`storage/errors.py`).
@@ -72,3 +73,7 @@ class RefusedModelError(AudoticsError):
 
 class RefusedExperimentError(AudoticsError):
     """What is asked of an experiment cannot be done in its present state."""
+
+
+class RefusedChangeError(AudoticsError):
+    """What is asked for does not go with how things stand."""

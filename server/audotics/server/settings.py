@@ -115,6 +115,22 @@ class Settings(BaseSettings):
         None, gt=0, description="days for which events are kept; unset is for ever"
     )
     receipt_retention_days: float | None = Field(30.0, gt=0, description="days for which receipts of lists are kept")
+    # Off, since learning shows some listeners lists that are probably worse, and only feedback that names its list is
+    # worth that: to begin is a decision.
+    learning: bool = Field(False, description="make lists with tilted weights of the hybrid, and learn which ones earn")
+    learning_exploration: float = Field(
+        0.1, gt=0, le=1, description="share of lists made with any tilt, whatever was learned"
+    )
+    learning_interval_s: float = Field(
+        600.0, gt=0, description="how often lists are settled, policies watched, and steps proposed"
+    )
+    learning_window_s: float = Field(1800.0, gt=0, description="how long after a list feedback on it counts")
+    learning_min_decisions: int = Field(
+        1000, ge=1, description="settled lists since the last proposal that the next one needs"
+    )
+    learning_max_step: float = Field(
+        0.2, gt=0, le=1, description="most that a step changes the tilts of a segment, in total variation"
+    )
     user_cache_size: int = Field(50_000, ge=1, description="listeners whose events are kept in memory")
     experiment_holdout_share: float = Field(
         0.0,

@@ -113,6 +113,31 @@ class Exposure:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """A tilt of the hybrid's weights that was drawn for a list.
+
+    `factors` (6,) multiply the weights of `audotics.features.hybrid.COMPONENTS`; `propensity` is the probability with
+    which policy number `policy` of an experiment's `arm` ("" without one) draws this tilt in this segment.
+    """
+
+    arm: str
+    segment: str
+    tilt: str
+    factors: tuple[float, ...]
+    propensity: float
+    policy: int
+
+
+def _factors(tilt: tuple[float, ...], draw: Draw | None) -> tuple[float, ...]:
+    """Those of an experiment's arm times those that were drawn; () for none."""
+    if draw is None:
+        return tilt
+    if not tilt:
+        return draw.factors
+    return tuple(one * other for one, other in zip(tilt, draw.factors, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
 class RecommendQuery:
     """A validated `Recommend` request. `deadline` is on the clock of `time.monotonic()`, None for no limit.
 
@@ -134,11 +159,17 @@ class RecommendQuery:
     tilt: tuple[float, ...] = ()
     pipeline: PipelineSettings | None = None
     exposures: tuple[Exposure, ...] = ()
+    draw: Draw | None = None
 
     @property
     def arm_key(self) -> str:
         """Names the learners that this request teaches: "" outside experiments, else "experiment/arm", by commas."""
         return ",".join(f"{exposure.experiment}/{exposure.arm}" for exposure in self.exposures if exposure.experiment)
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """What the hybrid's weights are multiplied by, () for nothing."""
+        return _factors(self.tilt, self.draw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +184,12 @@ class RankQuery:
     models: ModelSelector | None = None
     caller: Caller = ANYBODY
     tilt: tuple[float, ...] = ()
+    draw: Draw | None = None
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """What the hybrid's weights are multiplied by, () for nothing."""
+        return _factors(self.tilt, self.draw)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from audotics.v1 import (
     experiment_service_pb2_grpc,
     feedback_service_pb2_grpc,
     group_service_pb2_grpc,
+    learning_service_pb2_grpc,
     model_service_pb2_grpc,
     recommender_service_pb2_grpc,
 )
@@ -42,6 +43,7 @@ class Running:
     models: Any
     experiments: Any
     groups: Any
+    learning: Any
 
 
 @pytest.fixture
@@ -64,6 +66,7 @@ def start(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Running]]
                 model_service_pb2_grpc.ModelServiceStub(channel),
                 experiment_service_pb2_grpc.ExperimentServiceStub(channel),
                 group_service_pb2_grpc.GroupServiceStub(channel),
+                learning_service_pb2_grpc.LearningServiceStub(channel),
             )
 
     return starting

@@ -356,7 +356,7 @@ class Recommender:
     ) -> MadeList:
         catalog, rows = snapshot.catalog, shortlist.rows
         options = self._options.with_settings(query.pipeline)
-        shortlist = shortlist.tilted(query.tilt)
+        shortlist = shortlist.tilted(query.factors)
         places = select(
             utility(shortlist.relevance.score, rows, signals=catalog.signals, objectives=query.objectives),
             embed=partial(shortlist.embeddings, snapshot),
@@ -380,7 +380,7 @@ def _ranking(
     snapshot: Snapshot, query: RankQuery, degraded: Sequence[Degradation], slate: Slate, scored: ScoredRows
 ) -> Recommendation:
     _check_deadline(query.deadline)
-    shortlist = Shortlist.of(slate, scored).tilted(query.tilt)
+    shortlist = Shortlist.of(slate, scored).tilted(query.factors)
     places = np.argsort(-shortlist.relevance.score, kind="stable")
     return present(snapshot, shortlist, places, query, degraded=(*degraded, *shortlist.degraded))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.features.hybrid import COMPONENTS
+from audotics.features.tilts import tilted_weights
 from audotics.server.pipeline.scoring import ScoredRows
 from audotics.server.types import Contribution
 
@@ -56,9 +58,14 @@ class Relevance:
             self.available[places],
         )
 
-    def tilted(self, factors: tuple[float, ...]) -> Relevance:
-        """With the weights of COMPONENTS times `factors` (6,). The confidence stays the hybrid's own."""
-        weights = self.weights * np.asarray(factors, np.float32)
+    def tilted(self, factors: Sequence[float]) -> Relevance:
+        """The same rows with the weights of COMPONENTS multiplied by `factors` (6,).
+
+        The confidence stays the gate's own: it was calibrated on the weights as they were trained.
+        """
+        if all(factor == 1.0 for factor in factors):
+            return self
+        weights = tilted_weights(self.weights, factors)
         score = (weights * np.where(self.available, self.components, np.float32(0.0))).sum(axis=1, dtype=np.float32)
         return replace(self, weights=weights, score=score)
 

@@ -93,6 +93,7 @@ class ExplainService:
             explain=True,
             deadline=deadline,
             tilt=receipt.tilt,
+            draw=receipt.draw,
         )
         answer = await self._recommender.rank(snapshot, listener, rows, query)
         scored = {track.track_id: track for track in answer.tracks}

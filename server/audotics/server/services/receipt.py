@@ -10,14 +10,14 @@ import json
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audotics.server.pipeline.made_list import MadeList
-from audotics.server.types import Context, Exposure, Subject
+from audotics.server.types import Context, Draw, Exposure, Subject
 
 _FORMAT: Final = 1
 _FAST: Final = 1
@@ -33,7 +33,7 @@ class Receipt:
     """What one list was made from. `scores` float32 (n,) are those of `candidates`; `listed` is the list itself.
 
     `history` holds the latest tracks the models were given, oldest first, of `history_length` in all. `left_out` names
-    the models that should have taken part and did not. `exposures` and `tilt` are those of the query.
+    the models that should have taken part and did not. `exposures`, `tilt` and `draw` are those of the query.
     """
 
     subject: Subject
@@ -48,6 +48,7 @@ class Receipt:
     left_out: tuple[str, ...]
     exposures: tuple[Exposure, ...] = ()
     tilt: tuple[float, ...] = ()
+    draw: Draw | None = None
 
     @classmethod
     def of(cls, made: MadeList) -> Self:
@@ -66,6 +67,7 @@ class Receipt:
             left_out=tuple(part.part for part in shortlist.degraded),
             exposures=made.query.exposures,
             tilt=made.query.tilt,
+            draw=made.query.draw,
         )
 
     @property
@@ -89,6 +91,8 @@ class Receipt:
             header["exposures"] = [[each.experiment, each.arm, each.propensity] for each in self.exposures]
         if self.tilt:
             header["tilt"] = self.tilt
+        if self.draw is not None:
+            header["draw"] = asdict(self.draw)
         text = json.dumps(header, separators=(",", ":")).encode()
         scores = np.ascontiguousarray(self.scores, "<f4").tobytes()
         return struct.pack("<BI", _FORMAT, len(text)) + zlib.compress(text + scores, _FAST)
@@ -117,9 +121,14 @@ class Receipt:
                 left_out=tuple(header["left_out"]),
                 exposures=tuple(Exposure(*each) for each in header.get("exposures", ())),
                 tilt=tuple(header.get("tilt", ())),
+                draw=_draw(header.get("draw")),
             )
         except (struct.error, zlib.error, ValueError, KeyError, TypeError) as error:
             raise ReceiptError(f"the receipt is damaged: {error}") from error
+
+
+def _draw(value: dict[str, Any] | None) -> Draw | None:
+    return None if value is None else Draw(**{**value, "factors": tuple(value["factors"])})
 
 
 def _versions(pairs: Sequence[Sequence[Any]]) -> tuple[tuple[str, int], ...]:

@@ -23,6 +23,7 @@ from audotics.server.experiments.metrics import list_diversity
 from audotics.server.pipeline.made_list import MadeList
 from audotics.server.services.event_log import EventLog
 from audotics.server.services.receipt import Receipt
+from audotics.server.storage.decisions import StoredDecision
 from audotics.server.storage.errors import StorageError
 from audotics.server.storage.exposures import StoredExposure
 from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
@@ -114,8 +115,13 @@ class ReceiptWriter:
         shown = await loop.run_in_executor(self._executor, lambda: [row for each in wanted for row in _exposures(each)])
         wanted_now = [receipt for receipt in packed if not self._is_deleted(receipt.user_id)]
         shown_now = [exposure for exposure in shown if not self._is_deleted(exposure.user_id)]
+        listed = {receipt.recommendation_id for receipt in wanted_now}
+        decisions = [
+            decision for decision in map(_decision, wanted) if decision and decision.recommendation_id in listed
+        ]
         try:
-            await self._log.in_turn(partial(self._store.write, wanted_now, exposures=shown_now))
+            write = partial(self._store.write, wanted_now, exposures=shown_now, decisions=decisions)
+            await self._log.in_turn(write)
         except StorageError as error:
             self._drop(len(wanted_now), str(error))
         else:
@@ -166,3 +172,20 @@ def _exposures(waiting: _Waiting) -> list[StoredExposure]:
         )
         for exposure in made.query.exposures
     ]
+
+
+def _decision(waiting: _Waiting) -> StoredDecision | None:
+    """The drawn tilt of a list, if there was one."""
+    query = waiting.made.query
+    if query.draw is None:
+        return None
+    return StoredDecision(
+        recommendation_id=waiting.made.answer.recommendation_id,
+        user_id=query.subject.user_id,
+        created_at=waiting.created_at,
+        arm=query.draw.arm,
+        segment=query.draw.segment,
+        tilt=query.draw.tilt,
+        propensity=query.draw.propensity,
+        policy=query.draw.policy,
+    )

@@ -11,6 +11,7 @@ from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.registry import Registry
 from audotics.server.runtime.model import InferenceError
 from audotics.server.services.assigner import Assigner
+from audotics.server.services.learning import Learning
 from audotics.server.services.listeners import Listeners
 from audotics.server.services.picks import in_context
 from audotics.server.services.probation import Probation
@@ -33,13 +34,16 @@ class RecommendService:
         shadow: Shadow | None = None,
         probation: Probation | None = None,
         assigner: Assigner | None = None,
+        learning: Learning | None = None,
     ) -> None:
+        """With `learning`, lists whose caller leaves the models to the server are made with a drawn tilt."""
         self._registry = registry
         self._listeners = listeners
         self._recommender = recommender
         self._shadow = shadow
         self._probation = probation
         self._assigner = assigner
+        self._learning = learning
 
     async def recommend(self, query: RecommendQuery) -> Recommendation:
         """Raises NotFoundError for unknown seed tracks or versions, NotReadyError, DeadlineError, OverloadedError."""
@@ -58,6 +62,9 @@ class RecommendService:
         listener, degraded = await self._listeners.resolve(query.subject, snapshot.catalog)
         degraded = (*without_arm, *degraded)
         query = in_context(query, listener)
+        if self._learning is not None and asked.models is None:
+            draw = self._learning.draw(query.subject, listener, query.context, arm=query.arm_key)
+            query = replace(query, draw=draw)
         started = time.perf_counter()
         failed = True
         try:

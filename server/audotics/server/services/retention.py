@@ -66,11 +66,15 @@ class Retention:
                 await self._sweeping
 
     async def sweep(self) -> tuple[int, int]:
-        """Delete all that is too old; return how many events and receipts that were. Raises StorageError."""
+        """Delete all that is too old; return how many events and receipts that were. Raises StorageError.
+
+        Drawn tilts are kept as long as receipts.
+        """
         events = await self._expire(self._store.expire_events, self._periods.event_days)
         receipts = await self._expire(self._store.expire_receipts, self._periods.receipt_days)
         # What arms have shown is worth something only together with what followed.
         await self._expire(self._store.expire_exposures, self._periods.event_days)
+        await self._expire(self._store.expire_decisions, self._periods.receipt_days)
         if events or receipts:
             _LOG.info("retention: %d events and %d receipts were too old", events, receipts)
         return events, receipts

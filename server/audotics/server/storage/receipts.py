@@ -1,4 +1,7 @@
-"""Receipts on disk: what lists were made from goes in as bytes, and comes out by the id of the list."""
+"""Receipts on disk: what lists were made from goes in as bytes, and comes out by the id of the list.
+
+Tilts that were drawn for the lists are written with them, so that no decision is learned from that cannot be explained.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import select
 
 from audotics.server.storage.database import Database
+from audotics.server.storage.decisions import StoredDecision, rows_of
 from audotics.server.storage.exposures import StoredExposure
-from audotics.server.storage.schema import EXPOSURES, RECEIPTS
+from audotics.server.storage.schema import DECISIONS, EXPOSURES, RECEIPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +32,28 @@ class ReceiptStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def write(self, receipts: Sequence[StoredReceipt], *, exposures: Sequence[StoredExposure] = ()) -> None:
-        """Store receipts, and which arms made them, in one transaction; what is known changes nothing.
+    def write(
+        self,
+        receipts: Sequence[StoredReceipt],
+        *,
+        exposures: Sequence[StoredExposure] = (),
+        decisions: Sequence[StoredDecision] = (),
+    ) -> None:
+        """Store receipts, which arms made them and what was drawn, in one transaction; what is known changes nothing.
 
         Raises StorageError.
         """
-        rows = [(table, values) for table, values in ((RECEIPTS, receipts), (EXPOSURES, exposures)) if values]
-        if not rows:
+        rows = {
+            RECEIPTS: [asdict(receipt) for receipt in receipts],
+            EXPOSURES: [asdict(exposure) for exposure in exposures],
+            DECISIONS: rows_of(decisions),
+        }
+        if not any(rows.values()):
             return
         with self._database.transaction() as connection:
-            for table, values in rows:
-                statement = self._database.insert(table).on_conflict_do_nothing()
-                connection.execute(statement, [asdict(value) for value in values])
+            for table, values in rows.items():
+                if values:
+                    connection.execute(self._database.insert(table).on_conflict_do_nothing(), values)
 
     def read(self, recommendation_id: str) -> StoredReceipt | None:
         """None when there is none by this id. Raises StorageError."""

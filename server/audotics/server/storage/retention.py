@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Table, delete, select
 
 from audotics.server.storage.database import Database
-from audotics.server.storage.schema import EVENTS, EXPOSURES, RECEIPTS
+from audotics.server.storage.schema import DECISIONS, EVENTS, EXPOSURES, RECEIPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,10 @@ class RetentionStore:
     def expire_exposures(self, *, before: float, limit: int) -> Expired:
         """Delete the oldest exposures of experiments before a time, UTC seconds. Raises StorageError."""
         return self._expire(EXPOSURES, key="recommendation_id", time="created_at", before=before, limit=limit)
+
+    def expire_decisions(self, *, before: float, limit: int) -> Expired:
+        """Delete the oldest drawn tilts before a time, UTC seconds. Raises StorageError."""
+        return self._expire(DECISIONS, key="recommendation_id", time="created_at", before=before, limit=limit)
 
     def _expire(self, table: Table, *, key: str, time: str, before: float, limit: int) -> Expired:
         old = select(table.c[key]).where(table.c[time] < before).order_by(table.c[time]).limit(limit)

@@ -21,6 +21,9 @@ from sqlalchemy import (
 
 METADATA: Final = MetaData()
 
+NAMES_A_LIST: Final = "recommendation_id <> ''"
+"""Of events. Queries that name lists say so in these very words, or SQLite does not use the index of such events."""
+
 TRACKS: Final = Table(
     "tracks",
     METADATA,
@@ -87,8 +90,8 @@ EVENTS: Final = Table(
     Index(
         "events_by_list",
         "recommendation_id",
-        sqlite_where=text("recommendation_id <> ''"),
-        postgresql_where=text("recommendation_id <> ''"),
+        sqlite_where=text(NAMES_A_LIST),
+        postgresql_where=text(NAMES_A_LIST),
     ),
 )
 """Every acknowledged event; `sequence` is the order of arrival."""
@@ -222,3 +225,35 @@ SESSION_PLAYS: Final = Table(
     Index("session_plays_by_session", "session_id", "sequence"),
 )
 """What a session played, in order. Who asked for a skip is not kept."""
+
+DECISIONS: Final = Table(
+    "decisions",
+    METADATA,
+    Column("recommendation_id", String, primary_key=True),
+    Column("user_id", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("arm", String, nullable=False),
+    Column("segment", String, nullable=False),
+    Column("tilt", String, nullable=False),
+    Column("propensity", Float, nullable=False),
+    Column("policy", Integer, nullable=False),
+    Column("reward", Float),
+    Index("decisions_by_user", "user_id"),
+    Index("decisions_by_time", "arm", "created_at"),
+    Index("decisions_open", "created_at", sqlite_where=text("reward IS NULL"), postgresql_where=text("reward IS NULL")),
+)
+"""Tilts that were drawn for lists. `reward` is unset until the time in which feedback counts is over."""
+
+TILT_UPDATES: Final = Table(
+    "tilt_updates",
+    METADATA,
+    Column("arm", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("outcome", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("replaced", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("policy", JSON, nullable=False),
+    Column("evidence", JSON),
+)
+"""What became of each proposed policy of an arm, in order. The last that was published or reverted to is in force."""

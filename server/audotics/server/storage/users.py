@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, func, select
 from audotics.server.storage.database import Database
 from audotics.server.storage.events import events_of
 from audotics.server.storage.schema import (
+    DECISIONS,
     ERASURES,
     EVENTS,
     EXPERIMENT_OVERRIDES,
@@ -25,6 +26,7 @@ from audotics.server.storage.schema import (
 from audotics.server.types import Event, Preferences
 
 _OF_USER: Final = {
+    "decisions": DECISIONS,
     "events": EVENTS,
     "experiment_overrides": EXPERIMENT_OVERRIDES,
     "exposures": EXPOSURES,

@@ -23,6 +23,7 @@ from audotics.server.transport.servicers.catalog import CatalogServicer
 from audotics.server.transport.servicers.experiments import ExperimentServicer
 from audotics.server.transport.servicers.feedback import FeedbackServicer
 from audotics.server.transport.servicers.groups import GroupServicer
+from audotics.server.transport.servicers.learning import LearningServicer
 from audotics.server.transport.servicers.models import ModelServicer
 from audotics.server.transport.servicers.recommender import RecommenderServicer
 from audotics.v1 import (
@@ -34,6 +35,8 @@ from audotics.v1 import (
     feedback_service_pb2_grpc,
     group_service_pb2,
     group_service_pb2_grpc,
+    learning_service_pb2,
+    learning_service_pb2_grpc,
     model_service_pb2,
     model_service_pb2_grpc,
     recommender_service_pb2,
@@ -49,6 +52,7 @@ SERVICES: Final = tuple(
         model_service_pb2,
         experiment_service_pb2,
         group_service_pb2,
+        learning_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
@@ -88,6 +92,7 @@ class GrpcServer:
         models: ModelServicer,
         experiments: ExperimentServicer,
         groups: GroupServicer,
+        learning: LearningServicer,
         find_model: Callable[[str], object],
         foreign: Sequence[ForeignService] = (),
     ) -> None:
@@ -99,6 +104,7 @@ class GrpcServer:
         self._models = models
         self._experiments = experiments
         self._groups = groups
+        self._learning = learning
         self._foreign = tuple(foreign)
         self._health = HealthServicer(find_model)
         self._interceptor = RequestInterceptor()
@@ -119,6 +125,7 @@ class GrpcServer:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(self._models, server)  # type: ignore[no-untyped-call]
         experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server(self._experiments, server)  # type: ignore[no-untyped-call]
         group_service_pb2_grpc.add_GroupServiceServicer_to_server(self._groups, server)  # type: ignore[no-untyped-call]
+        learning_service_pb2_grpc.add_LearningServiceServicer_to_server(self._learning, server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         channelz.add_channelz_servicer(server)
         for service in self._foreign:

@@ -19,6 +19,7 @@ from audotics.server.errors import (
     NotFoundError,
     NotReadyError,
     OverloadedError,
+    RefusedChangeError,
     RefusedExperimentError,
     RefusedModelError,
 )
@@ -41,6 +42,7 @@ _TABLE: Final[tuple[tuple[type[AudoticsError], int, str], ...]] = (
     (RefusedModelError, code_pb2.FAILED_PRECONDITION, "MODEL_REFUSED"),
     (UnavailableModelError, code_pb2.UNAVAILABLE, "MODEL_UNAVAILABLE"),
     (RefusedExperimentError, code_pb2.FAILED_PRECONDITION, "EXPERIMENT_REFUSED"),
+    (RefusedChangeError, code_pb2.FAILED_PRECONDITION, "CHANGE_REFUSED"),
     (StorageError, code_pb2.UNAVAILABLE, "STORAGE_UNAVAILABLE"),
 )
 

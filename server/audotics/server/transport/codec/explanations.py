@@ -8,6 +8,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from audotics.server.services.explain import ExplainedList
+from audotics.server.transport.codec.learning import encode_draw
 from audotics.server.transport.codec.recommendations import encode_exposures, encode_ranked, encode_versions
 from audotics.server.transport.codec.violations import Violations
 from audotics.v1 import recommender_service_pb2 as pb
@@ -51,4 +52,5 @@ def encode_explained(explained: ExplainedList) -> pb.ExplainRecommendationRespon
         max_abs_difference=0.0 if replay is None else replay.max_abs_difference,
         exact=replay is not None and replay.max_abs_difference <= EXACT,
         experiments=encode_exposures(receipt.exposures),
+        tilt=None if receipt.draw is None else encode_draw(receipt.draw),
     )

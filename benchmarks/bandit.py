@@ -1,0 +1,263 @@
+"""What a bandit over the hybrid's weights earns more than fixed weights, on listening that no model has seen.
+
+The first share of the listeners, in the order of the data, trains the models; the others are replayed in order. At each
+step of a replayed listener the lists that all tilts would have made are known, and so is the track that came next: a
+list earns 1 when that track stands on it. A logging policy shows one list, drawn uniformly or mostly as trained, and
+the log keeps that one, its reward and its propensity. So the log is one that the server could have written, and yet
+the truth of every policy is known.
+
+The bandit is the server's: the same tilts, segments, posterior, bounded steps and judgement. It learns from the first
+half of the log, in rounds, each judged on decisions held back. The policy that it arrives at is then fixed, and
+estimated on the second half, in three ways:
+
+    replay           mean reward where the policy draws what was logged, by rejection (Li et al. 2011; von Neumann 1951)
+    SNIPS            all logged decisions, weighed by how much likelier the policy shows the list than the logger did
+    truth            its mean over all tilts' rewards, which a real log would not hold
+
+beside fixed weights. These are the gate's, as it was trained, or, with --weights fixed, those that the server gives to
+every list where it has no hybrid. Intervals are over listeners, 95 %. The target is 5 % more reward, with the interval
+of the gain above zero.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from support.sessions import Steps, replayed_steps, trained_on_first
+
+from audotics.features.tilts import AS_TRAINED, TILTS
+from audotics.server.learning.judgement import Estimate, Logged, judge
+from audotics.server.learning.policy import Drawing, TiltPolicy
+from audotics.server.learning.proposal import StepLimits, propose
+from audotics.server.learning.segments import SEGMENTS
+from audotics.server.learning.thompson import Earned, Posterior
+from audotics.server.storage.decisions import StoredDecision, Tally
+from audotics.training.threads import wait_passively
+
+K: Final = 10
+_Z: Final = 1.959964
+NAMES: Final = tuple(TILTS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder or file with the data")
+    parser.add_argument("--run", type=Path, help="folder to keep the trained run in, and to go on in")
+    parser.add_argument("--share", type=float, default=0.7, help="of the listeners that train the models [0.7]")
+    parser.add_argument(
+        "--weights", choices=("trained", "fixed"), default="trained", help="what the bandit tilts [trained]"
+    )
+    parser.add_argument("--steps", type=int, default=20_000, help="most steps that are replayed [20000]")
+    parser.add_argument("--rounds", type=int, default=10, help="of learning, over the first half of the log [10]")
+    parser.add_argument("--exploration", type=float, default=1.0, help="of the logging policy; 1 is uniform [1]")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    given = parser.parse_args()
+    wait_passively(os.environ)
+    console = Console(stderr=True)
+    run = trained_on_first(given.data, share=given.share, folder=given.run, seed=given.seed)
+    steps = replayed_steps(run, given.data, share=given.share, most=given.steps)
+    rewards = np.concatenate(
+        [
+            rewards_of(steps, start, trained=given.weights == "trained")
+            for start in track(steps.starts, "replaying", console=console, transient=True)
+        ]
+    )
+    half = len(rewards) // 2
+    half = int(np.searchsorted(steps.listener, steps.listener[half]))  # no listener on both sides
+    started = time.perf_counter()
+    logger = TiltPolicy.start("", exploration=given.exploration)
+    log = logged(logger, steps, rewards, seed=given.seed)
+    policy, records = learn(logger, log[:half], rounds=given.rounds)
+    seconds = time.perf_counter() - started
+    document = report(given, steps, rewards, log, half, policy, records) | {"seconds": round(seconds, 2)}
+    if given.json:
+        print(json.dumps(document, indent=2))  # noqa: T201
+        return
+    show(document)
+
+
+def rewards_of(steps: Steps, start: int, *, trained: bool) -> NDArray[np.float32]:
+    """Whether the next track is on the list of each tilt, (steps of a batch, tilts)."""
+    factors = np.asarray(list(TILTS.values()), np.float32)
+    found = []
+    for step in steps.batch(start, trained=trained):
+        # (tracks, components) x (components, tilts): every tilt's scores at once.
+        scores = (step.weights * step.components) @ factors.T
+        scores[step.heard] = -np.inf
+        found.append((scores > scores[step.target]).sum(axis=0) < K)
+    return np.asarray(found, np.float32)
+
+
+def logged(policy: TiltPolicy, steps: Steps, rewards: NDArray[np.float32], *, seed: int) -> list[StoredDecision]:
+    """The log that a server with this policy would have written."""
+    random, drawing = np.random.default_rng(seed), Drawing(policy)
+    decisions = []
+    for number, (segment, listener) in enumerate(zip(steps.segment, steps.listener.tolist(), strict=True)):
+        draw = drawing.draw(segment, random.random())
+        reward = float(rewards[number, NAMES.index(draw.tilt)])
+        decisions.append(
+            StoredDecision(
+                f"r{number}", f"u{listener}", float(number), "", segment, draw.tilt, draw.propensity, 0, reward
+            )
+        )
+    return decisions
+
+
+def learn(policy: TiltPolicy, log: list[StoredDecision], *, rounds: int) -> tuple[TiltPolicy, list[dict[str, Any]]]:
+    """The policy after some rounds, each on as much of the log as was there then, and what became of each proposal."""
+    limits = StepLimits()
+    records: list[dict[str, Any]] = []
+    for number in range(1, rounds + 1):
+        known = log[: len(log) * number // rounds]
+        cut = round(0.7 * len(known))
+        proposal = propose(policy, earlier=_tallies(known[:cut]), held_back=known[cut:], number=number, limits=limits)
+        if proposal is None:
+            continue
+        records.append(
+            {
+                "number": number,
+                "decisions": len(known),
+                "outcome": "published" if proposal.accepted else "dropped",
+                "gain": _plain(proposal.judgement.difference),
+            }
+        )
+        if proposal.accepted:
+            policy = proposal.policy
+    return policy, records
+
+
+def report(
+    given: argparse.Namespace,
+    steps: Steps,
+    rewards: NDArray[np.float32],
+    log: list[StoredDecision],
+    half: int,
+    policy: TiltPolicy,
+    records: list[dict[str, Any]],
+) -> dict[str, Any]:
+    rest = Logged.of(log[half:])
+    fixed = replace(policy, number=0, probabilities=_as_trained())
+    # Of an untouched half: nothing that the bandit learned from is in it.
+    expected = _expected(log[:half])
+    judgement = judge(rest, fixed, policy, expected=expected)
+    truth_fixed = rewards[half:, NAMES.index(AS_TRAINED)].astype(np.float64)
+    truth = (rewards[half:] * policy.probabilities[rest.segment]).sum(axis=1)
+    random = np.random.default_rng(given.seed + 1)
+    rows = {
+        "replay": [_replay(rest, fixed, random), _replay(rest, policy, random), None],
+        "SNIPS": [judgement.before, judgement.after, None],
+        "doubly robust, difference": [None, None, judgement.difference],
+        "truth": [
+            _over_listeners(truth_fixed, rest.listener),
+            _over_listeners(truth, rest.listener),
+            _over_listeners(truth - truth_fixed, rest.listener),
+        ],
+    }
+    difference, base = rows["truth"][2], rows["truth"][0]
+    best = {
+        segment: NAMES[int(policy.probabilities[place].argmax())]
+        for place, segment in enumerate(SEGMENTS)
+        if (rest.segment == place).any()
+    }
+    alone = rewards[half:].mean(axis=0)
+    return {
+        "dataset": str(given.data.name),
+        "weights": given.weights,
+        "steps": len(rewards),
+        "judged": len(rest),
+        "listeners": int(rest.listener.max()) + 1,
+        "logging_exploration": given.exploration,
+        "estimates": {
+            name: [None if value is None else _plain(value) for value in values] for name, values in rows.items()
+        },
+        "gain": [value / base.value for value in _plain(difference)],
+        "records": records,
+        "likeliest": best,
+        "best_tilt_in_hindsight": [NAMES[int(alone.argmax())], float(alone.max())],
+    }
+
+
+def _replay(log: Logged, policy: TiltPolicy, random: np.random.Generator) -> Estimate:
+    """Keep a logged decision with a probability that is in proportion to π/p: what is kept is drawn from π."""
+    ratio = policy.probabilities[log.segment, log.tilt] / log.propensity
+    kept = random.random(len(log)) < ratio / ratio.max()
+    return _over_listeners(log.reward[kept], log.listener[kept])
+
+
+def _over_listeners(values: NDArray[np.float64], listener: NDArray[np.int64]) -> Estimate:
+    mean = float(values.mean())
+    _, places = np.unique(listener, return_inverse=True)
+    sums = np.bincount(places, weights=values - mean)
+    error = float(np.sqrt((sums**2).sum())) / len(values)
+    return Estimate(mean, mean - _Z * error, mean + _Z * error)
+
+
+def _as_trained() -> NDArray[np.float64]:
+    probabilities = np.zeros((len(SEGMENTS), len(NAMES)))
+    probabilities[:, NAMES.index(AS_TRAINED)] = 1.0
+    return probabilities
+
+
+def _expected(log: list[StoredDecision]) -> NDArray[np.float64]:
+    return Posterior.of(Earned.of(_tallies(log))).expected()
+
+
+def _tallies(log: list[StoredDecision]) -> list[Tally]:
+    sums: dict[tuple[str, str], NDArray[np.float64]] = {}
+    for one in log:
+        reward = one.reward or 0.0
+        cell = sums.setdefault((one.segment, one.tilt), np.zeros(3))
+        cell += (1.0, reward, reward * reward)
+    return [Tally(*cell, int(count), total, squares) for cell, (count, total, squares) in sums.items()]
+
+
+def _plain(estimate: Estimate) -> list[float]:
+    return [estimate.value, estimate.low, estimate.high]
+
+
+def show(document: dict[str, Any]) -> None:
+    title = (
+        f"{document['dataset']}, {document['weights']} weights: {document['judged']:,} lists of "
+        f"{document['listeners']:,} listeners, after learning from {document['steps'] - document['judged']:,}; reward "
+        "a list"
+    )
+    table = Table(title=title)
+    table.add_column("")
+    for column in ("fixed weights", "bandit", "difference"):
+        table.add_column(column, justify="right")
+    for name, values in document["estimates"].items():
+        table.add_row(name, *("" if value is None else _shown(value) for value in values))
+    console = Console()
+    console.print(table)
+    gain, low, high = document["gain"]
+    console.print(f"gain over fixed weights: {gain:+.1%} ({low:+.1%} to {high:+.1%}); the target is +5 %")
+    name, value = document["best_tilt_in_hindsight"]
+    console.print(f"the best tilt for all, chosen in hindsight: {name}, {value:.4f}")
+    for record in document["records"]:
+        console.print(
+            f"round {record['number']}: {record['decisions']:,} lists, gain {_shown(record['gain'])}: "
+            f"{record['outcome']}",
+            style="dim",
+        )
+    likeliest = "; ".join(f"{segment}: {tilt}" for segment, tilt in document["likeliest"].items())
+    console.print(f"likeliest tilts: {likeliest}", style="dim")
+
+
+def _shown(value: list[float]) -> str:
+    return f"{value[0]:.4f} ({value[1]:+.4f} to {value[2]:+.4f})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What a list earned: the events that name it go in, one number comes out. Learning and evaluation count alike.
+
+An event is worth what it says of its track, from -1 to 1; the values are hand-set. A listener may say several things of
+a track: an objection outweighs praise, and of two of a kind the stronger one counts, so that a play which is completed
+and then liked is one good track and not three. A list earns the sum over its tracks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+EVENT_REWARDS: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "play": 0.5,
+        "complete": 1.0,
+        "like": 1.0,
+        "save": 1.0,
+        "add_to_playlist": 1.0,
+        "share": 1.0,
+        "follow_artist": 1.0,
+        "impression": 0.0,
+        "skip": -0.5,
+        "dislike": -1.0,
+    }
+)
+"""Every event but a rating, which is worth the more the further it is from the middle."""
+
+MOST: Final = 5.0
+"""A list earns no more than this, and no less than its negative, so that no single one decides what is learned."""
+
+_MIDDLE_RATING: Final = 2.5
+
+
+def event_reward(event: str, rating: float | None = None) -> float:
+    """What one event says of its track, -1 to 1; 0 for an event of another version."""
+    if event == "rating":
+        return 0.0 if rating is None else max(-1.0, min(1.0, (rating - _MIDDLE_RATING) / _MIDDLE_RATING))
+    return EVENT_REWARDS.get(event, 0.0)
+
+
+def list_reward(events: Iterable[tuple[str, str, float | None]]) -> float:
+    """What a list earned by events of a track, a type and a rating each; 0 without any."""
+    lowest: dict[str, float] = {}
+    highest: dict[str, float] = {}
+    for track_id, event, rating in events:
+        reward = event_reward(event, rating)
+        lowest[track_id] = min(reward, lowest.get(track_id, 0.0))
+        highest[track_id] = max(reward, highest.get(track_id, 0.0))
+    total = sum(low if low < 0 else highest[track_id] for track_id, low in lowest.items())
+    return max(-MOST, min(MOST, total))

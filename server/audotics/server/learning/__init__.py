@@ -1,0 +1,1 @@
+"""What is learned from feedback while serving: policies over tilts of the hybrid, proposals, and their judgement."""

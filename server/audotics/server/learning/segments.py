@@ -1,0 +1,21 @@
+"""Segments of requests: how much is known and what was asked go in, the name under which it is learned comes out.
+
+Few segments, so that each sees enough lists to learn from.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_LENGTHS: Final = ((0, "new"), (4, "few tracks"), (19, "some tracks"))
+_LONG: Final = "many tracks"
+_ASKED: Final = ", context"
+
+SEGMENTS: Final = tuple(name + context for context in ("", _ASKED) for name in (*(name for _, name in _LENGTHS), _LONG))
+"""By length of history, and by whether a mood or genres were asked for."""
+
+
+def segment_of(history_length: int, *, asked: bool) -> str:
+    """One of SEGMENTS. `asked` says that the request has a mood or genres."""
+    name = next((name for most, name in _LENGTHS if history_length <= most), _LONG)
+    return name + _ASKED if asked else name

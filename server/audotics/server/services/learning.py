@@ -1,0 +1,275 @@
+"""Learning of tilts: settled feedback goes in, policies come out, each judged before it serves and watched afterwards.
+
+A round settles what lists earned, goes back to the policy before where that would have earned more since, and else
+proposes a step. Every proposal leaves a record, whether it was published or dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import blake2b
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from audotics.features.rewards import list_reward
+from audotics.server.errors import RefusedChangeError
+from audotics.server.learning.policy import Drawing, TiltPolicy
+from audotics.server.learning.proposal import StepLimits, propose, regret
+from audotics.server.learning.segments import segment_of
+from audotics.server.services.event_log import EventLog
+from audotics.server.storage.decisions import DecisionStore
+from audotics.server.storage.errors import StorageError
+from audotics.server.storage.tilt_updates import Outcome, StoredUpdate, TiltUpdateStore
+from audotics.server.types import Context, Draw, Listener, Subject
+
+T = TypeVar("T")
+
+_LOG: Final = logging.getLogger(__name__)
+_STEP_DECISIONS: Final = 500
+"""Decisions settled in one turn: some 10 ms, for which feedback waits."""
+_MOST_HELD_BACK: Final = 20_000
+_DAY_S: Final = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class LearningLimits:
+    """When and from what to learn.
+
+    Feedback counts for `window_s` after a list. A step is proposed after `min_decisions` more settled lists, from those
+    of `memory_days`; a share `held_back`, the latest, judges it. From `watch_decisions` on, a published policy is
+    compared with the one before. A listener's tilt is drawn anew every `hold_s`, so that their lists do not flicker.
+    """
+
+    step: StepLimits = field(default_factory=StepLimits)
+    interval_s: float = 600.0
+    window_s: float = 1800.0
+    min_decisions: int = 1000
+    watch_decisions: int = 200
+    memory_days: float = 30.0
+    held_back: float = 0.3
+    hold_s: float = 600.0
+
+
+class Learning:
+    """Draws tilts and learns which ones to draw. Use it as an async context manager; rounds run in the background."""
+
+    def __init__(
+        self,
+        *,
+        updates: TiltUpdateStore,
+        decisions: DecisionStore,
+        log: EventLog,
+        executor: Executor,
+        limits: LearningLimits | None = None,
+        now: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`executor` reads and computes; what is written takes its turn with the events. `chance` is for strangers."""
+        self._updates = updates
+        self._decisions = decisions
+        self._log = log
+        self._executor = executor
+        self._limits = LearningLimits() if limits is None else limits
+        self._now = now
+        self._chance = chance
+        self._drawings: dict[str, Drawing] = {}
+        self._one_round = asyncio.Lock()
+        self._learning: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Raises StorageError."""
+        await self._refresh()
+        self._learning = asyncio.create_task(self._learn_for_ever())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._learning is not None:
+            self._learning.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._learning
+
+    def draw(self, subject: Subject, listener: Listener, context: Context, *, arm: str = "") -> Draw:
+        """A tilt for a list. The same listener gets the same one for a while. Never waits."""
+        drawing = self._drawing(arm)
+        segment = segment_of(len(listener.history), asked=context != Context())
+        if not subject.user_id:
+            return drawing.draw(segment, self._chance())
+        span = int(self._now() // self._limits.hold_s)
+        named = f"{arm}\0{drawing.policy.number}\0{span}\0{subject.user_id}"
+        return drawing.draw(segment, int.from_bytes(blake2b(named.encode(), digest_size=6).digest()) / 2**48)
+
+    def policy(self, arm: str = "") -> TiltPolicy:
+        """The policy in force."""
+        return self._drawing(arm).policy
+
+    async def updates(self, arm: str = "", *, limit: int) -> list[StoredUpdate]:
+        """What became of proposals, the latest first. Raises StorageError."""
+        return await self._read(partial(self._updates.latest, arm, limit=limit))
+
+    async def learn(self, arm: str = "") -> StoredUpdate | None:
+        """Run one round now; None where nothing was proposed yet. Raises StorageError."""
+        async with self._one_round:
+            await self._settle()
+            await self._refresh()
+            return await self._watch(arm) or await self._propose(arm)
+
+    async def revert(self, arm: str = "") -> StoredUpdate:
+        """Go back to the policy before the one in force. Raises RefusedChangeError, StorageError."""
+        async with self._one_round:
+            await self._refresh()
+            published = await self._published(arm)
+            if published is None:
+                raise RefusedChangeError(
+                    f"no published policy is in force for the arm {arm!r}; number {self.policy(arm).number} is where "
+                    "learning began or what was gone back to"
+                )
+            before = await self._policy_of(arm, published.replaced)
+            record = await self._record("reverted", before, reason="an operator asked for it")
+            if record is None:
+                raise RefusedChangeError("another server has just changed the policy; look at it, and ask again")
+            return record
+
+    async def _learn_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.interval_s)
+            try:
+                for arm in await self._read(partial(self._decisions.arms, since=self._since())):
+                    await self.learn(arm)
+            except StorageError as error:
+                _LOG.warning("learning: %s; trying again in %g s", error, self._limits.interval_s)
+
+    async def _settle(self) -> None:
+        """Write what lists earned whose time for feedback is over."""
+        while True:
+            before = self._now() - self._limits.window_s
+            waiting = await self._read(partial(self._decisions.unsettled, before=before, limit=_STEP_DECISIONS))
+            said = await self._read(partial(self._decisions.said_of, waiting, window_s=self._limits.window_s))
+            rewards = {one.recommendation_id: list_reward(said.get(one.recommendation_id, ())) for one in waiting}
+            await self._log.in_turn(partial(self._decisions.settle, rewards))
+            if len(waiting) < _STEP_DECISIONS:
+                return
+
+    async def _watch(self, arm: str) -> StoredUpdate | None:
+        """Go back where the policy before would have earned more on the lists since."""
+        published = await self._published(arm)
+        if published is None:
+            return None
+        read = partial(
+            self._decisions.latest,
+            arm,
+            since=max(published.created_at, self._since()),
+            limit=_MOST_HELD_BACK,
+            policy=published.number,
+        )
+        lists = await self._read(read)
+        if len(lists) < self._limits.watch_decisions:
+            return None
+        others = await self._read(
+            partial(self._decisions.tallies, arm, since=self._since(), before=published.created_at)
+        )
+        before = await self._policy_of(arm, published.replaced)
+        judgement = await self._read(partial(regret, self.policy(arm), before, others=others, lists=lists))
+        if judgement is None or judgement.difference.low <= 0:
+            return None
+        gain = judgement.difference
+        reason = (
+            f"on its {judgement.decisions} lists, number {before.number} would have earned {gain.value:+.4f} a list, "
+            f"{gain.low:+.4f} at least"
+        )
+        return await self._record("reverted", before, reason=reason, evidence=judgement.to_json())
+
+    async def _propose(self, arm: str) -> StoredUpdate | None:
+        limits, since = self._limits, self._since()
+        latest = await self.updates(arm, limit=1)
+        begun = max(since, latest[0].created_at) if latest else since
+        if await self._read(partial(self._decisions.settled_count, arm, since=begun)) < limits.min_decisions:
+            return None
+        count = await self._read(partial(self._decisions.settled_count, arm, since=since))
+        most = min(_MOST_HELD_BACK, round(limits.held_back * count))
+        held_back = await self._read(partial(self._decisions.latest, arm, since=since, limit=most))
+        if not held_back:
+            return None
+        cut = held_back[0].created_at
+        earlier = await self._read(partial(self._decisions.tallies, arm, since=since, before=cut))
+        proposal = await self._read(
+            partial(
+                propose,
+                self.policy(arm),
+                earlier=earlier,
+                held_back=held_back,
+                number=latest[0].number + 1 if latest else 1,
+                limits=limits.step,
+            )
+        )
+        if proposal is None:
+            return None
+        outcome: Outcome = "published" if proposal.accepted else "dropped"
+        evidence = proposal.judgement.to_json()
+        return await self._record(outcome, proposal.policy, reason=proposal.reason, evidence=evidence)
+
+    async def _record(
+        self, outcome: Outcome, policy: TiltPolicy, *, reason: str, evidence: dict[str, object] | None = None
+    ) -> StoredUpdate | None:
+        """Append a record and put its policy in force; None where another server was faster."""
+        latest = await self.updates(policy.arm, limit=1)
+        record = StoredUpdate(
+            arm=policy.arm,
+            number=latest[0].number + 1 if latest else 1,
+            outcome=outcome,
+            created_at=self._now(),
+            replaced=self.policy(policy.arm).number,
+            reason=reason,
+            policy=policy.to_json(),
+            evidence=evidence,
+        )
+        if not await self._log.in_turn(partial(self._updates.append, record)):
+            await self._refresh()
+            return None
+        if outcome != "dropped":
+            self._drawings[policy.arm] = Drawing(replace(policy, number=record.number))
+        _LOG.info("learning: number %d is %s: %s", record.number, outcome, reason)
+        return record
+
+    async def _published(self, arm: str) -> StoredUpdate | None:
+        """The record of the policy in force, if it was published and not gone back to."""
+        number = self.policy(arm).number
+        record = await self._read(partial(self._updates.find, arm, number)) if number else None
+        return record if record is not None and record.outcome == "published" else None
+
+    async def _policy_of(self, arm: str, number: int) -> TiltPolicy:
+        record = await self._read(partial(self._updates.find, arm, number)) if number else None
+        return self._start(arm) if record is None else self._opened(record)
+
+    async def _refresh(self) -> None:
+        """Take over what other servers of the same database have put in force."""
+        for arm, record in (await self._read(self._updates.in_force)).items():
+            if self.policy(arm).number != record.number:
+                self._drawings[arm] = Drawing(self._opened(record))
+
+    def _drawing(self, arm: str) -> Drawing:
+        drawing = self._drawings.get(arm)
+        if drawing is None:
+            drawing = self._drawings[arm] = Drawing(self._start(arm))
+        return drawing
+
+    def _start(self, arm: str) -> TiltPolicy:
+        return TiltPolicy.start(arm, exploration=self._limits.step.exploration)
+
+    def _opened(self, record: StoredUpdate) -> TiltPolicy:
+        return TiltPolicy.from_json(record.arm, record.number, record.policy, exploration=self._limits.step.exploration)
+
+    def _since(self) -> float:
+        return self._now() - self._limits.memory_days * _DAY_S
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)

@@ -1,0 +1,146 @@
+"""Drawn tilts on disk: what was drawn for a list goes in, what it earned is added later, and both come out again.
+
+A decision is settled once the time in which feedback on its list counts is over; its reward stays as it was then.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, bindparam, func, select, text, update
+
+from audotics.server.storage.database import Database
+from audotics.server.storage.schema import DECISIONS, EVENTS, NAMES_A_LIST
+
+Said = tuple[str, str, float | None]
+"""What an event says: track, type, rating."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """One row. `user_id` is empty for anonymous subjects, `created_at` in UTC seconds, `reward` None until settled."""
+
+    recommendation_id: str
+    user_id: str
+    created_at: float
+    arm: str
+    segment: str
+    tilt: str
+    propensity: float
+    policy: int
+    reward: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Settled decisions of one segment and tilt: how many, and the sums of their rewards and of the squares."""
+
+    segment: str
+    tilt: str
+    count: int
+    total: float
+    squares: float
+
+
+class DecisionStore:
+    """Reads and settles decisions; `ReceiptStore` writes them, together with the receipts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def unsettled(self, *, before: float, limit: int) -> list[StoredDecision]:
+        """The oldest decisions without a reward that were made before a time. Raises StorageError."""
+        with self._database.reading() as connection:
+            statement = (
+                select(DECISIONS)
+                .where(DECISIONS.c.reward.is_(None), DECISIONS.c.created_at < before)
+                .order_by(DECISIONS.c.created_at)
+                .limit(limit)
+            )
+            return [StoredDecision(**row) for row in connection.execute(statement).mappings()]
+
+    def said_of(self, decisions: Sequence[StoredDecision], *, window_s: float) -> dict[str, list[Said]]:
+        """What listeners said of the lists of `decisions` within `window_s` of each, by the id of the list.
+
+        An event of another listener than the list was made for does not count. Raises StorageError.
+        """
+        made = {decision.recommendation_id: decision for decision in decisions}
+        statement = select(
+            EVENTS.c.recommendation_id,
+            EVENTS.c.user_id,
+            EVENTS.c.received_at,
+            EVENTS.c.track_id,
+            EVENTS.c.type,
+            EVENTS.c.rating,
+        ).where(EVENTS.c.recommendation_id.in_(made), text(NAMES_A_LIST))
+        said: dict[str, list[Said]] = defaultdict(list)
+        with self._database.reading() as connection:
+            for list_id, user_id, received_at, track_id, event, rating in connection.execute(statement):
+                decision = made[list_id]
+                in_time = decision.created_at <= received_at < decision.created_at + window_s
+                if in_time and decision.user_id in ("", user_id):
+                    said[list_id].append((track_id, event, rating))
+        return said
+
+    def settle(self, rewards: Mapping[str, float]) -> None:
+        """Write what lists earned, in one transaction; what is settled stays. Raises StorageError."""
+        if not rewards:
+            return
+        statement = (
+            update(DECISIONS)
+            .where(DECISIONS.c.recommendation_id == bindparam("list_id"), DECISIONS.c.reward.is_(None))
+            .values(reward=bindparam("earned"))
+        )
+        with self._database.transaction() as connection:
+            connection.execute(statement, [{"list_id": name, "earned": reward} for name, reward in rewards.items()])
+
+    def settled_count(self, arm: str, *, since: float) -> int:
+        """How many decisions made since a time are settled. Raises StorageError."""
+        with self._database.reading() as connection:
+            return _count(connection, arm, since)
+
+    def arms(self, *, since: float) -> list[str]:
+        """The arms for which anything was drawn since a time. Raises StorageError."""
+        statement = select(DECISIONS.c.arm).where(DECISIONS.c.created_at >= since).distinct().order_by(DECISIONS.c.arm)
+        with self._database.reading() as connection:
+            return list(connection.scalars(statement))
+
+    def latest(self, arm: str, *, since: float, limit: int, policy: int | None = None) -> list[StoredDecision]:
+        """The latest settled decisions made since a time, by one policy or any, oldest first. Raises StorageError."""
+        chosen = [DECISIONS.c.arm == arm, DECISIONS.c.created_at >= since, DECISIONS.c.reward.is_not(None)]
+        if policy is not None:
+            chosen.append(DECISIONS.c.policy == policy)
+        statement = select(DECISIONS).where(*chosen).order_by(DECISIONS.c.created_at.desc()).limit(limit)
+        with self._database.reading() as connection:
+            return [StoredDecision(**row) for row in connection.execute(statement).mappings()][::-1]
+
+    def tallies(self, arm: str, *, since: float, before: float) -> list[Tally]:
+        """What settled decisions made in a span of time earned. Raises StorageError."""
+        reward = DECISIONS.c.reward
+        statement = (
+            select(DECISIONS.c.segment, DECISIONS.c.tilt, func.count(), func.sum(reward), func.sum(reward * reward))
+            .where(
+                DECISIONS.c.arm == arm,
+                DECISIONS.c.created_at >= since,
+                DECISIONS.c.created_at < before,
+                reward.is_not(None),
+            )
+            .group_by(DECISIONS.c.segment, DECISIONS.c.tilt)
+            .order_by(DECISIONS.c.segment, DECISIONS.c.tilt)
+        )
+        with self._database.reading() as connection:
+            return [Tally(*row) for row in connection.execute(statement)]
+
+
+def rows_of(decisions: Sequence[StoredDecision]) -> list[dict[str, object]]:
+    """Decisions as rows of their table."""
+    return [asdict(decision) for decision in decisions]
+
+
+def _count(connection: Connection, arm: str, since: float) -> int:
+    statement = select(func.count()).where(
+        DECISIONS.c.arm == arm, DECISIONS.c.created_at >= since, DECISIONS.c.reward.is_not(None)
+    )
+    return connection.scalar(statement) or 0

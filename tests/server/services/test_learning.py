@@ -1,0 +1,243 @@
+"""Learning while serving: lists are drawn, what they earn is settled, and policies come and go with their records."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from audotics.features.tilts import AS_TRAINED, TILTS
+from audotics.server.errors import RefusedChangeError
+from audotics.server.learning.proposal import StepLimits
+from audotics.server.pipeline.recommender import Recommender
+from audotics.server.repository.registry import Registry
+from audotics.server.services.event_log import EventLog
+from audotics.server.services.explain import ExplainService
+from audotics.server.services.learning import Learning, LearningLimits
+from audotics.server.services.listeners import Listeners
+from audotics.server.services.receipt_writer import ReceiptWriter
+from audotics.server.services.recommend import RecommendService
+from audotics.server.storage.database import Database
+from audotics.server.storage.decisions import DecisionStore, StoredDecision
+from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
+from audotics.server.storage.tilt_updates import TiltUpdateStore
+from audotics.server.types import Context, Event, Listener, ModelSelector, RecommendQuery, Subject
+
+GOOD = "more content"
+STRANGER = Listener(np.empty(0, np.int64), np.empty(0, np.int64))
+LIMITS = LearningLimits(
+    step=StepLimits(exploration=0.5, max_step=0.4), window_s=10.0, min_decisions=1000, watch_decisions=200
+)
+
+
+@dataclass
+class Clock:
+    """UTC seconds, moved by hand."""
+
+    now: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class World:
+    """Lists with their feedback, straight into the database: a list earns 1 or 0, by `mean` of its tilt."""
+
+    database: Database
+    clock: Clock
+    mean: Callable[[str], float]
+    random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    made: int = 0
+
+    def live(self, learning: Learning, *, lists: int, arm: str = "") -> None:
+        events, decisions = [], []
+        for _ in range(lists):
+            self.made += 1
+            self.clock.now += 1.0
+            user_id, list_id = f"u{self.made % 600}", f"r{self.made}"
+            draw = learning.draw(Subject("user", user_id=user_id), STRANGER, Context(), arm=arm)
+            decisions.append(
+                StoredDecision(
+                    list_id, user_id, self.clock.now, arm, draw.segment, draw.tilt, draw.propensity, draw.policy
+                )
+            )
+            if self.random.random() < self.mean(draw.tilt):
+                events.append(Event(f"e{self.made}", user_id, "t1", "like", self.clock.now, list_id))
+        receipts = [StoredReceipt(one.recommendation_id, one.user_id, one.created_at, b"") for one in decisions]
+        ReceiptStore(self.database).write(receipts, decisions)
+        rows = [
+            {"event_id": e.event_id, "user_id": e.user_id, "track_id": e.track_id, "type": e.type}
+            | {"occurred_at": e.occurred_at, "received_at": e.occurred_at, "recommendation_id": e.recommendation_id}
+            for e in events
+        ]
+        from audotics.server.storage.schema import EVENTS
+
+        with self.database.transaction() as connection:
+            connection.execute(EVENTS.insert(), rows)
+        self.clock.now += 60.0
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def world(database: Database, clock: Clock) -> World:
+    return World(database, clock, lambda tilt: 0.7 if tilt == GOOD else 0.3)
+
+
+@pytest.fixture
+async def learning(
+    database: Database, log: EventLog, executor: ThreadPoolExecutor, clock: Clock
+) -> AsyncIterator[Learning]:
+    async with open_learning(database, log, executor, clock) as opened:
+        yield opened
+
+
+def open_learning(database: Database, log: EventLog, executor: ThreadPoolExecutor, clock: Clock) -> Learning:
+    return Learning(
+        updates=TiltUpdateStore(database),
+        decisions=DecisionStore(database),
+        log=log,
+        executor=executor,
+        limits=LIMITS,
+        now=clock,
+    )
+
+
+async def test_a_better_policy_is_published_and_a_worse_one_gone_back_from(
+    learning: Learning,
+    world: World,
+    database: Database,
+    log: EventLog,
+    executor: ThreadPoolExecutor,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert await learning.learn() is None
+    world.live(learning, lists=999)
+    assert await learning.learn() is None  # one list too few
+    world.live(learning, lists=3000)
+    with caplog.at_level(logging.INFO):
+        published = await learning.learn()
+    assert published is not None
+    assert (published.number, published.outcome, published.replaced) == (1, "published", 0)
+    assert published.evidence is not None
+    assert published.evidence["decisions"] == 1200
+    assert published.evidence["difference"][1] > 0
+    assert caplog.records[-1].message.startswith("learning: number 1 is published: on 1200 lists held back")
+    assert learning.policy().number == 1
+    assert learning.policy().to_json()["new"][GOOD] > 0.3
+    assert await learning.learn() is None  # nothing more to learn from yet
+
+    async with open_learning(database, log, executor, clock) as next_server:
+        assert next_server.policy().to_json() == learning.policy().to_json()
+
+    world.mean = lambda tilt: 0.05 if tilt == GOOD else 0.3
+    world.live(learning, lists=400)
+    reverted = await learning.learn()
+    assert reverted is not None
+    assert (reverted.number, reverted.outcome, reverted.replaced) == (2, "reverted", 1)
+    assert "number 0 would have earned +" in reverted.reason
+    assert learning.policy().number == 2
+    assert learning.policy().to_json()["new"][AS_TRAINED] == pytest.approx(0.5 + 0.5 / len(TILTS))
+    assert [(one.number, one.outcome) for one in await learning.updates(limit=9)] == [(2, "reverted"), (1, "published")]
+
+
+async def test_where_nothing_matters_the_proposal_is_dropped_and_recorded(learning: Learning, world: World) -> None:
+    world.mean = lambda tilt: 0.3
+    world.live(learning, lists=1000)
+    dropped = await learning.learn()
+    assert dropped is not None
+    assert dropped.outcome == "dropped"
+    assert "is not above 0" in dropped.reason
+    assert learning.policy().number == 0
+    assert await learning.learn() is None
+    with pytest.raises(RefusedChangeError, match="no published policy is in force for the arm ''; number 0"):
+        await learning.revert()
+
+
+async def test_arms_learn_apart_and_an_operator_may_go_back(learning: Learning, world: World) -> None:
+    world.live(learning, lists=4000, arm="b")
+    assert await learning.learn() is None
+    published = await learning.learn("b")
+    assert published is not None
+    assert (published.arm, published.outcome) == ("b", "published")
+    assert (learning.policy().number, learning.policy("b").number) == (0, 1)
+    back = await learning.revert("b")
+    assert (back.outcome, back.reason, back.evidence) == ("reverted", "an operator asked for it", None)
+    assert learning.policy("b").probabilities == pytest.approx(learning.policy().probabilities)
+    with pytest.raises(RefusedChangeError, match="number 2 is where learning began or what was gone back to"):
+        await learning.revert("b")
+
+
+async def test_a_slower_server_takes_over_what_the_faster_one_found(
+    learning: Learning, world: World, database: Database, log: EventLog, executor: ThreadPoolExecutor, clock: Clock
+) -> None:
+    async with open_learning(database, log, executor, clock) as other:
+        world.live(learning, lists=4000)
+        assert await other.learn() is not None
+        assert learning.policy().number == 0
+        assert await learning.learn() is None
+        assert learning.policy().to_json() == other.policy().to_json()
+
+
+async def test_a_listener_keeps_their_tilt_for_a_while(learning: Learning, clock: Clock) -> None:
+    def drawn(user_id: str) -> str:
+        return learning.draw(Subject("user", user_id=user_id), STRANGER, Context()).tilt
+
+    clock.now = 600.0 * 2000
+    before = [drawn(f"u{n}") for n in range(200)]
+    clock.now += 599.0
+    assert [drawn(f"u{n}") for n in range(200)] == before
+    clock.now += 1.0
+    assert [drawn(f"u{n}") for n in range(200)] != before
+    assert before.count(AS_TRAINED) == pytest.approx(200 * (0.5 + 0.5 / len(TILTS)), abs=30)
+
+
+async def test_a_tilted_list_is_replayed_exactly_and_its_draw_is_stored(
+    learning: Learning,
+    registry: Registry,
+    listeners: Listeners,
+    recommender: Recommender,
+    stored_receipts: ReceiptStore,
+    receipts: ReceiptWriter,
+    executor: ThreadPoolExecutor,
+    database: Database,
+) -> None:
+    service = RecommendService(registry=registry, listeners=listeners, recommender=recommender, learning=learning)
+    explain = ExplainService(
+        registry=registry, recommender=recommender, receipts=stored_receipts, writer=receipts, executor=executor
+    )
+    tilted = 0
+    for number in range(12):
+        query = RecommendQuery(Subject("user", user_id=f"u{number:02d}"), limit=5, explain=True)
+        answer = await service.recommend(query)
+        plain = await service.recommend(
+            RecommendQuery(query.subject, limit=5, models=ModelSelector(versions=registry.snapshot.model_versions))
+        )
+        explained = await explain.explain(answer.recommendation_id)
+        draw, replay = explained.receipt.draw, explained.replay
+        assert draw is not None
+        assert replay is not None
+        assert replay.max_abs_difference <= 1e-6
+        assert draw == learning.draw(
+            query.subject, (await listeners.resolve(query.subject, registry.snapshot.catalog))[0], Context()
+        )
+        by_id = {track.track_id: track for track in plain.tracks}
+        for track in answer.tracks:
+            assert sum(part.contribution for part in track.contributions) == pytest.approx(track.score, abs=1e-5)
+            if draw.tilt != AS_TRAINED and track.track_id in by_id:
+                tilted += track.score != by_id[track.track_id].score
+        assert (await explain.explain(plain.recommendation_id)).receipt.draw is None
+    assert tilted > 0
+    decisions = DecisionStore(database).unsettled(before=2e9, limit=50)
+    assert len(decisions) == 12
+    assert {one.segment for one in decisions} == {"some tracks"}
+    assert all(0 < one.propensity < 1 for one in decisions)
