@@ -53,16 +53,26 @@ class RemoteServers:
             attempts=choice.attempts,
             breaker=CircuitBreaker(),
         )
-        channel, there = self._channel(choice), choice.model or name
+        key, there = (choice.address, choice.tls), choice.model or name
+        known = key in self._channels
+        channel = self._channel(choice)
         try:
             if choice.runtime == "v2":
                 return V2Model(calls, channel, name=there, version="" if choice.version == SERVING else str(version))
             wanted = None if choice.version == SERVING else version
             return TensorFlowServingModel(calls, channel, name=there, version=wanted)
         except UnavailableModelError:
+            if not known:  # a new channel tries at once, when one that has failed still waits
+                self._drop(key)
             raise
         except InferenceError as error:
             raise RefusedModelError(f"{error}; look at runtime.json, and at the models of that server") from error
+
+    def _drop(self, key: tuple[str, bool]) -> None:
+        with self._lock:
+            channel = self._channels.pop(key, None)
+        if channel is not None:
+            channel.close()
 
     def _channel(self, choice: RuntimeChoice) -> grpc.Channel:
         limits = (
