@@ -16,9 +16,11 @@ import pytest
 
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import BundleStore
-from audotics.server.errors import DeadlineError
+from audotics.server.errors import DeadlineError, RefusedModelError
+from audotics.server.repository.loader import Loader
 from audotics.server.runtime.model import InferenceError, Model
 from audotics.server.runtime.onnx import OnnxModel
+from audotics.server.runtime.opening import RuntimeOpener
 from audotics.server.runtime.saved_model import SavedModel
 from audotics.server.transport.remote.servers import RemoteServers
 from tests.far_server import far_server
@@ -178,6 +180,35 @@ def test_results_outlive_the_model(store: BundleStore) -> None:
     del model
     gc.collect()
     assert found.tolist() == [100, 101, 102]
+
+
+def test_a_saved_model_is_loaded_from_its_bundle(saved_model: Path) -> None:
+    """By the server's setting or by its own file, and without an ONNX file."""
+    store = BundleStore(saved_model.parent.parent)
+    for default in (RuntimeChoice("tensorflow"), RuntimeChoice()):
+        loader = Loader(store, runtimes=RuntimeOpener(default=default))
+        loaded = loader.model("mixed", 1)
+        assert loaded.model.platform == "tensorflow_savedmodel"
+        assert loaded.size_bytes > (saved_model / "saved_model.pb").stat().st_size
+        check(loaded.model)
+        (store.root / "mixed" / "runtime.json").write_text('{"runtime": "tensorflow"}')
+
+
+def test_a_saved_model_that_reaches_for_files_is_refused(saved_model: Path, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Curious(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])  # type: ignore[untyped-decorator]
+        def serve(self, text: Any) -> dict[str, Any]:
+            return {"found": tf.map_fn(tf.io.read_file, text)}
+
+    model = Curious()
+    folder = tmp_path / "curious" / "1"
+    tf.saved_model.save(model, str(folder), signatures={"serving_default": model.serve})
+    with pytest.raises(RefusedModelError, match=r"^curious/1: .* operator 'ReadFile', which reaches for what is not"):
+        SavedModel(folder)
+    with pytest.raises(RefusedModelError, match=r"^nothing/1: TensorFlow does not take its SavedModel"):
+        SavedModel(tmp_path / "nothing" / "1")
 
 
 def test_only_models_of_other_servers_wait(model: Model) -> None:

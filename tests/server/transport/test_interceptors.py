@@ -126,6 +126,28 @@ async def test_one_line_a_request(logs: Logs) -> None:
         assert all(isinstance(line["duration_ms"], float) for line in written)
 
 
+async def test_inference_that_succeeds_is_counted_and_not_logged(logs: Logs) -> None:
+    async def infer(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        if request == b"bad":
+            raise NotFoundError("model", ["m"])
+        return b"fine"
+
+    server = grpc.aio.server(interceptors=[RequestInterceptor()])
+    handler = grpc.unary_unary_rpc_method_handler(infer)
+    service = "inference.GRPCInferenceService"
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"ModelInfer": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary(f"/{service}/ModelInfer")
+        assert await call(b"good") == b"fine"
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call(b"bad")
+        (line,) = await logs.lines(1)
+        assert line["code"] == "NOT_FOUND"
+    await server.stop(None)
+
+
 async def test_a_caller_who_leaves_stops_the_work(logs: Logs) -> None:
     started, stopped = asyncio.Event(), asyncio.Event()
 

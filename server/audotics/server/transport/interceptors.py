@@ -29,6 +29,9 @@ Streaming: TypeAlias = Callable[[Any, Context], AsyncIterator[Message]]
 _QUIET_PREFIXES: Final = ("/grpc.health.", "/grpc.reflection.")
 """Probes call these every few seconds; they are logged at debug level."""
 
+_COUNTED: Final = ("/inference.GRPCInferenceService/ModelInfer", "/tensorflow.serving.PredictionService/Predict")
+"""`ModelStatistics` counts these. A line for each that succeeds would take 40 µs, a fifth of such a call."""
+
 
 @dataclass(slots=True)
 class _Counts:
@@ -183,6 +186,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         }
         if recommendation_id:
             fields["recommendation_id"] = recommendation_id
-        write = self._log.debug if method.startswith(_QUIET_PREFIXES) else self._log.info
+        quiet = method.startswith(_QUIET_PREFIXES) or (code == "OK" and method in _COUNTED)
+        write = self._log.debug if quiet else self._log.info
         # In the next turn of the loop: the answer leaves first.
         asyncio.get_running_loop().call_soon(lambda: write("request", **fields))

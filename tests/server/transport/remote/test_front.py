@@ -69,6 +69,21 @@ async def test_lists_and_inferences_are_those_of_a_model_at_home(
             assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_a_bundle_needs_no_file_of_a_model_that_lies_elsewhere(
+    start: Start, repository: Any, far_repository: Path, tmp_path: Path, sign_again: Callable[..., None]
+) -> None:
+    (repository.path / "ncf" / "1" / "model.onnx").unlink()
+    sign_again(repository.path / "ncf" / "1")
+    with far_server(far_repository, tmp_path / "far") as address:
+        front(repository, address, model="ncf", version="serving")
+        async with start(repository.path) as server:
+            assert len(await logits(server, [8, 1, 3])) == 3
+        front(repository, address, model="nothing")
+        async with start(repository.path) as server:
+            version = (await server.models.GetModel(model_service_pb2.GetModelRequest(name="ncf"))).model.versions[0]
+            assert "does not answer (NOT_FOUND)" in version.reason
+
+
 async def test_a_server_that_ends_is_missed_and_found_again(
     start: Start, repository: Any, far_repository: Path, tmp_path: Path
 ) -> None:
