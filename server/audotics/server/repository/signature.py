@@ -115,7 +115,10 @@ def _recorded(bundle: Bundle) -> dict[str, NDArray[Any]]:
             "fewer rows"
         )
     with np.load(path, allow_pickle=False) as recorded:
-        return dict(recorded)
+        # Texts of any length are objects to a model, and could not be stored as such without pickle.
+        return {
+            name: array.astype(np.object_) if array.dtype.kind == "U" else array for name, array in recorded.items()
+        }
 
 
 def _fits(recorded: TensorSpec, found: TensorSpec) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from audotics.server.transport.compat.stubs import inference_pb2 as pb
 from audotics.v1 import model_service_pb2, recommender_service_pb2
 from tests.far_server import far_server
+from tests.mixed_model import write_mixed_model
 
 Start = Callable[..., AbstractAsyncContextManager[Any]]
 INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -82,6 +84,22 @@ async def test_a_bundle_needs_no_file_of_a_model_that_lies_elsewhere(
         async with start(repository.path) as server:
             version = (await server.models.GetModel(model_service_pb2.GetModelRequest(name="ncf"))).model.versions[0]
             assert "does not answer (NOT_FOUND)" in version.reason
+
+
+@pytest.mark.parametrize("runtime", ["v2", "tensorflow_serving"])
+async def test_texts_and_halves_go_through(runtime: str, start: Start, repository: Any, tmp_path: Path) -> None:
+    write_mixed_model(repository.store)
+    far = shutil.copytree(repository.path, tmp_path / "far-repository")
+    with far_server(far, tmp_path / "far") as address:
+        choice = {"runtime": runtime, "address": address, "timeout_s": 20}
+        (repository.path / "mixed" / "runtime.json").write_text(json.dumps(choice))
+        async with start(repository.path) as server:
+            version = (await server.models.GetModel(model_service_pb2.GetModelRequest(name="mixed"))).model.versions[0]
+            assert version.state == model_service_pb2.VERSION_STATE_IN_SERVICE, version.reason
+            metadata = server.channel.unary_unary("/inference.GRPCInferenceService/ModelMetadata")
+            answer = await metadata(pb.ModelMetadataRequest(name="mixed").SerializeToString())
+            described = pb.ModelMetadataResponse.FromString(answer)
+            assert sorted(tensor.datatype for tensor in described.inputs) == ["BYTES", "FP16", "INT64"]
 
 
 async def test_a_server_that_ends_is_missed_and_found_again(
