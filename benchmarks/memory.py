@@ -1,8 +1,8 @@
 """Whether memory stays flat: cycles of loading and unloading every model, and requests, in one process.
 
 A cycle loads a version of the hybrid and the parts that it was trained with, puts them in service, makes a list with
-them, and unloads the ones before. Requests are new sessions and known listeners in turns. Resident memory at the end is
-compared with that after the first tenth, when caches and allocators have their size. The target is 2 % of growth.
+them, and unloads the ones before. Requests are new sessions and known listeners in turns. Resident memory in the last
+tenth is compared with that in the second tenth, when caches and allocators have their size. The target is 2 % of growth.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from rich.console import Console
@@ -38,7 +39,7 @@ _AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Resident memory in MiB after the first tenth and at the end."""
+    """Resident memory in MiB in the second and in the last tenth."""
 
     what: str
     count: int
@@ -134,12 +135,14 @@ def _resident_mib() -> float:
 
 
 def _result(what: str, count: int, resident_mib: list[float]) -> Result:
-    before, after = resident_mib[len(resident_mib) // 10 + 1], resident_mib[-1]
+    """Medians, since allocators give memory back and take it again as they like."""
+    tenth = len(resident_mib) // 10 + 1
+    before, after = median(resident_mib[tenth : 2 * tenth + 1]), median(resident_mib[-tenth:])
     return Result(what, count, before, after, after / before - 1)
 
 
 def _table(results: list[Result]) -> Table:
-    table = Table("", "count", "after a tenth, MiB", "at the end, MiB", "growth", title="Resident memory")
+    table = Table("", "count", "second tenth, MiB", "last tenth, MiB", "growth", title="Resident memory")
     for column in table.columns[1:]:
         column.justify = "right"
     for result in results:

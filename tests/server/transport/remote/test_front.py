@@ -47,6 +47,18 @@ async def logits(server: Any, tracks: list[int]) -> list[float]:
     return np.frombuffer(answer.raw_output_contents[0], np.float32).tolist()
 
 
+async def loaded(server: Any) -> None:
+    """Have `ncf` loaded. A channel that found nobody connects anew after a moment only."""
+    while True:
+        try:
+            await server.models.LoadVersion(model_service_pb2.LoadVersionRequest(name="ncf", version=1))
+        except grpc.aio.AioRpcError as error:
+            if "does not answer (UNAVAILABLE)" not in str(error.details()):
+                raise
+        else:
+            return
+
+
 def recommend(user_id: str = "u01") -> Any:
     subject = recommender_service_pb2.Subject(user_id=user_id)
     return recommender_service_pb2.RecommendRequest(subject=subject, limit=5)
@@ -118,7 +130,7 @@ async def test_a_server_that_ends_is_missed_and_found_again(
         assert "ncf" in {each.part for each in answer.degraded}
         port = int(address.rsplit(":", 1)[1])
         with far_server(far_repository, tmp_path / "far", port=port):
-            await server.models.LoadVersion(model_service_pb2.LoadVersionRequest(name="ncf", version=1))
+            await loaded(server)
             assert await logits(server, [8, 1]) == pytest.approx(expected)
         for _ in range(6):
             with pytest.raises(grpc.aio.AioRpcError) as failure:
