@@ -2,7 +2,8 @@
 
 A cycle loads a version of the hybrid and the parts that it was trained with, puts them in service, makes a list with
 them, and unloads the ones before. Requests are new sessions and known listeners in turns. Resident memory in the last
-tenth is compared with that in the second tenth, when caches and allocators have their size. The target is 2 % of growth.
+tenth is compared with that in the second tenth, when caches and allocators have their size. The target is 2 % of
+growth.
 """
 
 from __future__ import annotations
