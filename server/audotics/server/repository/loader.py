@@ -93,7 +93,7 @@ class Loader:
             raise RefusedModelError(str(error)) from error
         except UnavailableModelError as error:
             self.unreachable.add((name, version))
-            self.refused[name, version] = f"{where}: {error}; it is tried again"
+            self.refused[name, version] = f"{error}; it is tried again"
             raise RefusedModelError(self.refused[name, version]) from error
         except (OSError, MemoryError) as error:
             self.refused[name, version] = f"{where}: its files cannot be read ({type(error).__name__})"

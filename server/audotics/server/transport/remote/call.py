@@ -37,7 +37,10 @@ class RemoteCalls:
     """Calls of one model on another server. Safe to use from several threads at once."""
 
     def __init__(self, name: str, *, address: str, timeout_s: float, attempts: int, breaker: CircuitBreaker) -> None:
-        """`name` is the model's and stands in errors. All attempts of a call together may take `timeout_s`."""
+        """`name` is the model's and stands in errors; callers see these, so `address` stands in the log alone.
+
+        All attempts of a call together may take `timeout_s`.
+        """
         self._name = name
         self._address = address
         self._timeout_s = timeout_s
@@ -55,7 +58,7 @@ class RemoteCalls:
         for attempt in range(1, self._attempts + 1):
             if (wait_s := self._breaker.admit()) > 0:
                 raise UnavailableModelError(
-                    f"{self._name}: {self._address} failed several times in a row; it is called again in {wait_s:.1f} s"
+                    f"{self._name}: its server failed several times in a row; it is called again in {wait_s:.1f} s"
                 )
             remaining_s = end - time.monotonic()
             if remaining_s <= 0:
@@ -70,7 +73,7 @@ class RemoteCalls:
                 return answer
             if code in _REFUSALS:
                 self._succeeded()
-                raise InferenceError(f"{self._name}: {self._address} refused the inputs ({code.name})")
+                raise InferenceError(f"{self._name}: its server refused the inputs ({code.name})")
             if code is grpc.StatusCode.DEADLINE_EXCEEDED and not ours:
                 self._breaker.released()  # the caller had little time, which says nothing about the server
                 raise self._late(ours)
@@ -81,12 +84,12 @@ class RemoteCalls:
             if code not in _PASSING or attempt == self._attempts or time.monotonic() + pause_s >= end:
                 break
             time.sleep(pause_s)
-        raise UnavailableModelError(f"{self._name}: {self._address} does not answer ({code.name})")
+        raise UnavailableModelError(f"{self._name}: its server does not answer ({code.name})")
 
     def _late(self, ours: bool) -> Exception:
         if ours:
-            return UnavailableModelError(f"{self._name}: {self._address} gave no answer within {self._timeout_s:g} s")
-        return DeadlineError(f"the deadline passed before {self._address} answered for {self._name}")
+            return UnavailableModelError(f"{self._name}: its server gave no answer within {self._timeout_s:g} s")
+        return DeadlineError(f"the deadline passed before the server of {self._name} answered")
 
     def _succeeded(self) -> None:
         if self._breaker.succeeded():
