@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from audotics.server.batching.batcher import RowBatcher
 from audotics.server.errors import DeadlineError
 from audotics.server.pipeline.answer import present
-from audotics.server.pipeline.candidates import ContextOrders, best_matches, choose_candidates, first_allowed
+from audotics.server.pipeline.candidates import ContextOrders, best_matches, choose_candidates
+from audotics.server.pipeline.fallback import earlier_list, popular_list
 from audotics.server.pipeline.filters import NO_FILTER, FilterMasks
 from audotics.server.pipeline.list_memory import ListMemory, Place, Remembered
 from audotics.server.pipeline.made_list import MadeList
@@ -51,9 +52,6 @@ from audotics.server.types import (
 )
 
 AnswerT = TypeVar("AnswerT")
-
-_LIST: Final = "list"
-"""Stands in `degraded` when the answer is not a list made for this request."""
 
 _LARGE_SLATE: Final = 1000
 """From so many rows on, finishing a list takes long enough to be kept off the event loop."""
@@ -270,23 +268,15 @@ class Recommender:
         earlier: Remembered | None,
         reason: DegradationReason,
     ) -> MadeList:
-        """What can be had at once: an earlier list without what has been seen or excluded since, or popular tracks."""
-        snapshot = place.snapshot
-        _, allowed = self._allowed(snapshot, place.listener, query)
-        why = "the deadline left no time" if reason is DegradationReason.DEADLINE else "the models failed"
+        _, allowed = self._allowed(place.snapshot, place.listener, query)
+        left = None
         if earlier is not None:
             age_s = self._memory.age_s(earlier)
-            said = Degradation(_LIST, reason, f"{why} for a new list; this one was made {age_s:.0f} s ago")
-            left = earlier.shortlist.without(~allowed[earlier.shortlist.rows], [said])
-            if len(left.rows) >= query.limit:
-                return self._list(snapshot, query, degraded, left)
-        rows = first_allowed(
-            snapshot.catalog.signals.popular_order, allowed, max(self._options.minimum_candidates, 2 * query.limit)
-        )
-        said = Degradation(_LIST, reason, f"{why} for a list of the listener's own; these are popular tracks")
-        models = [Degradation(name, reason, f"{why} for it") for name, _ in snapshot.model_versions]
-        popular = Shortlist.popular(snapshot, place.listener, rows, degraded=[said, *models])
-        return self._list(snapshot, query, degraded, popular)
+            left = earlier_list(earlier.shortlist, allowed=allowed, limit=query.limit, age_s=age_s, reason=reason)
+        if left is None:
+            most = max(self._options.minimum_candidates, 2 * query.limit)
+            left = popular_list(place.snapshot, place.listener, allowed=allowed, most=most, reason=reason)
+        return self._list(place.snapshot, query, degraded, left)
 
     def _allowed(
         self, snapshot: Snapshot, listener: Listener, query: RecommendQuery

@@ -1,4 +1,4 @@
-"""What a list is made from: a listener's candidates, scored; or popular tracks, when there is no time for those."""
+"""What a list is made from: a listener's candidates, scored."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from audotics.features.history import MAX_HISTORY
 from audotics.features.hybrid import COMPONENTS
 from audotics.server.pipeline.relevance import Relevance
 from audotics.server.pipeline.scoring import ScoredRows
 from audotics.server.pipeline.slate import Slate
 from audotics.server.pipeline.taste import Taste
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.types import Degradation, Listener
+from audotics.server.types import Degradation
 
 _PERSONAL: Final = [COMPONENTS.index(name) for name in ("collaborative", "ncf", "content", "sequence")]
 
@@ -35,19 +34,6 @@ class Shortlist:
         """Without what only scoring needed, and the embeddings: they take most space, and are gathered in no time."""
         taste = replace(slate.taste, sounds=None, next_tracks=None)
         return cls(taste, slate.rows, Relevance.of(scored), (*slate.taste.degraded, *scored.degraded))
-
-    @classmethod
-    def popular(
-        cls, snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], *, degraded: Sequence[Degradation]
-    ) -> Self:
-        """`rows` (n,) by popularity alone; `degraded` says why no model took part."""
-        components = np.zeros((len(rows), len(COMPONENTS)), np.float32)
-        available = np.zeros(components.shape, np.bool_)
-        popularity = COMPONENTS.index("popularity")
-        components[:, popularity] = snapshot.catalog.signals.popularity.take(rows)
-        available[:, popularity] = True
-        taste = Taste(listener.history[-MAX_HISTORY:], len(listener.history), None, None, ())
-        return cls(taste, rows, Relevance.fallback(components, available), tuple(degraded))
 
     @property
     def personal(self) -> bool:
