@@ -208,27 +208,28 @@ def _settings(arm: Arm, *, control: str | None) -> str:
 def _print_report(report: ExperimentReport) -> None:
     plan = report.experiment.plan
     print_line(f"{plan.name} is {report.experiment.state}, decided by {plan.metric}")
-    metrics = [metric for metric in Metric if any(metric in arm.metrics for arm in report.arms)]
     print_table(
-        (
-            (
-                arm.arm,
-                f"{arm.observed_listeners} of {arm.listeners}",
-                str(arm.lists),
-                *(_value(arm.metrics.get(metric)) for metric in metrics),
-            )
-            for arm in report.arms
-        ),
-        columns=("arm", "listeners", "lists", *(metric.replace("_", " ") for metric in metrics)),
-        numeric=("listeners", "lists", *(metric.replace("_", " ") for metric in metrics)),
+        ((arm.arm, str(arm.listeners), str(arm.observed_listeners), str(arm.lists)) for arm in report.arms),
+        columns=("arm", "listeners", "observed", "their lists"),
+        numeric=("listeners", "observed", "their lists"),
     )
-    compared = [each for each in report.comparisons if each.lift is not None]
-    if compared:
+    compared = {(each.arm, each.metric): each for each in report.comparisons}
+    control_first = sorted(report.arms, key=lambda arm: arm.arm != plan.control)
+    metrics = [metric for metric in Metric if any(arm.metrics.get(metric) is not None for arm in report.arms)]
+    if metrics:
         print_table(
-            ((each.arm, each.metric.replace("_", " "), *_lift(each)) for each in compared),
-            columns=("arm", "metric", "lift", "always-valid 95 % interval", "p"),
-            numeric=("lift", "p"),
-            title=f"against {plan.control}",
+            (
+                (
+                    metric.replace("_", " "),
+                    arm.arm,
+                    "" if (value := arm.metrics.get(metric)) is None else f"{value:.4f}",
+                    *_lift(compared.get((arm.arm, metric))),
+                )
+                for metric in metrics
+                for arm in control_first
+            ),
+            columns=("metric", "arm", "value", "lift", "always valid, 95 %", "p"),
+            numeric=("value", "lift", "p"),
         )
     shares = report.sample_ratio.expected_listeners
     expected = ", ".join(f"{arm} {number:.0f}" for arm, number in sorted(shares.items()))
@@ -238,13 +239,8 @@ def _print_report(report: ExperimentReport) -> None:
     print_line(f"winner: {report.winner}" if report.winner else "no winner yet", style="bold")
 
 
-def _value(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _lift(comparison: Comparison) -> tuple[str, str, str]:
-    return (
-        f"{comparison.lift or 0.0:+.1%}",
-        f"{comparison.low or 0.0:+.1%} to {comparison.high or 0.0:+.1%}",
-        f"{comparison.p_value or 0.0:.2g}",
-    )
+def _lift(comparison: Comparison | None) -> tuple[str, str, str]:
+    if comparison is None or comparison.lift is None or comparison.low is None or comparison.high is None:
+        return "", "", ""
+    interval = f"{comparison.low:+.1%} to {comparison.high:+.1%}"
+    return f"{comparison.lift:+.1%}", interval, "" if comparison.p_value is None else f"{comparison.p_value:.2g}"

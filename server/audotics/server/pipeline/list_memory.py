@@ -46,6 +46,9 @@ class _Question:
     context: Context
     filter: TrackFilter
     pipeline: PipelineSettings | None = None
+    arms: str = ""
+    """Arms of experiments remember apart, even those that set nothing: else the lists of the control alone would be
+    known from before, and it would look faster than the others."""
     listener: bytes = b""
     """The digest of a listener without a name: equal ones share what is remembered."""
 
@@ -71,6 +74,7 @@ class Place:
             query.context,
             query.filter,
             query.pipeline,
+            query.arm_key,
             b"" if personal else digest_of(listener),
         )
         return cls(snapshot, listener, query.subject.user_id if personal else "", question, not query.excluded)
@@ -172,7 +176,7 @@ class ListMemory:
             (question.model_versions, question.index_version),
             lambda: f"{snapshot.catalog.content_digest()} {' '.join(snapshot.bundle_digests)}",
         )
-        asked = (question.limit, question.context, question.filter, question.pipeline)
+        asked = (question.limit, question.context, question.filter, question.pipeline, question.arms)
         text = repr((served, question.model_versions, *asked))
         return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
