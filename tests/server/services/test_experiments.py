@@ -258,6 +258,48 @@ async def test_a_promotion_that_fails_leaves_every_label_where_it_was(
     assert dict(registry.snapshot.model_versions)["hybrid"] == dict(before)["hybrid"]
 
 
+async def test_a_promotion_that_cannot_be_recorded_is_taken_back(
+    server: Server,
+    registry: Registry,
+    repository: RepositoryFiles,
+    make_repository: Callable[..., object],
+    database: Database,
+) -> None:
+    make_repository(repository.store.root)
+    await registry.load_beside("hybrid", 2)
+    before = registry.snapshot.model_versions
+    models = ModelSelector(versions=(("hybrid", 2),))
+    await server.experiments.create(
+        replace(PLAN, arms=(Arm("a", 0.5), Arm("b", 0.5, Treatment(models=models)))), traffic_share=1.0
+    )
+    with database.transaction() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE INSERT ON experiment_records BEGIN SELECT RAISE(FAIL, 'full'); END"
+        )
+    with pytest.raises(StorageError):
+        await server.experiments.promote("x", "b")
+    assert registry.model("hybrid").labels == {}
+    assert registry.snapshot.model_versions == before
+    assert (await server.experiments.experiment("x")).state == "running"
+    with database.transaction() as connection:
+        connection.exec_driver_sql("DROP TRIGGER full")
+    promoted = await server.experiments.promote("x", "b")
+    assert promoted.promoted == (("hybrid", 2),)
+    assert registry.model("hybrid").labels == {"stable": 2}
+    assert dict(registry.snapshot.model_versions)["hybrid"] == 2
+
+
+async def test_arms_remember_lists_apart_so_that_none_is_faster_for_what_was_known_before(
+    server: Server, recommender: Recommender
+) -> None:
+    query = RecommendQuery(Subject("user", user_id="u00"), limit=5)
+    await server.recommend.recommend(query)
+    await server.experiments.create(PLAN, traffic_share=1.0, overrides=[("u00", "a")])
+    for _ in range(2):
+        await server.recommend.recommend(query)
+    assert recommender.forget("u00") == 2
+
+
 async def simulate(server: Server, database: Database, log: EventLog, clock: Clock, *, listeners: int) -> None:
     """Lists of all arms, half an hour long, of which b engages more and c as the control does."""
     experiment = await server.experiments.experiment("x")
@@ -301,6 +343,28 @@ async def test_a_report_names_the_winner_once_it_is_certain(
     estimates = await server.reports.evaluate("x", [Rule({"b": 1.0})], metric="engagement", clip=0.0)
     assert estimates.snips.estimate == pytest.approx(values["b"])
     assert estimates.ips.low < 0.5 < estimates.ips.high
+
+
+async def test_a_policy_is_judged_by_what_was_logged_while_every_arm_was_served(
+    server: Server, database: Database, log: EventLog, clock: Clock
+) -> None:
+    """Afterwards the stopped arm's listeners are missing, and the others would weigh too much."""
+    created = await server.experiments.create(PLAN, traffic_share=1.0)
+    await simulate(server, database, log, clock, listeners=600)
+    clock.time += 60
+    await server.experiments.stop_arm("x", "b", "slow")
+    late = [f"late{number}" for number in range(600)]
+    arms = {user_id: arm_of(created, user_id) for user_id in late}
+    shown = [
+        StoredExposure(user_id, "x", arm.name, arm.share, user_id, clock.time + 60, 3, "", 0.5)
+        for user_id, arm in arms.items()
+        if arm.name != "b"
+    ]
+    ReceiptStore(database).write([], exposures=shown)
+    clock.time += 2 * HOUR_S
+    estimates = await server.reports.evaluate("x", [Rule({"a": 1.0})], metric="engagement", clip=0.0)
+    assert (estimates.lists, estimates.listeners) == (1200, 600)
+    assert not (await server.reports.report("x")).sample_ratio.alarm
 
 
 async def test_missing_listeners_raise_an_alarm_and_there_is_no_winner(

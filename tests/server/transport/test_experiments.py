@@ -332,7 +332,6 @@ WRONG_POLICIES: list[tuple[dict[str, Any], list[str]]] = [
     ({"rules": [{"arms": {"control": 1.0}, "moods": [99]}]}, ["rules[0].moods[0]"]),
     ({"clip": 0.5}, ["clip"]),
     ({"metric": 99}, ["metric"]),
-    ({}, ["name"]),
 ]
 
 
@@ -345,3 +344,13 @@ async def test_every_wrong_field_of_a_policy_is_named(server: Any, details: Deta
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT, caught.value.details()
         (bad,) = details(caught.value, error_details_pb2.BadRequest)
         assert sorted(violation.field for violation in bad.field_violations) == sorted(fields)
+
+
+async def test_a_policy_waits_for_windows_that_are_over(server: Any) -> None:
+    await create(server)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await server.experiments.EvaluatePolicy(
+            pb.EvaluatePolicyRequest(name="variety", rules=[{"arms": {"varied": 1.0}}])
+        )
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "has an observation window that is over" in str(caught.value.details())

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from audotics.server.errors import FieldViolation, InvalidRequestError
+from audotics.server.errors import FieldViolation, InvalidRequestError, RefusedExperimentError
 from audotics.server.experiments.experiment import HOLDOUT, Experiment
 from audotics.server.experiments.metrics import LESS_IS_BETTER, METRICS, ListOutcomes
 from audotics.server.experiments.policies import PolicyEstimates, Rule, evaluate
@@ -105,7 +105,11 @@ class ReportService:
         return await loop.run_in_executor(self._executor, work)
 
     async def evaluate(self, name: str, rules: Sequence[Rule], *, metric: str, clip: float) -> PolicyEstimates:
-        """Raises NotFoundError, InvalidRequestError for unknown arms or when nothing is logged yet, StorageError."""
+        """What the lists would have earned by a policy.
+
+        Raises NotFoundError, InvalidRequestError for unknown arms, RefusedExperimentError when nothing is known yet, or
+        StorageError.
+        """
         experiment = await self._experiments.experiment(name)
         known = [arm.name for arm in experiment.plan.arms]
         violations = [
@@ -124,9 +128,11 @@ class ReportService:
         self, experiment: Experiment, rules: Sequence[Rule], *, metric: str, clip: float, now: float
     ) -> PolicyEstimates:
         lists = _observed(self._outcomes(experiment), experiment, now=now)
+        # Once an arm has stopped, its listeners are missing, and the others' propensities are no longer what was drawn.
+        lists = lists.take(lists.created_at <= _first_stop(experiment))
         if not len(lists):
-            raise InvalidRequestError(
-                [FieldViolation("name", f"{experiment.plan.name!r} has no listener whose observation window is over")]
+            raise RefusedExperimentError(
+                f"no listener of {experiment.plan.name!r} has an observation window that is over; try again later"
             )
         return evaluate(rules, lists, lists.numerator(metric), clip=clip or math.inf)
 
@@ -223,13 +229,17 @@ def _arm_report(arm: str, lists: ListOutcomes, observed: ListOutcomes, sums: dic
 
 def _sample_ratio(experiment: Experiment, lists: ListOutcomes) -> SampleRatio:
     """Listeners who came before the first arm was stopped: afterwards that arm gets no more."""
-    stops = [record.at for record in experiment.stopped_arms.values()]
-    counted = lists.entered_at <= min(stops, default=math.inf)
+    counted = lists.entered_at <= _first_stop(experiment)
     pairs = np.unique(np.stack([lists.listener[counted], lists.arm[counted]]), axis=1)
     counts = np.bincount(pairs[1], minlength=len(lists.arms)).tolist()
     shares = [arm.share for arm in experiment.plan.arms]
     expected = tuple((arm.name, sum(counts) * arm.share) for arm in experiment.plan.arms)
     return SampleRatio(sample_ratio_p_value(counts, shares), expected)
+
+
+def _first_stop(experiment: Experiment) -> float:
+    """When a guardrail stopped the first arm; never is infinity."""
+    return min((record.at for record in experiment.stopped_arms.values()), default=math.inf)
 
 
 def _winner(experiment: Experiment, comparisons: Sequence[Comparison]) -> str:

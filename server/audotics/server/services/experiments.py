@@ -156,6 +156,7 @@ class ExperimentService:
     async def _promote(self, name: str, arm_name: str, *, label: str, force: bool) -> Promotion:
         experiment = await self.experiment(name)
         versions = self._versions(experiment, arm_name)
+        served = dict(self._registry.snapshot.model_versions)
         before: dict[str, int | None] = {}
         try:
             for model, version in versions:
@@ -169,7 +170,7 @@ class ExperimentService:
 
             ended = await self._change(name, end)
         except AudoticsError:
-            await self._take_back(before, label)
+            await self._take_back(before, label, served)
             raise
         return Promotion(ended, versions)
 
@@ -192,10 +193,15 @@ class ExperimentService:
     def _label_of(self, model: str, label: str) -> int | None:
         return self._models.model(model).labels.get(label)
 
-    async def _take_back(self, before: Mapping[str, int | None], label: str) -> None:
+    async def _take_back(self, before: Mapping[str, int | None], label: str, served: Mapping[str, int]) -> None:
+        """Let the label stand for what it did, and serve what was served: to take `stable` away changes no service."""
         for model, version in reversed(list(before.items())):
             if self._label_of(model, label) != version:
                 await self._models.set_label(model, label, version, force=True)
+        for model in reversed(list(before)):
+            serving = dict(self._registry.snapshot.model_versions).get(model)
+            if model in served and serving != served[model]:
+                await self._models.load(model, served[model])
 
     def _ended(self, experiment: Experiment, reason: str) -> Experiment:
         now = self._now()
