@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audotics.server.experiments.assignment import arm_of, is_held_out, slot_of, uniform
@@ -32,6 +32,7 @@ def bound(degrees: int) -> float:
     return degrees + 6 * math.sqrt(2 * degrees) + 15
 
 
+@settings(deadline=None)
 @given(key=KEYS, user_id=st.text(max_size=300))
 def test_a_draw_is_in_its_range_and_always_the_same(key: str, user_id: str) -> None:
     assert 0.0 <= uniform(key, user_id) < 1.0
@@ -39,6 +40,7 @@ def test_a_draw_is_in_its_range_and_always_the_same(key: str, user_id: str) -> N
     assert 0 <= slot_of(key, user_id) < SLOTS
 
 
+@settings(deadline=None)
 @given(key=KEYS)
 def test_draws_are_uniform(key: str) -> None:
     counts = [0] * 20
@@ -47,6 +49,7 @@ def test_draws_are_uniform(key: str) -> None:
     assert chi_square(counts, [250.0] * 20) < bound(19)
 
 
+@settings(deadline=None)
 @given(first=KEYS, second=KEYS)
 def test_draws_with_different_salts_are_independent(first: str, second: str) -> None:
     if first == second:
@@ -57,6 +60,7 @@ def test_draws_with_different_salts_are_independent(first: str, second: str) -> 
     assert chi_square(counts, [5000 / 16] * 16) < bound(15)
 
 
+@settings(deadline=None)
 @given(parts=SHARES, salt=KEYS)
 def test_arms_get_their_shares(parts: list[int], salt: str) -> None:
     shares = [part / sum(parts) for part in parts]
@@ -73,6 +77,7 @@ def test_the_formula_stays_what_it_is() -> None:
     assert arm_of(experiment([0.5, 0.5], "s"), "user-1").name == "arm-0"
 
 
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(0, 4000), min_size=1, max_size=5), grown=st.integers(0, SLOTS))
 def test_growing_keeps_what_there_is_and_takes_nothing_from_others(sizes: list[int], grown: int) -> None:
     held: list[tuple[tuple[int, int], ...]] = []

@@ -297,7 +297,7 @@ async def test_arms_remember_lists_apart_so_that_none_is_faster_for_what_was_kno
     await server.experiments.create(PLAN, traffic_share=1.0, overrides=[("u00", "a")])
     for _ in range(2):
         await server.recommend.recommend(query)
-    assert recommender.forget("u00") == 2
+    assert await recommender.forget("u00") == 2
 
 
 async def simulate(server: Server, database: Database, log: EventLog, clock: Clock, *, listeners: int) -> None:
