@@ -233,12 +233,14 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             uninterrupted=uninterrupted,
             now=clock,
         )
+        # What reads whole experiments must not hold up what reads listeners.
+        reporting = threads("reporting")
         reports = ReportService(
             experiments=experiments,
             assigner=assigner,
             exposures=exposures,
             writer=receipts,
-            executor=threads("reporting"),
+            executor=reporting,
             now=clock,
         )
         catalog = CatalogService(
@@ -341,7 +343,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 experiments=experiments,
                 assigner=assigner,
                 exposures=exposures,
-                executor=reading,
+                executor=reporting,
                 interval_s=settings.experiment_check_s,
             )
         )

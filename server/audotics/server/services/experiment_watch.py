@@ -35,7 +35,7 @@ class ExperimentWatch:
         executor: Executor,
         interval_s: float,
     ) -> None:
-        """`executor` is for reading."""
+        """`executor` is for reading all that an experiment has shown."""
         self._experiments = experiments
         self._assigner = assigner
         self._exposures = exposures
