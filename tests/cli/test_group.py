@@ -57,7 +57,7 @@ def test_a_list_for_several(run: Run) -> None:
     lines = [line.split() for line in result.stdout.splitlines() if line.strip()]
     assert lines[0] == ["#", "track", "title", "artist", "score", "for"]
     assert {line[-1] for line in lines[2:6]} <= {"u00", "u01"}
-    assert "u01       75%" in result.stdout
+    assert any(line[:2] == ["u01", "75%"] for line in lines)
     assert "Worth most to" in result.stdout
     assert "fairness, by" in result.stdout
 
@@ -103,13 +103,13 @@ def test_a_session_from_beginning_to_end(run: Run) -> None:
     assert "u02" not in run("session", "leave", "evening", "u02").stdout
     assert "plays t001" in run("session", "play", "evening", "t001").stdout
     assert "played t001, skipped" in run("session", "skip", "evening", "t001").stdout
-    listed = run("group", "recommend", "--session", "evening", "-n", "5")
+    listed = run("group", "recommend", "--session", "evening", "-n", "20")
     assert "t100" in listed.stdout
     assert "fairness, by" in listed.stdout
-    watched = run("group", "watch", "--session", "evening", "-n", "5", "--count", "1")
+    watched = run("group", "watch", "--session", "evening", "-n", "20", "--count", "1")
     assert watched.exit_code == 0
-    assert [line.split()[1] for line in watched.stdout.splitlines()[2:7]] == [
-        line.split()[1] for line in listed.stdout.splitlines()[2:7]
+    assert [line.split()[1] for line in watched.stdout.splitlines()[3:23]] == [
+        line.split()[1] for line in listed.stdout.splitlines()[3:23]
     ]
     shown: Any = json.loads(run("session", "show", "evening", "--json").stdout)
     assert shown["plays"][0]["skipped"] is True

@@ -66,6 +66,7 @@ METHODS = [
 
 def test_exported_names():
     assert sorted(face.__all__) == [
+        "Activity",
         "Arm",
         "ArmReport",
         "AsyncRecommenderClient",

@@ -6,6 +6,7 @@ What goes in are strings, numbers and the dataclasses below; what comes out are 
 
 from audotics.client.aio import AsyncRecommenderClient
 from audotics.client.arguments import (
+    Activity,
     AudioFeatures,
     EventType,
     FeatureRange,
@@ -116,6 +117,7 @@ from audotics.client.sync import RecommenderClient
 
 __all__ = [
     "NO_RETRIES",
+    "Activity",
     "Arm",
     "ArmReport",
     "AsyncRecommenderClient",

@@ -20,6 +20,19 @@ class Mood(StrEnum):
     WORKOUT = "workout"
 
 
+class Activity(StrEnum):
+    """What a listener does while a list plays."""
+
+    COMMUTING = "commuting"
+    DINING = "dining"
+    EXERCISING = "exercising"
+    PARTYING = "partying"
+    RELAXING = "relaxing"
+    SLEEPING = "sleeping"
+    STUDYING = "studying"
+    WORKING = "working"
+
+
 class EventType(StrEnum):
     """What a listener did."""
 

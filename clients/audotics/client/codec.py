@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from enum import StrEnum
 from typing import Final, TypeVar
 
@@ -52,14 +52,19 @@ def encode_objectives(value: arguments.Objectives) -> recommender_service_pb2.Ob
 
 
 def encode_context(
-    mood: arguments.Mood | str | None, genres: Iterable[str]
+    mood: arguments.Mood | str | None,
+    genres: Iterable[str],
+    activity: arguments.Activity | str | None = None,
+    local_time: time | None = None,
 ) -> recommender_service_pb2.RequestContext | None:
-    """Return None where neither is given. Raises ValueError for an unknown mood."""
+    """Return None where nothing is given. Raises ValueError for an unknown mood or activity."""
     names = strings("genres", genres)
-    if mood is None and not names:
+    if mood is None and activity is None and local_time is None and not names:
         return None
     wanted = None if mood is None else f"MOOD_{member('mood', mood, arguments.Mood).name}"
-    return recommender_service_pb2.RequestContext(mood=wanted, genres=names)
+    doing = None if activity is None else f"ACTIVITY_{member('activity', activity, arguments.Activity).name}"
+    clock = None if local_time is None else f"{local_time:%H:%M}"
+    return recommender_service_pb2.RequestContext(mood=wanted, genres=names, activity=doing, local_time=clock)
 
 
 def encode_track(value: arguments.Track) -> track_pb2.Track:

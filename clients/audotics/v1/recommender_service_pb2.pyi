@@ -9,6 +9,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Activity(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ACTIVITY_UNSPECIFIED: _ClassVar[Activity]
+    ACTIVITY_COMMUTING: _ClassVar[Activity]
+    ACTIVITY_DINING: _ClassVar[Activity]
+    ACTIVITY_EXERCISING: _ClassVar[Activity]
+    ACTIVITY_PARTYING: _ClassVar[Activity]
+    ACTIVITY_RELAXING: _ClassVar[Activity]
+    ACTIVITY_SLEEPING: _ClassVar[Activity]
+    ACTIVITY_STUDYING: _ClassVar[Activity]
+    ACTIVITY_WORKING: _ClassVar[Activity]
+
 class DegradationReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     DEGRADATION_REASON_UNSPECIFIED: _ClassVar[DegradationReason]
@@ -35,6 +47,15 @@ class TasteFactorKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASTE_FACTOR_KIND_MOOD: _ClassVar[TasteFactorKind]
     TASTE_FACTOR_KIND_ARTIST: _ClassVar[TasteFactorKind]
     TASTE_FACTOR_KIND_SOUND: _ClassVar[TasteFactorKind]
+ACTIVITY_UNSPECIFIED: Activity
+ACTIVITY_COMMUTING: Activity
+ACTIVITY_DINING: Activity
+ACTIVITY_EXERCISING: Activity
+ACTIVITY_PARTYING: Activity
+ACTIVITY_RELAXING: Activity
+ACTIVITY_SLEEPING: Activity
+ACTIVITY_STUDYING: Activity
+ACTIVITY_WORKING: Activity
 DEGRADATION_REASON_UNSPECIFIED: DegradationReason
 DEGRADATION_REASON_UNKNOWN_USER: DegradationReason
 DEGRADATION_REASON_UNAVAILABLE: DegradationReason
@@ -77,12 +98,16 @@ class AnonymousSession(_message.Message):
     def __init__(self, track_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RequestContext(_message.Message):
-    __slots__ = ("mood", "genres")
+    __slots__ = ("mood", "genres", "activity", "local_time")
     MOOD_FIELD_NUMBER: _ClassVar[int]
     GENRES_FIELD_NUMBER: _ClassVar[int]
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_TIME_FIELD_NUMBER: _ClassVar[int]
     mood: _track_pb2.Mood
     genres: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, mood: _Optional[_Union[_track_pb2.Mood, str]] = ..., genres: _Optional[_Iterable[str]] = ...) -> None: ...
+    activity: Activity
+    local_time: str
+    def __init__(self, mood: _Optional[_Union[_track_pb2.Mood, str]] = ..., genres: _Optional[_Iterable[str]] = ..., activity: _Optional[_Union[Activity, str]] = ..., local_time: _Optional[str] = ...) -> None: ...
 
 class TrackFilter(_message.Message):
     __slots__ = ("genres", "excluded_genres", "artists", "excluded_artists", "min_release_year", "max_release_year", "explicit", "feature_ranges")

@@ -9,34 +9,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.features.rules import GENRE_TAGS
 from audotics.features.tracks import TagSets
 
-GENRES: Final = (
-    "pop",
-    "rock",
-    "hip-hop",
-    "electronic",
-    "jazz",
-    "classical",
-    "country",
-    "r&b",
-    "indie",
-    "alternative",
-)
+GENRES: Final = tuple(GENRE_TAGS)
 
-_PATTERNS: Final[dict[str, str]] = {
-    "pop": r"pop\b",
-    "rock": r"rock\b|\bmetal\b|\bpunk\b|\bgrunge\b|metalcore",
-    "hip-hop": r"hip[\s-]?hop|\brap\b|\btrap\b",
-    "electronic": r"electro|\bedm\b|\btechno\b|house\b|\btrance\b|\bambient\b|\bdubstep\b|\bdance\b|\bidm\b|synth",
-    "jazz": r"\bjazz|\bswing\b|\bbebop\b",
-    "classical": r"\bclassical\b|\bbaroque\b|\bopera\b|\bsymphon|\borchestra",
-    "country": r"\bcountry\b|\bbluegrass\b|\bamericana\b",
-    "r&b": r"\br\s?(?:&|and|n|'n')\s?b\b|\brnb\b|\bsoul\b|\bfunk\b|\bmotown\b",
-    "indie": r"\bindie\b",
-    "alternative": r"\balternative\b|\balt[\s-]",
-}
-_COMPILED: Final = tuple(re.compile(_PATTERNS[genre], re.IGNORECASE) for genre in GENRES)
+_COMPILED: Final = tuple(re.compile(GENRE_TAGS[genre], re.IGNORECASE) for genre in GENRES)
 
 
 def genres_of_tag(tag: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from audotics.features.content import Embeddings
 from audotics.features.genres import genre_columns
-from audotics.features.moods import MOODS
+from audotics.features.situation import mood_mixture
 
 COMPONENTS: Final = ("collaborative", "ncf", "content", "context", "popularity", "sequence")
 """Columns of `components`, one score each."""
@@ -58,17 +58,23 @@ def content_scores(candidates: Embeddings, history: NDArray[np.float32]) -> NDAr
 
 
 def context_scores(
-    moods: NDArray[np.float32], genres: NDArray[np.bool_], *, mood: str | None, wanted_genres: Sequence[str]
+    moods: NDArray[np.float32],
+    genres: NDArray[np.bool_],
+    *,
+    mood: str | None,
+    wanted_genres: Sequence[str],
+    activity: str | None = None,
+    day_part: str | None = None,
 ) -> NDArray[np.float32]:
-    """How well tracks suit what was asked for, float32 (n,): mood score plus 1 or -1 for a genre match or miss.
+    """How well tracks suit a situation, float32 (n,): scores of its moods plus 1 or -1 for a genre match or miss.
 
-    `moods` (n, 8) comes from `mood_scores`, `genres` (n, 10) from `genre_matrix`. With nothing asked for it is NaN.
+    `moods` (n, 8) comes from `mood_scores`, `genres` (n, 10) from `genre_matrix`; activity and part of the day are
+    names of `audotics.features.rules`. With nothing asked for it is NaN.
     """
-    if mood is None and not wanted_genres:
+    mixture = mood_mixture(mood=mood, activity=activity, day_part=day_part)
+    if mixture is None and not wanted_genres:
         return np.full(len(moods), np.nan, np.float32)
-    scores = np.zeros(len(moods), np.float32)
-    if mood is not None:
-        scores += moods[:, MOODS.index(mood)]
+    scores = np.zeros(len(moods), np.float32) if mixture is None else moods @ mixture
     if wanted_genres:
         scores += np.where(genres[:, genre_columns(wanted_genres)].any(axis=1), 1.0, -1.0).astype(np.float32)
     return scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import time
 from typing import Annotated
 
 import typer
@@ -42,6 +43,14 @@ def connected(server: str) -> Iterator[RecommenderClient]:
             fail(wrong or str(error))
         except AudoticsError as error:
             fail(str(error))
+
+
+def local_time_of(text: str | None) -> time | None:
+    """The time of day that HH:MM names. Raises BadParameter."""
+    try:
+        return None if text is None else time.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--at takes hours and minutes, as 18:30, not {text!r}") from error
 
 
 def print_degraded(degraded: Sequence[Degradation]) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from audotics.cli.connection import JsonOption, ServerOption, connected, print_degraded
+from audotics.cli.connection import JsonOption, ServerOption, connected, local_time_of, print_degraded
 from audotics.cli.output import print_json, print_line, print_table
-from audotics.client import GroupMember, GroupRecommendation, GroupStrategy, Mood
+from audotics.client import Activity, GroupMember, GroupRecommendation, GroupStrategy, Mood
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Ask a server about several listeners together.")
 
@@ -42,6 +42,8 @@ def recommend(
     include_heard: Annotated[bool, typer.Option("--include-heard", help="Let tracks come that they know.")] = False,
     mood: Annotated[Mood | None, typer.Option(help="The mood of the list.")] = None,
     genre: Annotated[list[str] | None, typer.Option(help="A wanted genre; may be repeated.")] = None,
+    activity: Annotated[Activity | None, typer.Option(help="What they do meanwhile.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="HH:MM", help="Local time of where they are.")] = None,
     diversity: Annotated[
         float | None, typer.Option(help="0 ranks by worth alone, 1 by difference alone. [default: the server's]")
     ] = None,
@@ -61,6 +63,8 @@ def recommend(
             include_heard=include_heard,
             mood=mood,
             genres=genre or (),
+            activity=activity,
+            local_time=local_time_of(at),
             diversity=diversity,
             explain=explain,
         )

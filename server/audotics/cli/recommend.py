@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from audotics.cli.connection import JsonOption, ServerOption, connected, print_degraded
+from audotics.cli.connection import JsonOption, ServerOption, connected, local_time_of, print_degraded
 from audotics.cli.output import print_json, print_line, print_table
-from audotics.client import Mood, RecommendedTrack
+from audotics.client import Activity, Mood, RecommendedTrack
 
 
 def recommend(
@@ -16,6 +16,8 @@ def recommend(
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many tracks, 1 to 500.")] = 10,
     mood: Annotated[Mood | None, typer.Option(help="The mood of the list.")] = None,
     genre: Annotated[list[str] | None, typer.Option(help="A wanted genre; may be repeated.")] = None,
+    activity: Annotated[Activity | None, typer.Option(help="What they do meanwhile.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="HH:MM", help="Local time of where they are.")] = None,
     seed_track: Annotated[
         list[str] | None, typer.Option(help="A track that stands for the wanted taste; may be repeated.")
     ] = None,
@@ -37,6 +39,8 @@ def recommend(
             limit=limit,
             mood=mood,
             genres=genre or (),
+            activity=activity,
+            local_time=local_time_of(at),
             exclude=exclude or (),
             diversity=diversity,
             explain=explain,

@@ -21,10 +21,17 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The situation: a mood of `audotics.features.moods.MOODS` or none, genres of `audotics.features.genres.GENRES`."""
+    """The situation: a mood, an activity and a part of the day or none, and genres, by `audotics.features.rules`."""
 
     mood: str | None = None
     genres: tuple[str, ...] = ()
+    activity: str | None = None
+    day_part: str | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks for certain tracks, as the time alone does not."""
+        return self.mood is not None or self.activity is not None or bool(self.genres)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import time
 from types import MappingProxyType
 
 from audotics.client import codec, group_codec
-from audotics.client.arguments import Mood, Objectives, TrackFilter
+from audotics.client.arguments import Activity, Mood, Objectives, TrackFilter
 from audotics.client.calls.call import Call, call_of, exactly_one
 from audotics.client.group_values import Compatibility, GroupMember, GroupRecommendation, GroupStrategy, TasteAnalysis
 from audotics.v1 import recommender_service_pb2 as recommender
@@ -22,6 +23,8 @@ def recommend_group(
     include_heard: bool = False,
     mood: Mood | str | None = None,
     genres: Iterable[str] = (),
+    activity: Activity | str | None = None,
+    local_time: time | None = None,
     filter: TrackFilter | None = None,
     exclude: Iterable[str] = (),
     diversity: float | None = None,
@@ -47,7 +50,7 @@ def recommend_group(
         strategy=None if strategy is None else group_codec.encode_strategy(strategy),
         fairness_floor=fairness_floor,
         include_heard=include_heard,
-        context=codec.encode_context(mood, genres),
+        context=codec.encode_context(mood, genres, activity, local_time),
         filter=None if filter is None else codec.encode_filter(filter),
         exclude=codec.exclusion(exclude),
         diversity=diversity,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import time
 from types import MappingProxyType
 
 from audotics.client import codec
-from audotics.client.arguments import Mood, Objectives, Track, TrackFilter
+from audotics.client.arguments import Activity, Mood, Objectives, Track, TrackFilter
 from audotics.client.calls.call import Call, call_of, exactly_one
 from audotics.client.results import Classification, Explanation, Ranking, Recommendation, SimilarTracks
 from audotics.v1 import recommender_service_pb2 as recommender
@@ -20,6 +21,8 @@ def recommend(
     limit: int = 20,
     mood: Mood | str | None = None,
     genres: Iterable[str] = (),
+    activity: Activity | str | None = None,
+    local_time: time | None = None,
     filter: TrackFilter | None = None,
     exclude: Iterable[str] = (),
     diversity: float | None = None,
@@ -33,7 +36,8 @@ def recommend(
 
     Give exactly one of `user_id`, `seed_tracks` (in no order) and `session_tracks` (oldest first). An unknown user is
     served as a new one, and `degraded` says so. `limit` is 1 to 500. `diversity` goes from 0, by score alone, to 1, by
-    difference alone; None is the server's default. With `explain`, tracks carry contributions and reasons.
+    difference alone; None is the server's default. With `explain`, tracks carry contributions and reasons. `local_time`
+    is that of where the listener is.
 
     `model_label` asks for the versions that carry a label, such as "canary", and `model_versions` for certain versions
     of certain models; the rest is what serves by default.
@@ -41,7 +45,7 @@ def recommend(
     request = recommender.RecommendRequest(
         subject=_subject(user_id, seed_tracks, session_tracks),
         limit=limit,
-        context=codec.encode_context(mood, genres),
+        context=codec.encode_context(mood, genres, activity, local_time),
         filter=None if filter is None else codec.encode_filter(filter),
         exclude=codec.exclusion(exclude),
         diversity=diversity,
@@ -91,6 +95,8 @@ def rank_tracks(
     session_tracks: Iterable[str] | None = None,
     mood: Mood | str | None = None,
     genres: Iterable[str] = (),
+    activity: Activity | str | None = None,
+    local_time: time | None = None,
     explain: bool = False,
     model_label: str | None = None,
     model_versions: Mapping[str, int] = MappingProxyType({}),
@@ -103,7 +109,7 @@ def rank_tracks(
     request = recommender.RankTracksRequest(
         subject=_subject(user_id, seed_tracks, session_tracks),
         track_ids=codec.strings("track_ids", track_ids),
-        context=codec.encode_context(mood, genres),
+        context=codec.encode_context(mood, genres, activity, local_time),
         explain=explain,
         models=codec.encode_models(model_label, model_versions),
     )

@@ -47,7 +47,7 @@ def choose_candidates(
     too few. `allowed` is bool (n,).
     """
     rows = near
-    if context.mood is not None or context.genres:
+    if context.asks:
         k = max(options.context_candidates, 2 * limit)
         rows = np.concatenate([rows, first_allowed(orders.order(snapshot.catalog, context), allowed, k)])
     rows = _distinct(rows[allowed[rows]])
@@ -89,6 +89,13 @@ def _distinct(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _context_order(catalog: Catalog, context: Context) -> NDArray[np.int64]:
-    scores = context_scores(catalog.moods, catalog.genres, mood=context.mood, wanted_genres=context.genres)
+    scores = context_scores(
+        catalog.moods,
+        catalog.genres,
+        mood=context.mood,
+        wanted_genres=context.genres,
+        activity=context.activity,
+        day_part=context.day_part,
+    )
     scores = scores + _POPULARITY_IN_CONTEXT * catalog.signals.popularity
     return np.argsort(-scores, kind="stable")[:_ORDER_ROWS].copy()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from audotics.features.genres import GENRES
 from audotics.features.moods import MOODS
+from audotics.features.situation import mood_mixture
 from audotics.server.pipeline.taste import Taste
 from audotics.server.repository.catalog import Catalog
 from audotics.server.types import Context, Contribution, Subject
@@ -81,6 +82,11 @@ class Explainer:
         mood = self._context.mood
         if mood is not None and self._catalog.moods[row, MOODS.index(mood)] > 0:
             sentences.append(f"Fits the mood {mood}")
+        activity = self._context.activity
+        if activity is not None:
+            suits = mood_mixture(mood=None, activity=activity, day_part=None)
+            if suits is not None and self._catalog.moods[row] @ suits > 0:
+                sentences.append(f"Suits {activity}")
         genres = [genre for genre in self._context.genres if self._catalog.genres[row, GENRES.index(genre)]]
         if genres:
             sentences.append(f"Is {' and '.join(genres)}, as you asked")

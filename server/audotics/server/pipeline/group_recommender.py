@@ -39,7 +39,6 @@ from audotics.server.pipeline.taste import Taste
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.runtime.model import InferenceError
 from audotics.server.types import (
-    Context,
     Degradation,
     DegradationReason,
     Listener,
@@ -299,7 +298,7 @@ def _of_member(query: GroupQuery, listener: Listener, place: int) -> RecommendQu
     return RecommendQuery(
         subject=Subject("user", user_id=query.members[place].user_id),
         limit=query.limit,
-        context=listener.context if query.context == Context() else query.context,
+        context=query.context if query.context.asks else replace(listener.context, day_part=query.context.day_part),
         filter=query.filter,
         excluded=query.excluded,
         deadline=query.deadline,

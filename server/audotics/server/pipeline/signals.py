@@ -53,12 +53,14 @@ class RowSignals:
             sequence = snapshot.sequence.scores(taste.next_tracks, rows)
         if snapshot.content is not None and embeddings is not None and taste.sounds is not None and len(taste.sounds):
             content = content_scores(Embeddings(embeddings, snapshot.content.lengths_of(rows)), taste.sounds)
-        if context.mood is not None or context.genres:
+        if context != Context():
             suitable = context_scores(
                 catalog.moods.take(rows, axis=0),
                 catalog.genres.take(rows, axis=0),
                 mood=context.mood,
                 wanted_genres=context.genres,
+                activity=context.activity,
+                day_part=context.day_part,
             )
         return cls(
             collaborative=collaborative,

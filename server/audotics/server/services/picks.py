@@ -38,9 +38,9 @@ def with_preferences(listener: Listener, preferences: Preferences, catalog: Cata
 
 
 def in_context(query: QueryT, listener: Listener) -> QueryT:
-    """The query, in the listener's own context when it names none."""
-    if query.context == Context() != listener.context:
-        return replace(query, context=listener.context)
+    """The query, in the listener's own context when it asks for none."""
+    if listener.context.asks and not query.context.asks:
+        return replace(query, context=replace(listener.context, day_part=query.context.day_part))
     return query
 
 

@@ -78,7 +78,7 @@ class Receipt:
     def to_bytes(self) -> bytes:
         header: dict[str, Any] = {
             "subject": [self.subject.kind, self.subject.user_id],
-            "context": [self.context.mood, self.context.genres],
+            "context": [self.context.mood, self.context.genres, self.context.activity, self.context.day_part],
             "history": self.history,
             "history_length": self.history_length,
             "candidates": self.candidates,
@@ -107,10 +107,11 @@ class Receipt:
             body = zlib.decompress(content[struct.calcsize("<BI") :])
             header: dict[str, Any] = json.loads(body[:length])
             kind, user_id = header["subject"]
-            mood, genres = header["context"]
+            mood, genres, *rest = header["context"]  # receipts of earlier versions end here
+            activity, day_part = rest or (None, None)
             return cls(
                 subject=Subject(kind, user_id=user_id),
-                context=Context(mood, tuple(genres)),
+                context=Context(mood, tuple(genres), activity, day_part),
                 history=tuple(header["history"]),
                 history_length=header["history_length"],
                 candidates=tuple(header["candidates"]),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from audotics.features.audio import AUDIO_FEATURES
 from audotics.features.genres import GENRES
 from audotics.features.moods import MOODS
+from audotics.features.situation import ACTIVITIES, part_of_day
 from audotics.server.transport.codec.violations import Violations
 from audotics.server.types import Context, FeatureRange, Objectives, Subject, TrackFilter
 from audotics.v1 import recommender_service_pb2 as pb
@@ -16,6 +18,7 @@ from audotics.v1 import track_pb2
 
 FILTER_FEATURES: Final = (*AUDIO_FEATURES, "duration_ms", "popularity")
 
+_LOCAL_TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _MAX_SUBJECT_TRACKS: Final = 1000
 _MAX_NAMES: Final = 1000
 _MAX_RANGES: Final = 32
@@ -54,7 +57,19 @@ def decode_context(message: pb.RequestContext, violations: Violations) -> Contex
             violations.add(
                 f"context.genres[{place}]", f"{genre[:40]!r} is not a genre; known genres: {', '.join(GENRES)}"
             )
-    return Context(mood, tuple(dict.fromkeys(genres)))
+    activity = None
+    if message.activity != pb.ACTIVITY_UNSPECIFIED:
+        activity = {pb.Activity.Value(f"ACTIVITY_{name.upper()}"): name for name in ACTIVITIES}.get(message.activity)
+        if activity is None:
+            known = ", ".join(ACTIVITIES)
+            violations.add("context.activity", f"is {message.activity}, which names none; known activities: {known}")
+    day_part = None
+    if message.local_time:
+        if (matched := _LOCAL_TIME.fullmatch(message.local_time)) is None:
+            violations.add("context.local_time", f"is {message.local_time[:40]!r}; send hours and minutes, as 18:30")
+        else:
+            day_part = part_of_day(int(matched[1]))
+    return Context(mood, tuple(dict.fromkeys(genres)), activity, day_part)
 
 
 def decode_filter(message: pb.TrackFilter, violations: Violations) -> TrackFilter:
