@@ -113,16 +113,16 @@ def decode_session_name(field: str, name: str, violations: Violations) -> str:
     return matched[1]
 
 
-def decode_watch(request: pb.WatchRecommendationsRequest) -> RecommendQuery | GroupQuery:
+def decode_watch(request: pb.WatchRecommendationsRequest, *, caller: Caller = ANYBODY) -> RecommendQuery | GroupQuery:
     """What is watched; it has no deadline, since the stream's is not that of a list. Raises InvalidRequestError.
 
     Paths start in the message that is set.
     """
     match request.WhichOneof("query"):
         case "recommend":
-            return decode_recommend(request.recommend, deadline=None)
+            return decode_recommend(request.recommend, deadline=None, caller=caller)
         case "recommend_group":
-            return decode_recommend_group(request.recommend_group, deadline=None)
+            return decode_recommend_group(request.recommend_group, deadline=None, caller=caller)
     violations = Violations()
     violations.add("query", "is not set; send one of recommend and recommend_group")
     violations.raise_if_any()

@@ -105,7 +105,7 @@ class RecommenderServicer(pb_grpc.RecommenderServiceServicer):
         self, request: pb.WatchRecommendationsRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.WatchRecommendationsResponse]:
         async def lists() -> AsyncIterator[pb.WatchRecommendationsResponse]:
-            query = decode_watch(request)
+            query = decode_watch(request, caller=caller_of(context))
             if isinstance(query, GroupQuery):
                 async with aclosing(self._watch.watch_group(query)) as group_lists:
                     async for group_list in group_lists:
