@@ -267,7 +267,9 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         recommend_group = RecommendGroupService(
             registry=registry,
             listeners=listeners,
-            recommender=GroupRecommender(recommender, executor=serving, options=_pipeline_options(settings)),
+            recommender=GroupRecommender(
+                recommender, executor=serving, options=_pipeline_options(settings), on_listed=receipts.add
+            ),
             sessions=sessions,
         )
         server = GrpcServer(

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """For whom a list is made: a stored user, or tracks that stand for a taste (`seed_tracks`, `session`)."""
+    """For whom a list is made: a stored user, or tracks that stand for a taste (`seed_tracks`, `session`).
 
-    kind: Literal["user", "seed_tracks", "session"]
+    In a receipt it may be a group, of which nobody is named.
+    """
+
+    kind: Literal["user", "seed_tracks", "session", "group"]
     user_id: str = ""
     track_ids: tuple[str, ...] = ()
 

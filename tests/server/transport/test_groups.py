@@ -55,6 +55,21 @@ async def test_every_strategy_makes_a_list_for_all(server: Any, repository: Any,
         assert list(answer.degraded) == []
 
 
+async def test_a_list_leaves_a_receipt_that_names_nobody(server: Any) -> None:
+    made = await server.recommender.RecommendGroup(group("u00", "u01", strategy=pb.GROUP_STRATEGY_LEAST_MISERY))
+    await server.feedback.DeleteUser(feedback_service_pb2.DeleteUserRequest(user_id="u00"))
+    explained = await server.recommender.ExplainRecommendation(
+        pb.ExplainRecommendationRequest(recommendation_id=made.recommendation_id)
+    )
+    listed = [(candidate.track_id, candidate.rank) for candidate in explained.candidates if candidate.rank]
+    assert listed == [(track.track_id, rank) for rank, track in enumerate(made.tracks, 1)]
+    scores = {candidate.track_id: candidate.recorded_score for candidate in explained.candidates}
+    assert [scores[track.track_id] for track in made.tracks] == [track.score for track in made.tracks]
+    assert len(scores) > len(made.tracks)
+    assert explained.model_versions == made.model_versions
+    assert explained.not_replayed_reason.startswith("the list was made for a group")
+
+
 async def test_a_group_of_one_is_served_what_they_like(server: Any) -> None:
     answer = await server.recommender.RecommendGroup(group("u02", diversity=0.0))
     (member,) = answer.members

@@ -31,6 +31,7 @@ from audotics.server.pipeline.group_query import (
     Strategy,
 )
 from audotics.server.pipeline.groups import Floats, Variety
+from audotics.server.pipeline.made_list import MadeGroupList
 from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.pipeline.reranking import select, utility
@@ -78,8 +79,17 @@ class _Group:
 class GroupRecommender:
     """Makes lists for groups by what the recommender of single listeners says."""
 
-    def __init__(self, recommender: Recommender, *, executor: Executor, options: PipelineOptions | None = None) -> None:
+    def __init__(
+        self,
+        recommender: Recommender,
+        *,
+        executor: Executor,
+        options: PipelineOptions | None = None,
+        on_listed: Callable[[MadeGroupList], None] | None = None,
+    ) -> None:
+        """`on_listed` learns of every list, on a thread of `executor`, and must not wait."""
         self._recommender = recommender
+        self._on_listed = on_listed
         self._executor = executor
         self._options = PipelineOptions() if options is None else options
 
@@ -144,7 +154,10 @@ class GroupRecommender:
             places = floored
         satisfaction = groups.satisfaction(group.worth, places)
         left_out += _missed(group, places, satisfaction)
-        return self._answer(group, strategy, values, places, turns, satisfaction, left_out)
+        answer = self._answer(group, strategy, values, places, turns, satisfaction, left_out)
+        if self._on_listed is not None:
+            self._on_listed(MadeGroupList(group.snapshot, query.context, group.rows, values, answer))
+        return answer
 
     def _chosen(self, group: _Group, strategy: Strategy, values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Places of the list, and the member whose turn each was, -1 where nobody's."""

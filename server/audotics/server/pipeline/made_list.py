@@ -1,12 +1,16 @@
-"""A list that was made, with all it was made from: what a receipt is written from."""
+"""Lists that were made, with all they were made from: what receipts are written from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from audotics.server.pipeline.group_query import GroupRecommendation
 from audotics.server.pipeline.shortlist import Shortlist
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.types import Recommendation, RecommendQuery
+from audotics.server.types import Context, Recommendation, RecommendQuery
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,3 +21,17 @@ class MadeList:
     query: RecommendQuery
     shortlist: Shortlist
     answer: Recommendation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MadeGroupList:
+    """A list for a group, and what its strategy made of n candidates: `rows` (n,) with `values` (n,).
+
+    Neither members nor histories are here: a receipt outlives a member who is deleted.
+    """
+
+    snapshot: Snapshot
+    context: Context
+    rows: NDArray[np.int64]
+    values: NDArray[np.float64]
+    answer: GroupRecommendation

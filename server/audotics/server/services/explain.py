@@ -74,6 +74,8 @@ class ExplainService:
 
     async def _replay(self, receipt: Receipt, *, deadline: float | None) -> Replay | str:
         """The replay, or what stands in its way."""
+        if receipt.subject.kind == "group":
+            return "the list was made for a group, from histories of several listeners, which a receipt does not keep"
         snapshot = self._snapshot(receipt)
         if isinstance(snapshot, str):
             return snapshot

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from audotics.server.pipeline.made_list import MadeList
+from audotics.server.pipeline.made_list import MadeGroupList, MadeList
 from audotics.server.types import Context, Draw, Exposure, Subject
 
 _FORMAT: Final = 1
@@ -68,6 +68,23 @@ class Receipt:
             exposures=made.query.exposures,
             tilt=made.query.tilt,
             draw=made.query.draw,
+        )
+
+    @classmethod
+    def of_group(cls, made: MadeGroupList) -> Self:
+        """The scores are what the strategy made of the candidates; there is no history, so nothing can be replayed."""
+        ids = made.snapshot.catalog.columns.ids
+        return cls(
+            subject=Subject("group"),
+            context=made.context,
+            history=(),
+            history_length=0,
+            candidates=tuple(ids[made.rows]),
+            scores=made.values.astype(np.float32),
+            listed=tuple(track.track_id for track in made.answer.tracks),
+            model_versions=made.answer.model_versions,
+            index_version=made.answer.index_version,
+            left_out=tuple(part.part for part in made.answer.degraded),
         )
 
     @property

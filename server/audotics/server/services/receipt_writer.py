@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from audotics.server.experiments.metrics import list_diversity
-from audotics.server.pipeline.made_list import MadeList
+from audotics.server.pipeline.made_list import MadeGroupList, MadeList
 from audotics.server.services.event_log import EventLog
 from audotics.server.services.receipt import Receipt
 from audotics.server.storage.decisions import StoredDecision
@@ -37,8 +37,13 @@ _LATE_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    made: MadeList
+    made: MadeList | MadeGroupList
     created_at: float
+
+    @property
+    def user_id(self) -> str:
+        """Empty for lists of groups and of anonymous subjects."""
+        return self.made.query.subject.user_id if isinstance(self.made, MadeList) else ""
 
 
 class ReceiptWriter:
@@ -82,7 +87,7 @@ class ReceiptWriter:
                 await self._writing
         await self.flush()
 
-    def add(self, made: MadeList) -> None:
+    def add(self, made: MadeList | MadeGroupList) -> None:
         """Keep a list for writing. Never waits, and may be called from any thread."""
         if len(self._waiting) >= self._limit:
             self._drop(1, "the queue is full")
@@ -110,7 +115,7 @@ class ReceiptWriter:
 
     async def _write(self, batch: list[_Waiting]) -> None:
         loop = asyncio.get_running_loop()
-        wanted = [waiting for waiting in batch if not self._is_deleted(waiting.made.query.subject.user_id)]
+        wanted = [waiting for waiting in batch if not self._is_deleted(waiting.user_id)]
         packed = await loop.run_in_executor(self._executor, lambda: [_pack(waiting) for waiting in wanted])
         shown = await loop.run_in_executor(self._executor, lambda: [row for each in wanted for row in _exposures(each)])
         wanted_now = [receipt for receipt in packed if not self._is_deleted(receipt.user_id)]
@@ -142,17 +147,18 @@ class ReceiptWriter:
 
 def _pack(waiting: _Waiting) -> StoredReceipt:
     made = waiting.made
+    receipt = Receipt.of(made) if isinstance(made, MadeList) else Receipt.of_group(made)
     return StoredReceipt(
         recommendation_id=made.answer.recommendation_id,
-        user_id=made.query.subject.user_id,
+        user_id=waiting.user_id,
         created_at=waiting.created_at,
-        content=Receipt.of(made).to_bytes(),
+        content=receipt.to_bytes(),
     )
 
 
 def _exposures(waiting: _Waiting) -> list[StoredExposure]:
     made = waiting.made
-    if not made.query.exposures:
+    if isinstance(made, MadeGroupList) or not made.query.exposures:
         return []
     snapshot = made.snapshot
     rows = snapshot.catalog.all_rows_of([track.track_id for track in made.answer.tracks])
