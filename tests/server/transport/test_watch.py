@@ -97,15 +97,19 @@ async def test_a_session_is_followed(server: Any) -> None:
     for user_id in ("u00", "u04"):
         vote = group_pb.VoteTrackRequest(name=name, user_id=user_id, track_id=played[1], vote=group_pb.VOTE_DOWN)
         await server.groups.VoteTrack(vote)
-    assert played[1] not in await tracks()
+    listed = played
+    while played[1] in listed:
+        listed = await tracks()
     for number in (1, 5, 9):
         member = pb.GroupMember(user_id=f"u{number:02d}", weight=5.0)
         await server.groups.JoinSession(group_pb.JoinSessionRequest(name=name, member=member))
     joined: list[str] = []
     while sum(int(track_id[1:]) % 4 == 1 for track_id in joined) < 8:
         joined = await tracks()
-    await feed(server, "u09", joined[0])  # of somebody who joined later
-    assert joined[0] not in await tracks()
+    liked = joined[0]
+    await feed(server, "u09", liked)  # of somebody who joined later
+    while liked in joined:
+        joined = await tracks()
     stream.cancel()
 
 
