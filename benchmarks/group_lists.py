@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=100, help="groups that each strategy serves")
     parser.add_argument("--members", type=int, default=4, help="members of each of them")
     parser.add_argument("--limit", type=int, default=20, help="tracks a list")
-    parser.add_argument("--floor", type=float, default=0.5, help="the floor of the last row")
+    parser.add_argument("--floor", type=float, default=0.7, help="the floor of the last row")
     parser.add_argument("--calls", type=int, default=20, help="timed calls a size")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print JSON in place of tables")

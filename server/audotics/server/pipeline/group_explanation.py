@@ -77,7 +77,8 @@ def _reasons(
         return (*reasons, f"Worth {worth[0]:.0%} of what the best track is")
     count = int(among_best.sum())
     if count:
-        reasons.append(f"Among the best {k} of {'all' if count == len(names) else count} of {len(names)} members")
+        whom = f"all {count}" if count == len(names) else f"{count} of {len(names)}"
+        reasons.append(f"Among the best {k} for {whom} members")
     most, least = int(worth.argmax()), int(worth.argmin())
     if worth[most] > worth[least]:
         reasons.append(f"Worth most to {names[most]} ({worth[most]:.0%}), least to {names[least]} ({worth[least]:.0%})")
