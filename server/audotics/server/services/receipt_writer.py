@@ -182,16 +182,17 @@ def _exposures(waiting: _Waiting) -> list[StoredExposure]:
 
 def _decision(waiting: _Waiting) -> StoredDecision | None:
     """The drawn tilt of a list, if there was one."""
-    query = waiting.made.query
-    if query.draw is None:
+    made = waiting.made
+    if isinstance(made, MadeGroupList) or made.query.draw is None:
         return None
+    query, draw = made.query, made.query.draw
     return StoredDecision(
-        recommendation_id=waiting.made.answer.recommendation_id,
+        recommendation_id=made.answer.recommendation_id,
         user_id=query.subject.user_id,
         created_at=waiting.created_at,
-        arm=query.draw.arm,
-        segment=query.draw.segment,
-        tilt=query.draw.tilt,
-        propensity=query.draw.propensity,
-        policy=query.draw.policy,
+        arm=draw.arm,
+        segment=draw.segment,
+        tilt=draw.tilt,
+        propensity=draw.propensity,
+        policy=draw.policy,
     )
