@@ -42,7 +42,6 @@ from audotics.server.transport.codec.tastes import (
     encode_taste,
 )
 from audotics.server.transport.deadline import deadline_of
-from audotics.server.transport.streams import guarded
 from audotics.v1 import recommender_service_pb2 as pb
 from audotics.v1 import recommender_service_pb2_grpc as pb_grpc
 
@@ -104,19 +103,15 @@ class RecommenderServicer(pb_grpc.RecommenderServiceServicer):
     async def WatchRecommendations(  # noqa: N802
         self, request: pb.WatchRecommendationsRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.WatchRecommendationsResponse]:
-        async def lists() -> AsyncIterator[pb.WatchRecommendationsResponse]:
-            query = decode_watch(request, caller=caller_of(context))
-            if isinstance(query, GroupQuery):
-                async with aclosing(self._watch.watch_group(query)) as group_lists:
-                    async for group_list in group_lists:
-                        yield encode_watched_group(group_list)
-                return
-            async with aclosing(self._watch.watch(query)) as own_lists:
-                async for own_list in own_lists:
-                    yield encode_watched(own_list)
-
-        async for response in guarded(context, lists()):
-            yield response
+        query = decode_watch(request, caller=caller_of(context))
+        if isinstance(query, GroupQuery):
+            async with aclosing(self._watch.watch_group(query)) as group_lists:
+                async for group_list in group_lists:
+                    yield encode_watched_group(group_list)
+            return
+        async with aclosing(self._watch.watch(query)) as own_lists:
+            async for own_list in own_lists:
+                yield encode_watched(own_list)
 
     async def RankTracks(  # noqa: N802
         self, request: pb.RankTracksRequest, context: grpc.aio.ServicerContext
