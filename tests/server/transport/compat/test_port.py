@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -84,18 +85,25 @@ async def counting_proxy(address: str) -> AsyncIterator[tuple[str, list[int]]]:
     host, port = address.rsplit(":", 1)
     sizes: list[int] = []
 
+    handlers: list[asyncio.Task[None] | None] = []
+
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counted: list[int]) -> None:
-        while data := await reader.read(65_536):
-            counted.append(len(data))
-            writer.write(data)
+        with contextlib.suppress(ConnectionError):  # who has what it wanted may hang up
+            while data := await reader.read(65_536):
+                counted.append(len(data))
+                writer.write(data)
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.append(asyncio.current_task())
         server_reader, server_writer = await asyncio.open_connection(host, int(port))
         await asyncio.gather(pump(reader, server_writer, []), pump(server_reader, writer, sizes))
 
     async with await asyncio.start_server(connected, "127.0.0.1", 0) as proxy:
         yield f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}", sizes
+        await asyncio.gather(*filter(None, handlers))
 
 
 @pytest.mark.parametrize("gzip_answers", [False, True])
