@@ -136,6 +136,41 @@ async def test_a_list_of_one_server_answers_at_another_and_an_event_ends_that(
         assert client.keys("audotics:1:user:*") == []
 
 
+async def heard_at(client: AsyncRecommenderClient, user_id: str, track_id: str) -> None:
+    """Return when a server knows that the listener has heard the track."""
+    while track_id not in (await client.get_listener_features(user_id)).seen_track_ids:
+        pass
+
+
+async def test_servers_on_one_database_learn_of_each_other_s_events(redis: RedisServer, tmp_path: Path) -> None:
+    repository = write_repository(tmp_path / "repository").path
+    settings = load_settings(
+        repository=repository, port=0, threads=2, state_dir=tmp_path / "state", cache_url=redis.url
+    )
+    async with AsyncExitStack() as stack:
+        apps = [await stack.enter_async_context(open_app(settings)) for _ in range(2)]
+        here, there = [
+            await stack.enter_async_context(AsyncRecommenderClient(app.address, timeout_s=30.0)) for app in apps
+        ]
+        for client in (here, there):
+            await client.recommend("u04", limit=10)  # from now on the listener is in the memory of both
+        await here.record_feedback([FeedbackEvent("u04", "t150", "play")])
+        await heard_at(there, "u04", "t150")
+        made = await there.recommend("u04", limit=150)
+        assert "t150" not in {track.track_id for track in made.tracks}
+
+        await asyncio.to_thread(redis.kill)
+        await here.record_feedback([FeedbackEvent("u04", "t151", "play")])
+        assert "t151" not in (await there.get_listener_features("u04")).seen_track_ids
+        await asyncio.to_thread(redis.start)
+        await heard_at(there, "u04", "t151")
+
+        await here.update_preferences("u04", blocked_tracks=["t152"])
+        await until_deleted(here, "u04")
+        while (await there.get_listener_features("u04")).history_length:
+            pass
+
+
 def test_a_malformed_url_ends_the_start(tmp_path: Path) -> None:
     repository = write_repository(tmp_path / "repository", kinds=("catalog",)).path
     settings = load_settings(repository=repository, port=0, state_dir=tmp_path / "state", cache_url="redis-host:6379")

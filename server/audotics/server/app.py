@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -64,6 +64,7 @@ from audotics.server.services.tilts import TiltService
 from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.services.watch import WatchService
 from audotics.server.settings import Settings
+from audotics.server.storage.cache.feed import ListenerFeed
 from audotics.server.storage.cache.redis import RedisCache
 from audotics.server.storage.database import Database
 from audotics.server.storage.decisions import DecisionStore
@@ -161,7 +162,11 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             executor=reading,
             cache_size=settings.user_cache_size,
             on_changed=lambda user_ids: changes.publish(listener_topic(user_id) for user_id in user_ids),
+            tell=lambda user_ids: None if feed is None else feed.tell(user_ids),
         )
+        shared = await stack.enter_async_context(_shared_cache(settings)) if settings.cache_url else None
+        memory = ListMemory(budget_bytes=int(settings.cache_mib * 2**20), ttl_s=settings.cache_ttl_s, shared=shared)
+        feed = await stack.enter_async_context(_feed(settings, listeners, memory)) if settings.cache_url else None
         log = await stack.enter_async_context(
             EventLog(
                 EventStore(database),
@@ -171,7 +176,6 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             )
         )
         stored_receipts = ReceiptStore(database)
-        shared = await stack.enter_async_context(_shared_cache(settings)) if settings.cache_url else None
         # One clock for all that experiments compare: it never goes back, whatever the computer's own does.
         clock = SteadyClock()
         receipts = await stack.enter_async_context(
@@ -193,9 +197,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             Recommender(
                 executor=serving,
                 options=_pipeline_options(settings),
-                memory=ListMemory(
-                    budget_bytes=int(settings.cache_mib * 2**20), ttl_s=settings.cache_ttl_s, shared=shared
-                ),
+                memory=memory,
                 on_listed=receipts.add,
             )
         )
@@ -387,6 +389,14 @@ async def serve(settings: Settings, *, on_ready: Callable[[App], None]) -> None:
         on_ready(app)
         await stopped.wait()
     _LOG.info("stopped")
+
+
+def _feed(settings: Settings, listeners: Listeners, memory: ListMemory) -> ListenerFeed:
+    def hear(user_ids: Sequence[str]) -> None:
+        listeners.hear(user_ids)
+        memory.let_go(user_ids)
+
+    return ListenerFeed(settings.cache_url or "", on_changed=hear, on_gap=listeners.hear_of_all)
 
 
 def _shared_cache(settings: Settings) -> RedisCache:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -156,6 +156,11 @@ class ListMemory:
             head = kept.listener_digest + np.float64(now).astype("<f8").tobytes()
             self._shared.put(_group(place), self._field(place), head + shortlist_to_bytes(shortlist), cost_s=cost_s)
 
+    def let_go(self, user_ids: Iterable[str]) -> None:
+        """Drop what is remembered here of listeners whom another server knows better."""
+        for user_id in user_ids:
+            self._here.drop_now(user_id)
+
     async def forget(self, user_id: str) -> int:
         """Drop everything made for a listener, here and in the shared cache, and say how many shortlists it was.
 
@@ -164,7 +169,7 @@ class ListMemory:
         now = self._now()
         self._forgotten = {name: time_s for name, time_s in self._forgotten.items() if now - time_s < _LATE_S}
         self._forgotten[user_id] = now
-        dropped = await self._here.drop(user_id)
+        dropped = self._here.drop_now(user_id)
         if self._shared is None:
             return dropped
         return max(dropped, await self._shared.drop(_user_group(user_id)))  # what is here stands there, too

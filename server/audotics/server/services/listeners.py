@@ -56,9 +56,11 @@ class Listeners:
         executor: Executor,
         cache_size: int,
         on_changed: Callable[[Iterable[str]], object] = lambda user_ids: None,
+        tell: Callable[[Iterable[str]], object] = lambda user_ids: None,
     ) -> None:
-        """`on_changed` learns whose next list may be another one."""
+        """`on_changed` learns whose next list may be another one, `tell` of those whom this server has changed."""
         self._on_changed = on_changed
+        self._tell = tell
         self._users = users
         self._executor = executor
         self._cache_size = cache_size
@@ -104,16 +106,28 @@ class Listeners:
             if (entry := self._entries.get(event.user_id)) is not None:
                 entry.state.apply(event)
                 entry.resolved = None
-        self._on_changed({event.user_id for event in events})
+        changed = {event.user_id for event in events}
+        self._on_changed(changed)
+        self._tell(changed)
 
     def forget(self, user_ids: Iterable[str]) -> None:
         """Read these listeners anew: what is stored of them is not what is known here."""
+        user_ids = list(user_ids)
+        self.hear(user_ids)
+        self._tell(user_ids)
+
+    def hear(self, user_ids: Iterable[str]) -> None:
+        """As `forget`, for listeners that another server has changed."""
         user_ids = list(user_ids)
         for user_id in user_ids:
             self._entries.pop(user_id, None)
             for load in self._loading.get(user_id, ()):
                 load.valid = False
         self._on_changed(user_ids)
+
+    def hear_of_all(self) -> None:
+        """As `hear`, of every listener: another server may have changed any of them."""
+        self.hear({*self._entries, *self._loading})
 
     async def _entry(self, user_id: str) -> _Entry:
         entry = self._entries.get(user_id) or await self._load(user_id)

@@ -73,6 +73,10 @@ class LocalCache(Generic[KeyT, ValueT]):
             self.statistics.evicted += 1
 
     async def drop(self, group: str) -> int:
+        return self.drop_now(group)
+
+    def drop_now(self, group: str) -> int:
+        """As `drop`, for a caller that need not give way."""
         keys = list(self._groups.get(group, ()))
         for key in keys:
             self._remove(group, key)

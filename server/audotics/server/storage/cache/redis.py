@@ -23,9 +23,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 from audotics.server.storage.cache.cache import CacheError, CacheStatistics
+from audotics.server.storage.cache.connection import connect, without_password
 
 _LOG: Final = logging.getLogger(__name__)
 _PREFIX: Final = "audotics:1:"
@@ -48,7 +48,6 @@ _LATE_S: Final = 60
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 1.0
 _NOT_NOW: Final = ("BusyLoadingError", "ReadOnlyError", "AuthenticationError", "NoPermissionError")
-_EXPECTED: Final = "expected redis://[:password@]host[:port][/database], rediss:// for TLS, or unix:///path/to/socket"
 
 _PUT: Final = """
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
@@ -97,8 +96,8 @@ class RedisCache:
         draw: Callable[[], float] = random.random,
     ) -> None:
         """`timeout_s` bounds every exchange; `draw` gives numbers of [0, 1). Raises CacheError for a malformed URL."""
-        self._client, self._failures = _connect(url, timeout_s)
-        self._shown = _without_password(url)
+        self._client, self._failures = connect(url, timeout_s=timeout_s)
+        self._shown = without_password(url)
         self._ttl_s = ttl_s
         self._timeout_s = timeout_s
         self._now = now
@@ -286,26 +285,3 @@ def _settle(future: asyncio.Future[Any], result: Any) -> None:
         future.set_exception(result)
     else:
         future.set_result(result)
-
-
-def _connect(url: str, timeout_s: float) -> tuple[Any, tuple[type[Exception], ...]]:
-    """A client that connects when it is used, and the errors by which it says that Redis is away."""
-    try:
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-        from redis.exceptions import RedisError
-    except ImportError as error:
-        raise CacheError("a cache in Redis needs the extra `redis`: pip install 'audotics[redis]'") from error
-    try:
-        client = Redis.from_url(url, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0))
-    except ValueError as error:
-        raise CacheError(f"{_without_password(url)!r} is not the URL of a cache; {_EXPECTED}") from error
-    return client, (RedisError, OSError, TimeoutError)
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", ":***@", 1)
