@@ -65,6 +65,7 @@ class ExperimentService:
         self._executor = executor
         self._uninterrupted = uninterrupted
         self._now = now
+        self._following = asyncio.Lock()
 
     async def experiments(self, state: State | None = None) -> list[Experiment]:
         """All of them, or those in a state, the newest first. Raises StorageError."""
@@ -78,7 +79,7 @@ class ExperimentService:
 
     async def reload(self) -> None:
         """Follow what other servers have changed. Raises StorageError."""
-        self._assigner.follow(await self.experiments("running"))
+        await self._follow()
 
     async def create(
         self, plan: Plan, *, traffic_share: float, overrides: Sequence[tuple[str, str]] = ()
@@ -216,11 +217,16 @@ class ExperimentService:
 
         async def write() -> Experiment:
             await self._log.in_turn(partial(self._store.change, change))
-            experiments = await self.experiments()
-            self._assigner.follow(experiments)
-            return _named(experiments, name)
+            return _named(await self._follow(), name)
 
         return await self._uninterrupted.run(write())
+
+    async def _follow(self) -> list[Experiment]:
+        """Let this server obey what the database says, and return that."""
+        async with self._following:  # what was read earlier must not be obeyed later
+            experiments = await self.experiments()
+            self._assigner.follow(experiments)
+        return experiments
 
     def _check_models(self, plan: Plan) -> None:
         """Raises InvalidRequestError for arms whose versions cannot be served now."""
