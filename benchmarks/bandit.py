@@ -1,10 +1,10 @@
 """What a bandit over the hybrid's weights earns more than fixed weights, on listening that no model has seen.
 
 The first share of the listeners, in the order of the data, trains the models; the others are replayed in order. At each
-step of a replayed listener the lists that all tilts would have made are known, and so is the track that came next: a
-list earns 1 when that track stands on it. A logging policy shows one list, drawn uniformly or mostly as trained, and
-the log keeps that one, its reward and its propensity. So the log is one that the server could have written, and yet
-the truth of every policy is known.
+step of a replayed listener the lists that all tilts would have made are known, and so is what they went on to hear: a
+list earns 1 for each of its ten tracks that is among it, 5 at most, as the server counts feedback. A logging policy
+shows one list, drawn uniformly or mostly as trained, and the log keeps that one, its reward and its propensity. So the
+log is one that the server could have written, and yet the truth of every policy is known.
 
 The bandit is the server's: the same tilts, segments, posterior, bounded steps and judgement. It learns from the first
 half of the log, in rounds, each judged on decisions held back. The policy that it arrives at is then fixed, and
@@ -36,6 +36,7 @@ from rich.progress import track
 from rich.table import Table
 from support.sessions import Steps, replayed_steps, trained_on_first
 
+from audotics.features.rewards import MOST
 from audotics.features.tilts import AS_TRAINED, TILTS
 from audotics.server.learning.judgement import Estimate, Logged, judge
 from audotics.server.learning.policy import Drawing, TiltPolicy
@@ -48,6 +49,8 @@ from audotics.training.threads import wait_passively
 K: Final = 10
 _Z: Final = 1.959964
 NAMES: Final = tuple(TILTS)
+EXPLORED: Final = 0.1
+"""What the server spends on tilts that it does not prefer; it costs the bandit here, too."""
 
 
 def main() -> None:
@@ -79,7 +82,7 @@ def main() -> None:
     started = time.perf_counter()
     logger = TiltPolicy.start("", exploration=given.exploration)
     log = logged(logger, steps, rewards, seed=given.seed)
-    policy, records = learn(logger, log[:half], rounds=given.rounds)
+    policy, records = learn(TiltPolicy.start("", exploration=EXPLORED), log[:half], rounds=given.rounds)
     seconds = time.perf_counter() - started
     document = report(given, steps, rewards, log, half, policy, records) | {"seconds": round(seconds, 2)}
     if given.json:
@@ -89,14 +92,15 @@ def main() -> None:
 
 
 def rewards_of(steps: Steps, start: int, *, trained: bool) -> NDArray[np.float32]:
-    """Whether the next track is on the list of each tilt, (steps of a batch, tilts)."""
+    """What the list of each tilt earns, (steps of a batch, tilts)."""
     factors = np.asarray(list(TILTS.values()), np.float32)
     found = []
     for step in steps.batch(start, trained=trained):
         # (tracks, components) x (components, tilts): every tilt's scores at once.
         scores = (step.weights * step.components) @ factors.T
         scores[step.heard] = -np.inf
-        found.append((scores > scores[step.target]).sum(axis=0) < K)
+        worst_listed = np.partition(scores, len(scores) - K, axis=0)[len(scores) - K]
+        found.append(np.minimum((scores[step.to_come] >= worst_listed).sum(axis=0), MOST))
     return np.asarray(found, np.float32)
 
 

@@ -47,12 +47,12 @@ def trained_on_first(data: Path, *, share: float, folder: Path | None, seed: int
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """A list for a listener over all n tracks: weights and components (n, 6), what they have heard, what came next."""
+    """A list for a listener over all n tracks: weights and components (n, 6), what they have heard, what they will."""
 
     weights: NDArray[np.float32]
     components: NDArray[np.float32]
     heard: NDArray[np.int32]
-    target: int
+    to_come: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,7 @@ class Steps:
     ensemble: Ensemble
     gate: Gate
     histories: Sequence[NDArray[np.int32]]
-    targets: Sequence[int]
+    to_come: Sequence[NDArray[np.int32]]
     listener: NDArray[np.int64]
 
     @property
@@ -71,7 +71,7 @@ class Steps:
 
     @property
     def starts(self) -> range:
-        return range(0, len(self.targets), _BATCH)
+        return range(0, len(self.to_come), _BATCH)
 
     def batch(self, start: int, *, trained: bool = True) -> Iterator[Step]:
         """The steps of the batch that begins at `start`, weighed by the gate, or else by the server's fixed weights."""
@@ -83,7 +83,7 @@ class Steps:
             else:
                 relevance = Relevance.fallback(each.components, each.available > 0)
                 weights, components = relevance.weights, relevance.components
-            yield Step(weights, components, history, self.targets[place])
+            yield Step(weights, components, history, self.to_come[place])
 
 
 def replayed_steps(run: Run, data: Path, *, share: float, most: int) -> Steps:
@@ -94,7 +94,7 @@ def replayed_steps(run: Run, data: Path, *, share: float, most: int) -> Steps:
     row_of = {track_id: row for row, track_id in enumerate(whole.tracks.ids)}
     core_row[[row_of[track_id] for track_id in split.tracks.ids]] = np.arange(len(split.tracks))
     histories: list[NDArray[np.int32]] = []
-    targets: list[int] = []
+    to_come: list[NDArray[np.int32]] = []
     listener: list[int] = []
     for number, heard in enumerate(whole.interactions.histories(whole.n_users)):
         if number < int(share * whole.n_users):
@@ -105,10 +105,10 @@ def replayed_steps(run: Run, data: Path, *, share: float, most: int) -> Steps:
             continue
         for place in range(len(known)):
             histories.append(known[:place])
-            targets.append(int(known[place]))
+            to_come.append(known[place:])
             listener.append(number)
-        if len(targets) >= most:
+        if len(to_come) >= most:
             break
     return Steps(
-        load_ensemble(run, split, selection=False), load_gate(run), histories, targets, np.asarray(listener, np.int64)
+        load_ensemble(run, split, selection=False), load_gate(run), histories, to_come, np.asarray(listener, np.int64)
     )

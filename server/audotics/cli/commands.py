@@ -36,6 +36,7 @@ COMMANDS: Final = MappingProxyType(
         "tune": Entry("audotics.cli.tune:tune", "Choose a model's hyper-parameters on validation data."),
         "evaluate": Entry("audotics.cli.evaluate:evaluate", "Compare a trained run with baselines on the same split."),
         "export": Entry("audotics.cli.export:export", "Export a trained run into a model repository."),
+        "refresh": Entry("audotics.cli.refresh:refresh", "Train on what a server has taken in, and put it in service."),
         "index": Entry("audotics.cli.index:app", "Build, list and rebuild the vector indexes that a server searches."),
         "serve": Entry("audotics.cli.serve:serve", "Serve a model repository over gRPC."),
         "recommend": Entry("audotics.cli.recommend:recommend", "Ask a server for the best tracks for a listener."),

@@ -84,3 +84,39 @@ def prepare(
         print_json({"run": str(output), "counts": run.counts, "options": run.options})
     else:
         print_line(f"Next: audotics train all --data {output} --output RUN", style="dim")
+
+
+@app.command()
+def collect(
+    prepared: Annotated[Path, typer.Argument(help="Folder of a run, prepared or trained, with the data so far.")],
+    output: Annotated[Path, typer.Option(help="Folder of the run to make.", show_default=False)],
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AUDOTICS_DATABASE_URL",
+            help="Database of the server. [default: what the server's settings say]",
+            show_default=False,
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was collected as JSON.")] = False,
+) -> None:
+    """Add what a server has taken in to a run's data, without deleted listeners, for `audotics train --data RUN`."""
+    from audotics.cli.collected import collect as collect_data
+    from audotics.data.dataset import DataError
+    from audotics.server.errors import AudoticsError
+    from audotics.server.settings import load_settings
+    from audotics.training.run import Run, RunError, RunOptions
+
+    with expected_errors(DataError, RunError, AudoticsError):
+        before = Run.open(prepared)
+        url = database_url or load_settings().effective_database_url
+        collected = collect_data(before, url, keep_erased=False)
+        run = Run.create_or_open(output, collected.dataset, RunOptions(**before.options))
+    if json:
+        print_json({"run": str(output), "events": collected.events, "counts": run.counts, "options": run.options})
+        return
+    print_line(
+        f"Collected {collected.events:,} events: {run.counts['interactions']:,} interactions, "
+        f"{before.counts['interactions']:,} before; {len(collected.erased):,} deleted listeners left out"
+    )
+    print_line(f"Next: audotics train all --data {output} --output RUN", style="dim")

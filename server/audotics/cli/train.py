@@ -164,7 +164,7 @@ def train(
         )
         with rich_progress() as progress:
             if update:
-                kinds = _to_update(open_run(folder)) if kind == ALL else [kind]
+                kinds = updatable(open_run(folder)) if kind == ALL else [kind]
                 options_of_update(open_run(folder), kinds, flags)  # nothing is touched where it raises
                 run, new = update_run(folder, source.dataset, options)
                 progress.say(_growth(run, new))
@@ -194,7 +194,7 @@ def train(
     print_line(f"Next: audotics evaluate {folder}", style="dim")
 
 
-def _to_update(run: RunFolder) -> list[str]:
+def updatable(run: RunFolder) -> list[str]:
     """The kinds that were trained in `run` and can be trained here, in the order of KINDS. Raises RunError for none."""
     from audotics.training.folder import RunError
 

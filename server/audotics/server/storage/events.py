@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from operator import attrgetter
 from typing import Final, Literal
 
@@ -25,6 +26,7 @@ _FIELDS: Final = (
     EVENTS.c.rating,
     EVENTS.c.utc_offset_minutes,
 )
+_READ_ROWS: Final = 10_000
 _values_of: Final = attrgetter(
     *("event_id", "user_id", "track_id", "type", "occurred_at", "recommendation_id", "rating", "utc_offset_minutes")
 )
@@ -106,6 +108,14 @@ class EventStore:
         """Every event of a listener in the order of arrival; empty for a stranger. Raises StorageError."""
         with self._database.reading() as connection:
             return list(events_of(connection, user_id))
+
+    def by_listener(self) -> Iterator[tuple[str, list[Event]]]:
+        """Every listener with all their events in the order of arrival, at one moment. Raises StorageError."""
+        statement = select(*_FIELDS).order_by(EVENTS.c.user_id, EVENTS.c.sequence)
+        with self._database.reading() as connection:
+            rows = connection.execution_options(yield_per=_READ_ROWS).execute(statement)
+            for user_id, of_user in groupby((Event(*row) for row in rows), key=attrgetter("user_id")):
+                yield user_id, list(of_user)
 
 
 def events_of(connection: Connection, user_id: str) -> tuple[Event, ...]:

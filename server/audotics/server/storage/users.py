@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
@@ -71,6 +71,12 @@ class UserStore:
         with self._database.reading() as connection:
             erased = connection.scalar(select(func.count()).where(ERASURES.c.user_hash == _hash(user_id)))
             return StoredUser(events_of(connection, user_id), _preferences(connection, user_id), bool(erased))
+
+    def erased_among(self, user_ids: Iterable[str]) -> set[str]:
+        """Those of the listeners who were deleted once. Raises StorageError."""
+        with self._database.reading() as connection:
+            hashes = set(connection.scalars(select(ERASURES.c.user_hash)))
+        return {user_id for user_id in user_ids if _hash(user_id) in hashes} if hashes else set()
 
     def preferences(self, user_id: str) -> Preferences:
         """What the listener said; nothing for a stranger. Raises StorageError."""
