@@ -20,7 +20,7 @@ UPDATE = StoredUpdate("", 1, "published", 50.5, 0, "why", {"new": {"more ncf": 1
 
 def write(database: Database, *decisions: StoredDecision) -> None:
     receipts = [StoredReceipt(one.recommendation_id, one.user_id, one.created_at, b"") for one in decisions]
-    ReceiptStore(database).write(receipts, decisions)
+    ReceiptStore(database).write(receipts, decisions=decisions)
 
 
 def said(number: int, user_id: str, list_id: str) -> Event:

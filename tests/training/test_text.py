@@ -9,7 +9,7 @@ import numpy as np
 from audotics.data.synthetic import synthetic
 from audotics.models.bert import load_encoder
 from audotics.models.text import TextOptions
-from audotics.training.nearest import nearest
+from audotics.training.nearest import nearest_vectors
 from audotics.training.text import encode_descriptions, train_text
 from tests.tiny_bert import SIZE, write_tiny_bert
 from tests.training.conftest import Watcher
@@ -43,6 +43,6 @@ def test_an_encoder_encodes_every_description(watcher: Watcher, tmp_path: Path) 
 
 def test_nearest_ranks_by_cosine() -> None:
     vectors = np.asarray([[1, 0], [0, 1], [0.6, 0.8], [0, 0]], np.float32)
-    scores = nearest(vectors)([np.asarray([0]), np.asarray([1, 2]), np.zeros(0, np.int32)])
+    scores = nearest_vectors(vectors)([np.asarray([0]), np.asarray([1, 2]), np.zeros(0, np.int32)])
 
     np.testing.assert_allclose(scores, [[1, 0, 0.6, 0], [0.3, 0.9, 0.9, 0], [0, 0, 0, 0]], atol=1e-6)

@@ -23,12 +23,14 @@ SAVED_MODEL_FILE: Final = "saved_model.pb"
 
 
 def serving_function(network: keras.Model) -> tf.types.experimental.PolymorphicFunction:
-    """A TensorFlow function of `network`, whose outputs are named, for any number of rows; it keeps all names."""
+    """A TensorFlow function of `network`, for any number of rows; it keeps all names."""
     import tensorflow as tf
 
+    names = network.output_names
+
     def serve(*values: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs: dict[str, tf.Tensor] = network(list(values), training=False)
-        return outputs
+        outputs = network(list(values), training=False)
+        return outputs if isinstance(outputs, dict) else dict(zip(names, [outputs], strict=True))
 
     specs = [tf.TensorSpec(value.shape, value.dtype, name=value.name) for value in network.inputs]
     return tf.function(serve, input_signature=specs)

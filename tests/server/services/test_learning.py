@@ -69,7 +69,7 @@ class World:
             if self.random.random() < self.mean(draw.tilt):
                 events.append(Event(f"e{self.made}", user_id, "t1", "like", self.clock.now, list_id))
         receipts = [StoredReceipt(one.recommendation_id, one.user_id, one.created_at, b"") for one in decisions]
-        ReceiptStore(self.database).write(receipts, decisions)
+        ReceiptStore(self.database).write(receipts, decisions=decisions)
         rows = [
             {"event_id": e.event_id, "user_id": e.user_id, "track_id": e.track_id, "type": e.type}
             | {"occurred_at": e.occurred_at, "received_at": e.occurred_at, "recommendation_id": e.recommendation_id}
