@@ -91,6 +91,7 @@ def start(
             executor=executor,
             uninterrupted=uninterrupted,
             now=steady,
+            draw_salt=lambda: "the same in every run",
         )
         exposures = ExposureStore(database)
         return Server(
@@ -298,6 +299,18 @@ async def test_arms_remember_lists_apart_so_that_none_is_faster_for_what_was_kno
     for _ in range(2):
         await server.recommend.recommend(query)
     assert await recommender.forget("u00") == 2
+
+
+async def test_a_tilt_is_applied_once_however_often_a_list_is_asked_for(server: Server) -> None:
+    tilts = Treatment(tilt=(4.0, 0.25, 1.0, 1.0, 2.0, 1.0))
+    await server.experiments.create(
+        replace(PLAN, arms=(Arm("a", 0.5), Arm("b", 0.5, tilts))), traffic_share=1.0, overrides=[("u00", "b")]
+    )
+    query = RecommendQuery(Subject("user", user_id="u00"), limit=5)
+    first, *others = [await server.recommend.recommend(query) for _ in range(3)]
+    scores = [track.score for track in first.tracks]
+    assert [[track.score for track in answer.tracks] for answer in others] == [scores, scores]
+    assert [track.track_id for track in others[1].tracks] == [track.track_id for track in first.tracks]
 
 
 async def simulate(server: Server, database: Database, log: EventLog, clock: Clock, *, listeners: int) -> None:

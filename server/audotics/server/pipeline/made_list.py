@@ -15,12 +15,13 @@ from audotics.server.types import Context, Recommendation, RecommendQuery
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MadeList:
-    """Rows of `shortlist` are those of the snapshot's catalogue."""
+    """Rows of `shortlist` are those of the snapshot's catalogue. `untilted` is what it was before the query's tilt."""
 
     snapshot: Snapshot
     query: RecommendQuery
     shortlist: Shortlist
     answer: Recommendation
+    untilted: Shortlist
 
 
 @dataclass(frozen=True, slots=True, eq=False)

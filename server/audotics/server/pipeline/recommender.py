@@ -257,7 +257,7 @@ class Recommender:
         made = await self._answer(place.snapshot, query, candidates, finish)
         failed = any(part.reason is DegradationReason.FAILED for part in degraded)
         if place.exact and not failed and not made.shortlist.degraded:
-            self._memory.keep(place, made.shortlist, cost_s=time.perf_counter() - started)
+            self._memory.keep(place, made.untilted, cost_s=time.perf_counter() - started)
         return made
 
     def _fall_back(
@@ -346,7 +346,7 @@ class Recommender:
     ) -> MadeList:
         catalog, rows = snapshot.catalog, shortlist.rows
         options = self._options.with_settings(query.pipeline)
-        shortlist = shortlist.tilted(query.factors)
+        untilted, shortlist = shortlist, shortlist.tilted(query.factors)
         places = select(
             utility(shortlist.relevance.score, rows, signals=catalog.signals, objectives=query.objectives),
             embed=partial(shortlist.embeddings, snapshot),
@@ -359,7 +359,8 @@ class Recommender:
         if len(places) < query.limit:
             detail = f"{len(places)} of {query.limit}: no more tracks pass the filter and the exclusions"
             left_out.append(Degradation("candidates", DegradationReason.FEW_MATCHES, detail))
-        return MadeList(snapshot, query, shortlist, present(snapshot, shortlist, places, query, degraded=left_out))
+        answer = present(snapshot, shortlist, places, query, degraded=left_out)
+        return MadeList(snapshot, query, shortlist, answer, untilted)
 
 
 def _given(snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], context: Context) -> Slate:

@@ -55,6 +55,7 @@ class ExperimentService:
         executor: Executor,
         uninterrupted: Uninterrupted,
         now: Callable[[], float],
+        draw_salt: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         """`executor` is for reading; changes are written in turn with the events."""
         self._registry = registry
@@ -65,6 +66,7 @@ class ExperimentService:
         self._executor = executor
         self._uninterrupted = uninterrupted
         self._now = now
+        self._draw_salt = draw_salt
         self._following = asyncio.Lock()
 
     async def experiments(self, state: State | None = None) -> list[Experiment]:
@@ -104,7 +106,7 @@ class ExperimentService:
             slots = _slots((), size, plan, running, field="experiment.traffic_share")
             now = self._now()
             created = Record(now, "created", detail=f"{size * SLOT:.2%} of layer {plan.layer}")
-            return Experiment(plan, secrets.token_hex(16), slots, now, overrides=pairs, records=(created,))
+            return Experiment(plan, self._draw_salt(), slots, now, overrides=pairs, records=(created,))
 
         return await self._change(plan.name, start)
 
