@@ -66,10 +66,7 @@ def main() -> None:
         with console.status(f"Writing a repository of {arguments.tracks:,} tracks"):
             histories = write_repository(repository, n_tracks=arguments.tracks, n_users=arguments.users)
         users = [RecommendRequest(subject=Subject(user_id=user_id), limit=LIMIT) for user_id in histories]
-        sessions = [
-            RecommendRequest(subject=Subject(session=AnonymousSession(track_ids=heard)), limit=LIMIT)
-            for heard in histories.values()
-        ]
+        sessions = list(itertools.islice(_sessions(histories), arguments.users + arguments.calls + _ROUND))
         settled, active = users[::2], users[1::2]
         with console.status("Calling"), _server(repository) as channel:
             recommend = RecommenderServiceStub(channel).Recommend
@@ -85,14 +82,14 @@ def main() -> None:
                         "Recommend, new session": Kind(recommend, sessions),
                     },
                     calls=arguments.calls,
+                    warm_up=arguments.users,
                 )
     console.print(_table(seconds))
 
 
-def _measure(kinds: dict[str, Kind], *, calls: int) -> dict[str, list[float]]:
-    """Seconds of each call of each kind, in turns of fifty, once every request was sent."""
+def _measure(kinds: dict[str, Kind], *, calls: int, warm_up: int) -> dict[str, list[float]]:
+    """Seconds of each call of each kind, in turns of fifty, after `warm_up` calls of each."""
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
-    warm_up = max(len(kind.requests) for kind in kinds.values())
     for start in range(0, warm_up + calls, _ROUND):
         for name, kind in kinds.items():
             for number in range(start, start + _ROUND):
@@ -100,6 +97,14 @@ def _measure(kinds: dict[str, Kind], *, calls: int) -> dict[str, list[float]]:
                 kind.before(request)
                 seconds[name].append(_seconds(kind.call, request))
     return {name: values[warm_up:] for name, values in seconds.items()}
+
+
+def _sessions(histories: dict[str, list[str]]) -> Iterator[RecommendRequest]:
+    """Sessions that nobody had before: what was heard, each time without another track."""
+    for left_out in itertools.count():
+        for heard in histories.values():
+            tracks = [track for place, track in enumerate(heard) if place != left_out % len(heard)]
+            yield RecommendRequest(subject=Subject(session=AnonymousSession(track_ids=tracks)), limit=LIMIT)
 
 
 def _listening(channel: grpc.Channel, histories: dict[str, list[str]]) -> Callable[[RecommendRequest], object]:

@@ -52,6 +52,7 @@ class ListenerFeed:
         self._waiting: set[str] = set()
         self._everybody = False
         self._told = asyncio.Event()
+        self._closing = False
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     async def __aenter__(self) -> Self:
@@ -61,6 +62,8 @@ class ListenerFeed:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._closing = True  # what a cancellation is for: the client may take one for a lost connection
+        self._told.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -76,7 +79,7 @@ class ListenerFeed:
 
     async def _send(self) -> None:
         pause_s = _FIRST_PAUSE_S
-        while True:
+        while not self._closing:
             await self._told.wait()
             self._told.clear()
             user_ids, everybody = list(self._waiting), self._everybody
@@ -98,7 +101,7 @@ class ListenerFeed:
 
     async def _hear(self) -> None:
         pause_s, first = _FIRST_PAUSE_S, True
-        while True:
+        while not self._closing:
             try:
                 async with self._client.pubsub() as subscription:
                     async with asyncio.timeout(self._timeout_s):
@@ -107,7 +110,7 @@ class ListenerFeed:
                         self._on_gap()
                         _LOG.info("news of listeners come from %s again; all are read anew", self._shown)
                     first, pause_s = False, _FIRST_PAUSE_S
-                    while True:
+                    while not self._closing:
                         self._take(await subscription.get_message(ignore_subscribe_messages=True, timeout=_SILENCE_S))
             except self._failures:
                 first = False

@@ -96,7 +96,7 @@ class RedisCache:
         draw: Callable[[], float] = random.random,
     ) -> None:
         """`timeout_s` bounds every exchange; `draw` gives numbers of [0, 1). Raises CacheError for a malformed URL."""
-        self._client, self._failures = connect(url, timeout_s=timeout_s)
+        self._client, _ = connect(url, timeout_s=timeout_s)
         self._shown = without_password(url)
         self._ttl_s = ttl_s
         self._timeout_s = timeout_s
@@ -107,6 +107,7 @@ class RedisCache:
         self._available = asyncio.Event()
         self._available.set()
         self._worker: asyncio.Task[None] | None = None
+        self._closing = False
         self.statistics = CacheStatistics()
 
     @property
@@ -126,6 +127,8 @@ class RedisCache:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Send what waits, if Redis takes it, and hang up."""
+        self._closing = True  # what a cancellation is for: the client may take one for a lost connection
+        self._arrived.set()
         if self._worker is not None:
             self._worker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -184,10 +187,10 @@ class RedisCache:
         return stored[_HEADER.size :]
 
     async def _work(self) -> None:
-        while True:
+        while not self._closing:
             await self._arrived.wait()
             self._arrived.clear()
-            while self._waiting:
+            while self._waiting and not self._closing:
                 count = min(len(self._waiting), _PIPELINE_COMMANDS)
                 await self._exchange([self._waiting.popleft() for _ in range(count)])
                 if not self.available:
@@ -207,7 +210,7 @@ class RedisCache:
         except asyncio.CancelledError:
             self._give_up(commands)
             raise
-        except self._failures as error:
+        except Exception as error:  # whatever it is: nobody may wait for an answer that never comes
             self._give_up(commands)
             self._available.clear()
             self.statistics.outages += 1
@@ -252,14 +255,14 @@ class RedisCache:
     async def _reconnect(self) -> None:
         """Try with growing pauses until Redis answers; each a little different, so that servers do not try together."""
         pause_s = _FIRST_PAUSE_S
-        while True:
+        while not self._closing:
             await self._client.connection_pool.disconnect()
             await asyncio.sleep(pause_s * random.uniform(0.75, 1.25))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             try:
                 async with asyncio.timeout(self._timeout_s):
                     await self._client.ping()
-            except self._failures:
+            except Exception:  # as in `_exchange`; it was told of once
                 continue
             self._available.set()
             _LOG.info("the cache %s is back; %d exchanges went without it", self._shown, self.statistics.lost)
