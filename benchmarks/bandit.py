@@ -4,7 +4,8 @@ The first share of the listeners, in the order of the data, trains the models; t
 step of a replayed listener the lists that all tilts would have made are known, and so is what they went on to hear: a
 list earns 1 for each of its ten tracks that is among it, 5 at most, as the server counts feedback. A logging policy
 shows one list, drawn uniformly or mostly as trained, and the log keeps that one, its reward and its propensity. So the
-log is one that the server could have written, and yet the truth of every policy is known.
+log is one that the server could have written, and yet the truth of every policy is known. With --reward rare only
+tracks outside the most played fifth count: the models were not trained for that, so there is something to learn.
 
 The bandit is the server's: the same tilts, segments, posterior, bounded steps and judgement. It learns from the first
 half of the log, in rounds, each judged on decisions held back. The policy that it arrives at is then fixed, and
@@ -36,9 +37,10 @@ from rich.progress import track
 from rich.table import Table
 from support.sessions import Steps, replayed_steps, trained_on_first
 
+from audotics.features.interval import Interval
 from audotics.features.rewards import MOST
 from audotics.features.tilts import AS_TRAINED, TILTS
-from audotics.server.learning.judgement import Estimate, Logged, judge
+from audotics.server.learning.judgement import Logged, judge
 from audotics.server.learning.policy import Drawing, TiltPolicy
 from audotics.server.learning.proposal import StepLimits, propose
 from audotics.server.learning.segments import SEGMENTS
@@ -61,6 +63,9 @@ def main() -> None:
     parser.add_argument(
         "--weights", choices=("trained", "fixed"), default="trained", help="what the bandit tilts [trained]"
     )
+    parser.add_argument(
+        "--reward", choices=("heard", "rare"), default="heard", help="what a list earns by [heard: each track to come]"
+    )
     parser.add_argument("--steps", type=int, default=20_000, help="most steps that are replayed [20000]")
     parser.add_argument("--rounds", type=int, default=10, help="of learning, over the first half of the log [10]")
     parser.add_argument("--exploration", type=float, default=1.0, help="of the logging policy; 1 is uniform [1]")
@@ -71,9 +76,10 @@ def main() -> None:
     console = Console(stderr=True)
     run = trained_on_first(given.data, share=given.share, folder=given.run, seed=given.seed)
     steps = replayed_steps(run, given.data, share=given.share, most=given.steps)
+    counted = steps.rare if given.reward == "rare" else np.ones_like(steps.rare)
     rewards = np.concatenate(
         [
-            rewards_of(steps, start, trained=given.weights == "trained")
+            rewards_of(steps, start, counted, trained=given.weights == "trained")
             for start in track(steps.starts, "replaying", console=console, transient=True)
         ]
     )
@@ -91,8 +97,8 @@ def main() -> None:
     show(document)
 
 
-def rewards_of(steps: Steps, start: int, *, trained: bool) -> NDArray[np.float32]:
-    """What the list of each tilt earns, (steps of a batch, tilts)."""
+def rewards_of(steps: Steps, start: int, counted: NDArray[np.bool_], *, trained: bool) -> NDArray[np.float32]:
+    """What the list of each tilt earns by the `counted` tracks, (steps of a batch, tilts)."""
     factors = np.asarray(list(TILTS.values()), np.float32)
     found = []
     for step in steps.batch(start, trained=trained):
@@ -100,7 +106,8 @@ def rewards_of(steps: Steps, start: int, *, trained: bool) -> NDArray[np.float32
         scores = (step.weights * step.components) @ factors.T
         scores[step.heard] = -np.inf
         worst_listed = np.partition(scores, len(scores) - K, axis=0)[len(scores) - K]
-        found.append(np.minimum((scores[step.to_come] >= worst_listed).sum(axis=0), MOST))
+        wanted = step.to_come[counted[step.to_come]]
+        found.append(np.minimum((scores[wanted] >= worst_listed).sum(axis=0), MOST))
     return np.asarray(found, np.float32)
 
 
@@ -179,6 +186,7 @@ def report(
     return {
         "dataset": str(given.data.name),
         "weights": given.weights,
+        "reward": given.reward,
         "steps": len(rewards),
         "judged": len(rest),
         "listeners": int(rest.listener.max()) + 1,
@@ -186,26 +194,26 @@ def report(
         "estimates": {
             name: [None if value is None else _plain(value) for value in values] for name, values in rows.items()
         },
-        "gain": [value / base.value for value in _plain(difference)],
+        "gain": [value / base.estimate for value in _plain(difference)],
         "records": records,
         "likeliest": best,
         "best_tilt_in_hindsight": [NAMES[int(alone.argmax())], float(alone.max())],
     }
 
 
-def _replay(log: Logged, policy: TiltPolicy, random: np.random.Generator) -> Estimate:
+def _replay(log: Logged, policy: TiltPolicy, random: np.random.Generator) -> Interval:
     """Keep a logged decision with a probability that is in proportion to π/p: what is kept is drawn from π."""
     ratio = policy.probabilities[log.segment, log.tilt] / log.propensity
     kept = random.random(len(log)) < ratio / ratio.max()
     return _over_listeners(log.reward[kept], log.listener[kept])
 
 
-def _over_listeners(values: NDArray[np.float64], listener: NDArray[np.int64]) -> Estimate:
+def _over_listeners(values: NDArray[np.float64], listener: NDArray[np.int64]) -> Interval:
     mean = float(values.mean())
     _, places = np.unique(listener, return_inverse=True)
     sums = np.bincount(places, weights=values - mean)
     error = float(np.sqrt((sums**2).sum())) / len(values)
-    return Estimate(mean, mean - _Z * error, mean + _Z * error)
+    return Interval(mean, mean - _Z * error, mean + _Z * error)
 
 
 def _as_trained() -> NDArray[np.float64]:
@@ -227,15 +235,15 @@ def _tallies(log: list[StoredDecision]) -> list[Tally]:
     return [Tally(*cell, int(count), total, squares) for cell, (count, total, squares) in sums.items()]
 
 
-def _plain(estimate: Estimate) -> list[float]:
-    return [estimate.value, estimate.low, estimate.high]
+def _plain(estimate: Interval) -> list[float]:
+    return [estimate.estimate, estimate.low, estimate.high]
 
 
 def show(document: dict[str, Any]) -> None:
     title = (
-        f"{document['dataset']}, {document['weights']} weights: {document['judged']:,} lists of "
-        f"{document['listeners']:,} listeners, after learning from {document['steps'] - document['judged']:,}; reward "
-        "a list"
+        f"{document['dataset']}, {document['weights']} weights, reward by tracks {document['reward']}: "
+        f"{document['judged']:,} lists of {document['listeners']:,} listeners, after learning from "
+        f"{document['steps'] - document['judged']:,}; reward a list"
     )
     table = Table(title=title)
     table.add_column("")

@@ -24,6 +24,7 @@ from audotics.training.run import Run, RunOptions
 
 _BATCH: Final = 64
 LEAST_TRACKS: Final = 2
+MOST_PLAYED: Final = 0.2
 
 
 def first_listeners(whole: Dataset, share: float) -> Dataset:
@@ -68,6 +69,12 @@ class Steps:
     @property
     def segment(self) -> list[str]:
         return [segment_of(len(history), asked=False) for history in self.histories]
+
+    @property
+    def rare(self) -> NDArray[np.bool_]:
+        """Tracks (n,) outside the most played fifth."""
+        popularity = self.ensemble.popularity
+        return popularity < np.quantile(popularity, 1 - MOST_PLAYED)
 
     @property
     def starts(self) -> range:

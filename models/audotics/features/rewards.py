@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from audotics.features.outcomes import MOST_RATING
+
 EVENT_REWARDS: Final[Mapping[str, float]] = MappingProxyType(
     {
         "play": 0.5,
@@ -30,7 +32,7 @@ EVENT_REWARDS: Final[Mapping[str, float]] = MappingProxyType(
 MOST: Final = 5.0
 """A list earns no more than this, and no less than its negative, so that no single one decides what is learned."""
 
-_MIDDLE_RATING: Final = 2.5
+_MIDDLE_RATING: Final = MOST_RATING / 2
 
 
 def event_reward(event: str, rating: float | None = None) -> float:

@@ -191,6 +191,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                     log=log,
                     executor=threads("learning"),
                     limits=_learning_limits(settings),
+                    now=clock,
                 )
             )
         recommender = await stack.enter_async_context(

@@ -130,7 +130,7 @@ async def test_a_better_policy_is_published_and_a_worse_one_gone_back_from(
     assert (published.number, published.outcome, published.replaced) == (1, "published", 0)
     assert published.evidence is not None
     assert published.evidence["decisions"] == 1200
-    assert published.evidence["difference"][1] > 0
+    assert published.evidence["difference"]["low"] > 0
     assert caplog.records[-1].message.startswith("learning: number 1 is published: on 1200 lists held back")
     assert learning.policy().number == 1
     assert learning.policy().to_json()["new"][GOOD] > 0.3

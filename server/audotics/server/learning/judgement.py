@@ -1,39 +1,28 @@
 """What another policy would have earned: settled decisions and two policies go in, estimates with intervals come out.
 
-    SNIPS         Σ wᵢrᵢ / Σ wᵢ  with wᵢ = π(aᵢ|sᵢ) / pᵢ                       (Swaminathan & Joachims 2015)
-    difference    mean of Σₐ δ(a|sᵢ)q(sᵢ,a) + δ(aᵢ|sᵢ)/pᵢ · (rᵢ - q(sᵢ,aᵢ))    (doubly robust, Dudík et al. 2011)
+Estimates are those of `features.off_policy`: the reward under each policy by SNIPS, and doubly robust the difference,
+
+    mean of Σₐ δ(a|sᵢ)q(sᵢ,a) + δ(aᵢ|sᵢ)/pᵢ · (rᵢ - q(sᵢ,aᵢ))
 
 with p the logged propensity, q the expected reward learned from other decisions, and δ the new policy's probability
-less the old one's. The difference is estimated in one go, so that what both policies share costs no width. Lists of one
-listener are no independent trials: intervals come from the variance between listeners (Liang & Zeger 1986).
+less the old one's. It is estimated in one go, so that what both policies share costs no width.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.features.interval import Interval
+from audotics.features.off_policy import doubly_robust, snips
 from audotics.features.tilts import TILTS
 from audotics.server.learning.policy import TiltPolicy
 from audotics.server.learning.segments import SEGMENTS
 from audotics.server.storage.decisions import StoredDecision
-
-Z: Final = 1.959964
-"""Half the width of a 95 % interval, in standard errors."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A value with the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +31,17 @@ class Judgement:
 
     decisions: int
     listeners: int
-    before: Estimate
-    after: Estimate
-    difference: Estimate
+    before: Interval
+    after: Interval
+    difference: Interval
 
     def to_json(self) -> dict[str, Any]:
-        estimates = {name: getattr(self, name) for name in ("before", "after", "difference")}
         return {
             "decisions": self.decisions,
             "listeners": self.listeners,
-            **{name: [estimate.value, estimate.low, estimate.high] for name, estimate in estimates.items()},
+            "before": self.before.to_json(),
+            "after": self.after.to_json(),
+            "difference": self.difference.to_json(),
         }
 
 
@@ -96,30 +86,16 @@ def judge(logged: Logged, before: TiltPolicy, after: TiltPolicy, *, expected: ND
         raise ValueError("there are no settled decisions to judge by")
     cell = (logged.segment, logged.tilt)
     change = after.probabilities - before.probabilities
-    parts = (change * expected).sum(axis=1)[logged.segment]
-    parts = parts + change[cell] / logged.propensity * (logged.reward - expected[cell])
     return Judgement(
         decisions=len(logged),
         listeners=int(logged.listener.max()) + 1,
-        before=_snips(logged, before.probabilities[cell] / logged.propensity),
-        after=_snips(logged, after.probabilities[cell] / logged.propensity),
-        difference=_mean(parts, np.ones(len(logged)), logged.listener),
+        before=snips(before.probabilities[cell] / logged.propensity, logged.reward, listeners=logged.listener),
+        after=snips(after.probabilities[cell] / logged.propensity, logged.reward, listeners=logged.listener),
+        difference=doubly_robust(
+            change[cell] / logged.propensity,
+            logged.reward,
+            expected=(change * expected).sum(axis=1)[logged.segment],
+            predicted=expected[cell],
+            listeners=logged.listener,
+        ),
     )
-
-
-def _snips(logged: Logged, weights: NDArray[np.float64]) -> Estimate:
-    return _mean(weights * logged.reward, weights, logged.listener)
-
-
-def _mean(totals: NDArray[np.float64], weights: NDArray[np.float64], listener: NDArray[np.int64]) -> Estimate:
-    """The ratio of two sums, with the variance that the sums of each listener imply."""
-    weight = float(weights.sum())
-    if weight <= 0:
-        return Estimate(0.0, -math.inf, math.inf)
-    value = float(totals.sum()) / weight
-    residuals = np.bincount(listener, weights=totals - value * weights)
-    groups = len(residuals)
-    if groups < 2:
-        return Estimate(value, -math.inf, math.inf)
-    error = math.sqrt(float((residuals**2).sum()) * groups / (groups - 1)) / weight
-    return Estimate(value, value - Z * error, value + Z * error)

@@ -62,7 +62,7 @@ def propose(
     accepted = gain.low > 0
     verdict = "is above 0" if accepted else "is not above 0"
     reason = (
-        f"on {judgement.decisions} lists held back, its gain of {gain.value:+.4f} a list has a lower bound of "
+        f"on {judgement.decisions} lists held back, its gain of {gain.estimate:+.4f} a list has a lower bound of "
         f"{gain.low:+.4f}, which {verdict}"
     )
     return Proposal(proposed, judgement, accepted, reason)

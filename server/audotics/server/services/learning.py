@@ -183,8 +183,8 @@ class Learning:
             return None
         gain = judgement.difference
         reason = (
-            f"on its {judgement.decisions} lists, number {before.number} would have earned {gain.value:+.4f} a list, "
-            f"{gain.low:+.4f} at least"
+            f"on its {judgement.decisions} lists, number {before.number} would have earned {gain.estimate:+.4f} a "
+            f"list, {gain.low:+.4f} at least"
         )
         return await self._record("reverted", before, reason=reason, evidence=judgement.to_json())
 

@@ -56,7 +56,8 @@ def encode_update(update: StoredUpdate) -> pb.TiltUpdate:
     if (evidence := update.evidence) is not None:
         names = ("before", "after", "difference")
         estimates = {
-            name: pb.Estimate(**dict(zip(("value", "low", "high"), evidence[name], strict=True))) for name in names
+            name: pb.Estimate(value=evidence[name]["estimate"], low=evidence[name]["low"], high=evidence[name]["high"])
+            for name in names
         }
         message.evidence.CopyFrom(
             pb.TiltEvidence(decision_count=evidence["decisions"], listener_count=evidence["listeners"], **estimates)
