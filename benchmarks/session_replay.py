@@ -32,7 +32,7 @@ from audotics.client import FeedbackEvent, RecommenderClient
 from audotics.data.loaders import load
 from audotics.evaluation.significance import mean_intervals, paired_ratios
 from audotics.exporters.formats import Formats
-from audotics.exporters.publish import export_run
+from audotics.exporters.publish import CATALOG, export_run
 from audotics.training.kinds import WEIGHED
 from audotics.training.progress import Quiet
 from audotics.training.threads import wait_passively
@@ -59,7 +59,7 @@ def main() -> None:
     gains: dict[str, list[float]] = {name: [] for name in (ON, OFF, NOTHING)}
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "repository"
-        kinds = [kind for kind in (*WEIGHED, "hybrid") if kind in run.kinds]
+        kinds = [CATALOG, *(kind for kind in (*WEIGHED, "hybrid") if kind in run.kinds)]
         formats = Formats.parse("onnx", precision="float32")
         export_run(run, BundleStore(repository), kinds=kinds, progress=Quiet(), formats=formats)
         url = f"sqlite:///{folder}/state.db"

@@ -93,21 +93,25 @@ class Steps:
             yield Step(weights, components, history, self.to_come[place])
 
 
-def replayed_steps(run: Run, data: Path, *, share: float, most: int) -> Steps:
-    """Each track of the listeners after the first `share`, even their first, over the tracks that the models know."""
+def listeners_after(run: Run, data: Path, *, share: float) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    """The listeners after the first `share`, by number, with what they heard of the tracks that the models know."""
     whole = load(data)
-    split = run.split()
     core_row = np.full(whole.n_tracks, -1, np.int64)
     row_of = {track_id: row for row, track_id in enumerate(whole.tracks.ids)}
-    core_row[[row_of[track_id] for track_id in split.tracks.ids]] = np.arange(len(split.tracks))
+    ids = run.split().tracks.ids
+    core_row[[row_of[track_id] for track_id in ids]] = np.arange(len(ids))
+    for number, heard in enumerate(whole.interactions.histories(whole.n_users)):
+        if number >= int(share * whole.n_users):
+            known = core_row[heard]
+            yield number, known[known >= 0].astype(np.int32)
+
+
+def replayed_steps(run: Run, data: Path, *, share: float, most: int) -> Steps:
+    """Each track of the listeners after the first `share`, even their first, up to `most` of them."""
     histories: list[NDArray[np.int32]] = []
     to_come: list[NDArray[np.int32]] = []
     listener: list[int] = []
-    for number, heard in enumerate(whole.interactions.histories(whole.n_users)):
-        if number < int(share * whole.n_users):
-            continue
-        known = core_row[heard]
-        known = known[known >= 0].astype(np.int32)
+    for number, known in listeners_after(run, data, share=share):
         if len(known) < LEAST_TRACKS:
             continue
         for place in range(len(known)):
@@ -117,5 +121,9 @@ def replayed_steps(run: Run, data: Path, *, share: float, most: int) -> Steps:
         if len(to_come) >= most:
             break
     return Steps(
-        load_ensemble(run, split, selection=False), load_gate(run), histories, to_come, np.asarray(listener, np.int64)
+        load_ensemble(run, run.split(), selection=False),
+        load_gate(run),
+        histories,
+        to_come,
+        np.asarray(listener, np.int64),
     )

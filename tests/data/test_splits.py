@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -94,6 +95,24 @@ def test_cold_tracks_never_occur_in_training(rows: list[tuple[int, int, int]], f
     assert not set(split.train.tracks.tolist()) & set(split.test_tracks.tolist())
     played = len(set(dataset.interactions.tracks.tolist()))
     assert len(set(split.test_tracks.tolist())) == max(1, round(fraction * played))
+
+
+@given(pairs, st.floats(0.05, 0.95), st.integers(0, 5))
+def test_new_artists_are_wholly_unknown(rows: list[tuple[int, int, int]], fraction: float, seed: int) -> None:
+    dataset = dataset_of(rows)
+    names = np.asarray([f"artist {track // 3}" if track < N_TRACKS - 1 else "" for track in range(N_TRACKS)], object)
+    named = replace(dataset, tracks=replace(dataset.tracks, artists=names))
+    artists = names[dataset.interactions.tracks]
+    if not (artists != "").any():
+        with pytest.raises(DataError, match="no artist of a track that was played is known"):
+            cold_tracks(named, fraction=fraction, seed=seed, by="artists")
+        return
+    split = cold_tracks(named, fraction=fraction, seed=seed, by="artists")
+    assert_partition(dataset.interactions, split)
+    new, known = set(names[split.test_tracks]), set(names[split.train.tracks])
+    assert not new & known
+    assert len(new) == max(1, round(fraction * len(set(artists) - {""})))
+    assert "" not in new
 
 
 @given(pairs, st.floats(0.05, 0.95), st.integers(0, 5), st.sampled_from(["random", "last"]))

@@ -107,17 +107,21 @@ def temporal(interactions: Interactions, *, test_fraction: float) -> Split:
     return _divide(interactions, held_out)
 
 
-def cold_tracks(dataset: Dataset, *, fraction: float, seed: int) -> Split:
+def cold_tracks(dataset: Dataset, *, fraction: float, seed: int, by: Literal["tracks", "artists"] = "tracks") -> Split:
     """Hold out all pairs of a random `fraction` (0 < f < 1) of the played tracks, at least one, as if they were new.
 
+    With "artists", it is all tracks of that part of the artists who were played; raises DataError where none is known.
     A user may have several held-out pairs, and none in training.
     """
     _check_fraction("fraction", fraction)
     played = np.unique(dataset.interactions.tracks)
-    size = min(len(played), max(1, round(fraction * len(played))))
-    chosen = np.random.default_rng(seed).choice(played, size=size, replace=False)
-    cold = np.zeros(dataset.n_tracks, np.bool_)
-    cold[chosen] = True
+    artists = dataset.tracks.artists.astype(str)
+    drawn = played if by == "tracks" else np.setdiff1d(artists[played], [""])
+    if not len(drawn):
+        raise DataError(f"{dataset.name}: no artist of a track that was played is known")
+    size = min(len(drawn), max(1, round(fraction * len(drawn))))
+    chosen = np.random.default_rng(seed).choice(drawn, size=size, replace=False)
+    cold = np.isin(np.arange(dataset.n_tracks) if by == "tracks" else artists, chosen)
     return _divide(dataset.interactions, cold[dataset.interactions.tracks])
 
 

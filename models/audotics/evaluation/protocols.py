@@ -45,16 +45,20 @@ class Trial:
         return {name: self.ranks(scorer) for name, scorer in train(self.training).items()}
 
 
-def cold_track_trial(dataset: Dataset, *, fraction: float = 0.1, seed: int = 0) -> Trial:
+def cold_track_trial(
+    dataset: Dataset, *, fraction: float = 0.1, seed: int = 0, by: Literal["tracks", "artists"] = "tracks"
+) -> Trial:
     """Keep a `fraction` of the played tracks from training, and rank these alone for listeners who heard one of them.
 
+    With "artists", all tracks of a `fraction` of the artists are kept from it, so that nobody knows the artists either.
     `dataset` is usually a k-core. Listeners who have heard nothing else are left out.
     """
-    split = cold_tracks(dataset, fraction=fraction, seed=seed)
+    split = cold_tracks(dataset, fraction=fraction, seed=seed, by=by)
     cold = np.zeros(dataset.n_tracks, np.bool_)
     cold[split.test_tracks] = True
     held_out = Interactions.build(split.test_users, split.test_tracks)
-    name = f"{int(cold.sum())} tracks unseen in training, ranked among themselves"
+    whose = "" if by == "tracks" else " of artists"
+    name = f"{int(cold.sum())} tracks{whose} unseen in training, ranked among themselves"
     training = dataset.with_interactions(split.train)
     return _trial(name, training, split.train, held_out, among=cold)
 
