@@ -38,7 +38,6 @@ COMMANDS: Final = MappingProxyType(
         "export": Entry("audotics.cli.export:export", "Export a trained run into a model repository."),
         "refresh": Entry("audotics.cli.refresh:refresh", "Train on what a server has taken in, and put it in service."),
         "index": Entry("audotics.cli.index:app", "Build, list and rebuild the vector indexes that a server searches."),
-        "refresh": Entry("audotics.cli.refresh:refresh", "Train on what a server has taken in, and put it in service."),
         "serve": Entry("audotics.cli.serve:serve", "Serve a model repository over gRPC."),
         "recommend": Entry("audotics.cli.recommend:recommend", "Ask a server for the best tracks for a listener."),
         "group": Entry("audotics.cli.group:app", "Ask a server about several listeners together."),

@@ -30,7 +30,6 @@ _READ_ROWS: Final = 10_000
 _values_of: Final = attrgetter(
     *("event_id", "user_id", "track_id", "type", "occurred_at", "recommendation_id", "rating", "utc_offset_minutes")
 )
-_READ_ROWS: Final = 10_000
 
 # One statement with one JSON text a batch: rows bound one by one take three times as long in both databases.
 _COLUMNS: Final = (
