@@ -14,11 +14,17 @@ from typing import Final
 
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import BundleStore
-from audotics.server.batching.batcher import BatchLimits
-from audotics.server.learning.proposal import StepLimits
+from audotics.server.options import (
+    batch_limits,
+    concurrency,
+    learning_limits,
+    pipeline_options,
+    probation_limits,
+    promotion_limits,
+    server_options,
+)
 from audotics.server.pipeline.group_recommender import GroupRecommender
 from audotics.server.pipeline.list_memory import ListMemory
-from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.profiles import StrangersCache
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.compactor import Compactor
@@ -43,13 +49,13 @@ from audotics.server.services.feedback import FeedbackService
 from audotics.server.services.golden import GOLDEN_FILE
 from audotics.server.services.indexes import IndexService
 from audotics.server.services.inference import InferenceService
-from audotics.server.services.learning import Learning, LearningLimits
+from audotics.server.services.learning import Learning
 from audotics.server.services.listeners import Listeners
 from audotics.server.services.models import ModelService
 from audotics.server.services.preferences import PreferenceService
 from audotics.server.services.privacy import PrivacyService
-from audotics.server.services.probation import Probation, ProbationLimits
-from audotics.server.services.promotion import PromotionGate, PromotionLimits
+from audotics.server.services.probation import Probation
+from audotics.server.services.promotion import PromotionGate
 from audotics.server.services.rank import RankService
 from audotics.server.services.receipt_writer import ReceiptWriter
 from audotics.server.services.recommend import RecommendService
@@ -85,7 +91,7 @@ from audotics.server.transport.compat.tfs import prediction as tensorflow_predic
 from audotics.server.transport.compat.v2 import servicer as inference_protocol
 from audotics.server.transport.compat.v2.servicer import InferenceServicer
 from audotics.server.transport.remote.servers import RemoteServers
-from audotics.server.transport.server import GrpcServer, ServerOptions
+from audotics.server.transport.server import GrpcServer
 from audotics.server.transport.servicers.catalog import CatalogServicer
 from audotics.server.transport.servicers.experiments import ExperimentServicer
 from audotics.server.transport.servicers.feedback import FeedbackServicer
@@ -190,30 +196,34 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                     decisions=DecisionStore(database),
                     log=log,
                     executor=threads("learning"),
-                    limits=_learning_limits(settings),
+                    limits=learning_limits(settings),
                     now=clock,
                 )
             )
         recommender = await stack.enter_async_context(
             Recommender(
                 executor=serving,
-                options=_pipeline_options(settings),
+                options=pipeline_options(settings),
                 memory=memory,
                 on_listed=receipts.add,
             )
         )
         uninterrupted = await stack.enter_async_context(Uninterrupted())
         inference = await stack.enter_async_context(
-            InferenceService(registry=registry, executor=serving, limits=_batch_limits(settings))
+            InferenceService(registry=registry, executor=serving, limits=batch_limits(settings))
         )
         # Neither the shadow nor the gate may take a thread from what serves, or fill its caches.
         trying = await stack.enter_async_context(
-            Recommender(executor=threads("trying"), options=_pipeline_options(settings))
+            Recommender(executor=threads("trying"), options=pipeline_options(settings))
         )
         shadow = await stack.enter_async_context(
             Shadow(registry=registry, recommender=trying, share=settings.shadow_share)
         )
-        probation = await stack.enter_async_context(_probation(settings, registry)) if settings.probation_s else None
+        probation = (
+            await stack.enter_async_context(Probation(registry.rollback, limits=probation_limits(settings)))
+            if settings.probation_s
+            else None
+        )
         gate = PromotionGate(
             registry=registry,
             recommender=trying,
@@ -221,7 +231,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             shadow=shadow,
             executor=reading,
             golden=settings.repository / GOLDEN_FILE,
-            limits=_promotion_limits(settings),
+            limits=promotion_limits(settings),
         )
         models = ModelService(registry=registry, uninterrupted=uninterrupted, gate=gate, shadow=shadow)
         assigner = Assigner(holdout_share=settings.experiment_holdout_share)
@@ -271,12 +281,12 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             registry=registry,
             listeners=listeners,
             recommender=GroupRecommender(
-                recommender, executor=serving, options=_pipeline_options(settings), on_listed=receipts.add
+                recommender, executor=serving, options=pipeline_options(settings), on_listed=receipts.add
             ),
             sessions=sessions,
         )
         server = GrpcServer(
-            _server_options(settings),
+            server_options(settings),
             recommender=RecommenderServicer(
                 recommend=recommend,
                 recommend_group=recommend_group,
@@ -404,55 +414,11 @@ def _shared_cache(settings: Settings) -> RedisCache:
     return RedisCache(settings.cache_url or "", ttl_s=settings.cache_ttl_s, timeout_s=settings.cache_timeout_ms / 1000)
 
 
-def _promotion_limits(settings: Settings) -> PromotionLimits:
-    return PromotionLimits(
-        shadow_requests=settings.promotion_shadow_requests, min_overlap=settings.promotion_min_overlap
-    )
-
-
-def _learning_limits(settings: Settings) -> LearningLimits:
-    return LearningLimits(
-        step=StepLimits(exploration=settings.learning_exploration, max_step=settings.learning_max_step),
-        interval_s=settings.learning_interval_s,
-        window_s=settings.learning_window_s,
-        min_decisions=settings.learning_min_decisions,
-    )
-
-
-def _probation(settings: Settings, registry: Registry) -> Probation:
-    return Probation(
-        registry.rollback,
-        limits=ProbationLimits(
-            duration_s=settings.probation_s,
-            error_share=settings.rollback_error_share,
-            time_ratio=settings.rollback_time_ratio,
-        ),
-    )
-
-
-def _pipeline_options(settings: Settings) -> PipelineOptions:
-    return PipelineOptions(batching=_batch_limits(settings))
-
-
-def _batch_limits(settings: Settings) -> BatchLimits:
-    return BatchLimits(
-        batch_rows=settings.batch_rows,
-        queue_rows=settings.queue_rows,
-        concurrency=_concurrency(settings),
-        window_s=settings.batch_window_ms / 1000,
-    )
-
-
-def _concurrency(settings: Settings) -> int:
-    """Half of the threads: retrieval runs on the same ones, and must not wait for scoring."""
-    return max(1, settings.threads // 2)
-
-
 def _foreign(
     settings: Settings, inference: InferenceService, models: ModelService, tenancy: Tenancy
 ) -> list[ForeignService]:
     """Protocols of other model servers."""
-    servicer = InferenceServicer(inference=inference, models=models, tenancy=tenancy, instances=_concurrency(settings))
+    servicer = InferenceServicer(inference=inference, models=models, tenancy=tenancy, instances=concurrency(settings))
     foreign = [ForeignService(inference_protocol.SERVICE, servicer, inference_protocol.POOL)]
     if settings.tensorflow_serving:
         pool = tensorflow_prediction.POOL
@@ -461,15 +427,3 @@ def _foreign(
         foreign.append(ForeignService(tensorflow_prediction.SERVICE, prediction, pool))
         foreign.append(ForeignService(tensorflow_models.SERVICE, status, pool))
     return foreign
-
-
-def _server_options(settings: Settings) -> ServerOptions:
-    return ServerOptions(
-        host=settings.host,
-        port=settings.port,
-        drain_s=settings.drain_s,
-        max_connection_age_s=settings.max_connection_age_s,
-        max_concurrent_requests=settings.max_concurrent_requests,
-        max_message_bytes=settings.max_message_mib * 1024 * 1024,
-        gzip_answers=settings.gzip_answers,
-    )
