@@ -188,6 +188,14 @@ async def test_a_slower_server_takes_over_what_the_faster_one_found(
         assert learning.policy().to_json() == other.policy().to_json()
 
 
+async def test_the_time_of_day_alone_asks_for_nothing(learning: Learning) -> None:
+    segments = {
+        context: learning.draw(Subject("session"), STRANGER, context).segment
+        for context in (Context(), Context(day_part="evening"), Context(genres=("jazz",)), Context("chill"))
+    }
+    assert list(segments.values()) == ["new", "new", "new, context", "new, context"]
+
+
 async def test_a_listener_keeps_their_tilt_for_a_while(learning: Learning, clock: Clock) -> None:
     def drawn(user_id: str) -> str:
         return learning.draw(Subject("user", user_id=user_id), STRANGER, Context()).tilt

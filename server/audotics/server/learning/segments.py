@@ -1,6 +1,6 @@
 """Segments of requests: how much is known and what was asked go in, the name under which it is learned comes out.
 
-Few segments, so that each sees enough lists to learn from.
+Few segments, so that each sees enough lists to learn from: by the part of the day each would have a fifth of them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ _LONG: Final = "many tracks"
 _ASKED: Final = ", context"
 
 SEGMENTS: Final = tuple(name + context for context in ("", _ASKED) for name in (*(name for _, name in _LENGTHS), _LONG))
-"""By length of history, and by whether a mood or genres were asked for."""
+"""By length of history, and by whether a mood, an activity or genres were asked for."""
 
 
 def segment_of(history_length: int, *, asked: bool) -> str:
-    """One of SEGMENTS. `asked` says that the request has a mood or genres."""
+    """One of SEGMENTS. `asked` says that the request has a mood, an activity or genres."""
     name = next((name for most, name in _LENGTHS if history_length <= most), _LONG)
     return name + _ASKED if asked else name

@@ -101,7 +101,7 @@ class Learning:
     def draw(self, subject: Subject, listener: Listener, context: Context, *, arm: str = "") -> Draw:
         """A tilt for a list. The same listener gets the same one for a while. Never waits."""
         drawing = self._drawing(arm)
-        segment = segment_of(len(listener.history), asked=context != Context())
+        segment = segment_of(len(listener.history), asked=context.asks)
         if not subject.user_id:
             return drawing.draw(segment, self._chance())
         span = int(self._now() // self._limits.hold_s)
