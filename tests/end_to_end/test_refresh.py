@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from audotics.client import FeedbackEvent, RecommenderClient, Track
+from audotics.training.tasks import open_run
 
 COMMAND = (sys.executable, "-m", "audotics.cli.main")
 N_TRACKS, N_LISTENERS, HEARD = 48, 60, 8
@@ -62,19 +64,26 @@ def stop(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A working folder with a trained run and a repository, of two tastes that share nothing."""
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a trained run and a repository, of two tastes that share nothing. Not to be altered."""
+    folder = tmp_path_factory.mktemp("refresh")
     random = np.random.default_rng(0)
     rows = ["user_id,track_id,timestamp"]
     for user in range(N_LISTENERS):
         tracks = random.choice(N_TRACKS // 2, HEARD, replace=False) + N_TRACKS // 2 * (user % 2)
         rows += [f"u{user},t{track},{place}" for place, track in enumerate(tracks)]
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "interactions.csv").write_text("\n".join(rows) + "\n")
-    audotics("train", "collaborative", "--data", "data", "--output", "run", "--k-core", "2", folder=tmp_path)
-    audotics("export", "run", "--repository", "repository", "--formats", "onnx", folder=tmp_path)
-    return tmp_path
+    (folder / "data").mkdir()
+    (folder / "data" / "interactions.csv").write_text("\n".join(rows) + "\n")
+    audotics("train", "collaborative", "--data", "data", "--output", "run", "--k-core", "2", folder=folder)
+    audotics("export", "run", "--repository", "repository", "--formats", "onnx", folder=folder)
+    return folder
+
+
+@pytest.fixture
+def folder(template: Path, tmp_path: Path) -> Path:
+    """A copy of the template, for one test to use and alter."""
+    return shutil.copytree(template, tmp_path / "work")
 
 
 @pytest.fixture
@@ -206,4 +215,4 @@ def test_a_training_anew_leaves_deleted_listeners_out(folder: Path, server: str)
     assert f"{N_LISTENERS * HEARD:,} interactions, {N_LISTENERS * HEARD + 8:,} before; 1 deleted" in collected
     counts = json.loads((folder / "collected" / "run.json").read_text())["counts"]
     assert counts["listeners"] == N_LISTENERS
-    audotics("train", "collaborative", "--data", "collected", "--output", "anew", folder=folder)
+    assert open_run(folder / "collected").options == open_run(folder / "run").options
