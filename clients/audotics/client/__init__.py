@@ -36,7 +36,8 @@ from audotics.client.errors import (
     UnimplementedError,
     UnknownError,
 )
-from audotics.client.experiments import (
+from audotics.client.results.catalog import DeleteResult, UpsertResult
+from audotics.client.results.experiments import (
     Arm,
     ArmReport,
     Comparison,
@@ -56,7 +57,8 @@ from audotics.client.experiments import (
     Promotion,
     SampleRatio,
 )
-from audotics.client.group_values import (
+from audotics.client.results.feedback import DeletedUser, FeedbackResult, FeedbackStatus, ListenerFeatures, Preferences
+from audotics.client.results.groups import (
     AudioTrait,
     Compatibility,
     GroupMember,
@@ -74,43 +76,34 @@ from audotics.client.group_values import (
     TrackVotes,
     Vote,
 )
-from audotics.client.results import (
+from audotics.client.results.learning import Estimate, TiltEvidence, TiltPolicy, TiltUpdate, TiltUpdateOutcome
+from audotics.client.results.models import (
     BuiltRecall,
+    IndexInfo,
+    IndexRecall,
+    ModelInfo,
+    RecallReport,
+    ShadowReport,
+    TensorInfo,
+    VersionInfo,
+    VersionState,
+)
+from audotics.client.results.recommendations import (
     Classification,
     ClassifiedTrack,
     Contribution,
     Degradation,
     DegradationReason,
-    DeletedUser,
-    DeleteResult,
     DrawnTilt,
-    Estimate,
     ExperimentArm,
     ExplainedCandidate,
     Explanation,
-    FeedbackResult,
-    FeedbackStatus,
-    IndexInfo,
-    IndexRecall,
-    ListenerFeatures,
-    ModelInfo,
     ModelVersion,
-    Preferences,
     Ranking,
-    RecallReport,
     Recommendation,
     RecommendedTrack,
-    ShadowReport,
     SimilarTrack,
     SimilarTracks,
-    TensorInfo,
-    TiltEvidence,
-    TiltPolicy,
-    TiltUpdate,
-    TiltUpdateOutcome,
-    UpsertResult,
-    VersionInfo,
-    VersionState,
 )
 from audotics.client.retry import NO_RETRIES, RetryPolicy
 from audotics.client.sync import RecommenderClient

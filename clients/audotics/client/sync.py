@@ -17,7 +17,8 @@ from audotics.client.calls.call import Call, check_timeout, method_signature
 from audotics.client.calls.watch import Watch
 from audotics.client.channel import DEFAULT_KEEPALIVE, Keepalive, Tls, open_channel
 from audotics.client.errors import UnavailableError
-from audotics.client.results import FeedbackResult, UpsertResult
+from audotics.client.results.catalog import UpsertResult
+from audotics.client.results.feedback import FeedbackResult
 from audotics.client.retry import DEFAULT_RETRIES, NO_RETRIES, Attempts, RetryPolicy
 from audotics.client.status import error_of
 

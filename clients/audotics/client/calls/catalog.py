@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from audotics.client import codec
 from audotics.client.arguments import Track
 from audotics.client.calls.call import Call, call_of, check_timeout
-from audotics.client.results import DeleteResult, UpsertResult
+from audotics.client.codec.scalars import strings
+from audotics.client.codec.tracks import decode_tracks, encode_track
+from audotics.client.results.catalog import DeleteResult, UpsertResult
 from audotics.v1 import catalog_service_pb2 as catalog
 
 TRACKS_A_REQUEST: Final = 500
@@ -22,14 +23,14 @@ def upsert_tracks(tracks: Iterable[Track], *, timeout_s: float | None = None) ->
     def decode(answer: catalog.UpsertTracksResponse) -> UpsertResult:
         return UpsertResult(created_count=answer.created_count, updated_count=answer.updated_count)
 
-    request = catalog.UpsertTracksRequest(tracks=[codec.encode_track(track) for track in tracks])
+    request = catalog.UpsertTracksRequest(tracks=[encode_track(track) for track in tracks])
     return call_of("CatalogService/UpsertTracks", request, catalog.UpsertTracksResponse, decode, timeout_s)
 
 
 def get_tracks(track_ids: Iterable[str], *, timeout_s: float | None = None) -> Call[tuple[Track, ...]]:
     """1 to 1,000 tracks, in the order of `track_ids`. NotFoundError names every track that is missing."""
-    request = catalog.GetTracksRequest(track_ids=codec.strings("track_ids", track_ids))
-    return call_of("CatalogService/GetTracks", request, catalog.GetTracksResponse, codec.decode_tracks, timeout_s)
+    request = catalog.GetTracksRequest(track_ids=strings("track_ids", track_ids))
+    return call_of("CatalogService/GetTracks", request, catalog.GetTracksResponse, decode_tracks, timeout_s)
 
 
 def delete_tracks(track_ids: Iterable[str], *, timeout_s: float | None = None) -> Call[DeleteResult]:
@@ -38,7 +39,7 @@ def delete_tracks(track_ids: Iterable[str], *, timeout_s: float | None = None) -
     def decode(answer: catalog.DeleteTracksResponse) -> DeleteResult:
         return DeleteResult(deleted_count=answer.deleted_count, unknown_count=answer.unknown_count)
 
-    request = catalog.DeleteTracksRequest(track_ids=codec.strings("track_ids", track_ids))
+    request = catalog.DeleteTracksRequest(track_ids=strings("track_ids", track_ids))
     return call_of("CatalogService/DeleteTracks", request, catalog.DeleteTracksResponse, decode, timeout_s)
 
 
@@ -55,7 +56,7 @@ class Import:
 
     def requests(self, tracks: Iterable[Track]) -> Iterator[bytes]:
         """Some hundreds of tracks each."""
-        messages = (codec.encode_track(track) for track in tracks)
+        messages = (encode_track(track) for track in tracks)
         while part := list(islice(messages, TRACKS_A_REQUEST)):
             yield catalog.ImportTracksRequest(tracks=part).SerializeToString()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from audotics.client import experiments_codec as codec
 from audotics.client.calls.call import Call, call_of
 from audotics.client.calls.models import LOAD_TIMEOUT_S
-from audotics.client.experiments import (
+from audotics.client.codec import experiments as codec
+from audotics.client.results.experiments import (
     Experiment,
     ExperimentPlan,
     ExperimentReport,

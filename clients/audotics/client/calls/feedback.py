@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from audotics.client import codec
 from audotics.client.arguments import FeedbackEvent, Mood
 from audotics.client.calls.call import Call, call_of, check_timeout
-from audotics.client.results import DeletedUser, FeedbackResult, ListenerFeatures, Preferences
+from audotics.client.codec.feedback import decode_feedback, decode_preferences, encode_event, encode_preferences
+from audotics.client.results.feedback import DeletedUser, FeedbackResult, ListenerFeatures, Preferences
 from audotics.v1 import feedback_service_pb2 as feedback
 
 
@@ -23,10 +23,10 @@ def record_feedback(
     An event without an id gets one here, once, so that a retry cannot record it twice. An event that was recorded by an
     attempt whose answer got lost comes back as a duplicate.
     """
-    messages = [codec.encode_event(event, event_id=event.event_id or uuid.uuid4().hex) for event in events]
+    messages = [encode_event(event, event_id=event.event_id or uuid.uuid4().hex) for event in events]
     request = feedback.RecordFeedbackRequest(events=messages)
     return call_of(
-        "FeedbackService/RecordFeedback", request, feedback.RecordFeedbackResponse, codec.decode_feedback, timeout_s
+        "FeedbackService/RecordFeedback", request, feedback.RecordFeedbackResponse, decode_feedback, timeout_s
     )
 
 
@@ -43,15 +43,13 @@ class FeedbackStream:
 
     def request(self, events: Sequence[FeedbackEvent]) -> bytes:
         """One message. Raises ValueError for an unknown type and for a time without a zone."""
-        messages = [codec.encode_event(event, event_id=event.event_id or uuid.uuid4().hex) for event in events]
+        messages = [encode_event(event, event_id=event.event_id or uuid.uuid4().hex) for event in events]
         data: bytes = feedback.StreamFeedbackRequest(events=messages).SerializeToString()
         return data
 
     def read(self, answer: bytes) -> tuple[FeedbackResult, ...]:
         """Raises InternalError when `answer` is not what the method returns."""
-        call = Call(
-            self.path, b"", lambda data: codec.decode_feedback(feedback.StreamFeedbackResponse.FromString(data))
-        )
+        call = Call(self.path, b"", lambda data: decode_feedback(feedback.StreamFeedbackResponse.FromString(data)))
         return call.read(answer)
 
 
@@ -76,9 +74,9 @@ def update_preferences(
     """
 
     def decode(answer: feedback.UpdatePreferencesResponse) -> Preferences:
-        return codec.decode_preferences(answer.preferences)
+        return decode_preferences(answer.preferences)
 
-    preferences, given = codec.encode_preferences(
+    preferences, given = encode_preferences(
         liked_genres=liked_genres,
         liked_artists=liked_artists,
         liked_moods=liked_moods,
@@ -97,7 +95,7 @@ def get_preferences(user_id: str, *, timeout_s: float | None = None) -> Call[Pre
     """What a listener said; empty for a stranger."""
 
     def decode(answer: feedback.GetPreferencesResponse) -> Preferences:
-        return codec.decode_preferences(answer.preferences)
+        return decode_preferences(answer.preferences)
 
     request = feedback.GetPreferencesRequest(user_id=user_id)
     return call_of("FeedbackService/GetPreferences", request, feedback.GetPreferencesResponse, decode, timeout_s)

@@ -6,10 +6,18 @@ from collections.abc import Iterable, Mapping
 from datetime import time
 from types import MappingProxyType
 
-from audotics.client import codec, group_codec
 from audotics.client.arguments import Activity, Mood, Objectives, TrackFilter
 from audotics.client.calls.call import Call, call_of, exactly_one
-from audotics.client.group_values import Compatibility, GroupMember, GroupRecommendation, GroupStrategy, TasteAnalysis
+from audotics.client.codec import groups as group_codec
+from audotics.client.codec.recommendations import (
+    encode_context,
+    encode_filter,
+    encode_models,
+    encode_objectives,
+    exclusion,
+)
+from audotics.client.codec.scalars import strings
+from audotics.client.results.groups import Compatibility, GroupMember, GroupRecommendation, GroupStrategy, TasteAnalysis
 from audotics.v1 import recommender_service_pb2 as recommender
 
 
@@ -50,13 +58,13 @@ def recommend_group(
         strategy=None if strategy is None else group_codec.encode_strategy(strategy),
         fairness_floor=fairness_floor,
         include_heard=include_heard,
-        context=codec.encode_context(mood, genres, activity, local_time),
-        filter=None if filter is None else codec.encode_filter(filter),
-        exclude=codec.exclusion(exclude),
+        context=encode_context(mood, genres, activity, local_time),
+        filter=None if filter is None else encode_filter(filter),
+        exclude=exclusion(exclude),
         diversity=diversity,
-        objectives=None if objectives is None else codec.encode_objectives(objectives),
+        objectives=None if objectives is None else encode_objectives(objectives),
         explain=explain,
-        models=codec.encode_models(model_label, model_versions),
+        models=encode_models(model_label, model_versions),
     )
     return call_of(
         "RecommenderService/RecommendGroup",
@@ -76,7 +84,7 @@ def score_compatibility(
 ) -> Call[Compatibility]:
     """How well each two of 2 to 100 listeners go together, and what joins and divides them, in words."""
     request = recommender.ScoreCompatibilityRequest(
-        user_ids=codec.strings("user_ids", user_ids), models=codec.encode_models(model_label, model_versions)
+        user_ids=strings("user_ids", user_ids), models=encode_models(model_label, model_versions)
     )
     return call_of(
         "RecommenderService/ScoreCompatibility",

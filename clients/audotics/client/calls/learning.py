@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import Final
 
 from audotics.client.calls.call import Call, call_of
-from audotics.client.results import Estimate, TiltEvidence, TiltPolicy, TiltUpdate, TiltUpdateOutcome
+from audotics.client.results.learning import Estimate, TiltEvidence, TiltPolicy, TiltUpdate, TiltUpdateOutcome
 from audotics.v1 import learning_service_pb2 as learning
 
 ROUND_TIMEOUT_S: Final = 60.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from audotics.client import codec
 from audotics.client.calls.call import Call, call_of
-from audotics.client.results import IndexInfo, ModelInfo, RecallReport, ShadowReport
+from audotics.client.codec.models import decode_index, decode_model, decode_recall, decode_shadow
+from audotics.client.results.models import IndexInfo, ModelInfo, RecallReport, ShadowReport
 from audotics.v1 import model_service_pb2 as model
 
 LOAD_TIMEOUT_S: Final = 60.0
@@ -21,7 +21,7 @@ def list_models(*, timeout_s: float | None = None) -> Call[tuple[ModelInfo, ...]
     """Every model of the repository with its versions and their states."""
 
     def decode(answer: model.ListModelsResponse) -> tuple[ModelInfo, ...]:
-        return tuple(codec.decode_model(item) for item in answer.models)
+        return tuple(decode_model(item) for item in answer.models)
 
     return call_of("ModelService/ListModels", model.ListModelsRequest(), model.ListModelsResponse, decode, timeout_s)
 
@@ -30,7 +30,7 @@ def get_model(name: str, *, timeout_s: float | None = None) -> Call[ModelInfo]:
     """One model of the repository."""
 
     def decode(answer: model.GetModelResponse) -> ModelInfo:
-        return codec.decode_model(answer.model)
+        return decode_model(answer.model)
 
     return call_of("ModelService/GetModel", model.GetModelRequest(name=name), model.GetModelResponse, decode, timeout_s)
 
@@ -42,7 +42,7 @@ def load_version(name: str, version: int, *, timeout_s: float | None = LOAD_TIME
     """
 
     def decode(answer: model.LoadVersionResponse) -> ModelInfo:
-        return codec.decode_model(answer.model)
+        return decode_model(answer.model)
 
     request = model.LoadVersionRequest(name=name, version=version)
     return call_of("ModelService/LoadVersion", request, model.LoadVersionResponse, decode, timeout_s)
@@ -52,7 +52,7 @@ def unload_version(name: str, version: int, *, timeout_s: float | None = LOAD_TI
     """Drop a version from memory and from service. Requests under way finish on it."""
 
     def decode(answer: model.UnloadVersionResponse) -> ModelInfo:
-        return codec.decode_model(answer.model)
+        return decode_model(answer.model)
 
     request = model.UnloadVersionRequest(name=name, version=version)
     return call_of("ModelService/UnloadVersion", request, model.UnloadVersionResponse, decode, timeout_s)
@@ -81,7 +81,7 @@ def rollback(name: str, *, timeout_s: float | None = LOAD_TIMEOUT_S) -> Call[Mod
     """
 
     def decode(answer: model.RollbackResponse) -> ModelInfo:
-        return codec.decode_model(answer.model)
+        return decode_model(answer.model)
 
     request = model.RollbackRequest(name=name)
     call = call_of("ModelService/Rollback", request, model.RollbackResponse, decode, timeout_s)
@@ -91,16 +91,14 @@ def rollback(name: str, *, timeout_s: float | None = LOAD_TIMEOUT_S) -> Call[Mod
 def get_shadow_report(*, timeout_s: float | None = None) -> Call[ShadowReport | None]:
     """How the versions with the label "shadow" compare with those in service; None while there are none."""
     request = model.GetShadowReportRequest()
-    return call_of(
-        "ModelService/GetShadowReport", request, model.GetShadowReportResponse, codec.decode_shadow, timeout_s
-    )
+    return call_of("ModelService/GetShadowReport", request, model.GetShadowReportResponse, decode_shadow, timeout_s)
 
 
 def list_indexes(*, timeout_s: float | None = None) -> Call[tuple[IndexInfo, ...]]:
     """The vector indexes of all loaded models."""
 
     def decode(answer: model.ListIndexesResponse) -> tuple[IndexInfo, ...]:
-        return tuple(codec.decode_index(item) for item in answer.indexes)
+        return tuple(decode_index(item) for item in answer.indexes)
 
     return call_of("ModelService/ListIndexes", model.ListIndexesRequest(), model.ListIndexesResponse, decode, timeout_s)
 
@@ -115,7 +113,7 @@ def rebuild_index(
     """
 
     def decode(answer: model.RebuildIndexResponse) -> IndexInfo:
-        return codec.decode_index(answer.index)
+        return decode_index(answer.index)
 
     request = model.RebuildIndexRequest(name=name, version=version, retrain=retrain)
     return call_of("ModelService/RebuildIndex", request, model.RebuildIndexResponse, decode, timeout_s)
@@ -124,13 +122,11 @@ def rebuild_index(
 def get_recall_report(*, measure: bool = False, timeout_s: float | None = REBUILD_TIMEOUT_S) -> Call[RecallReport]:
     """How many of the best rows the indexes find; with `measure` the held-out queries are searched now."""
     request = model.GetRecallReportRequest(measure=measure)
-    return call_of(
-        "ModelService/GetRecallReport", request, model.GetRecallReportResponse, codec.decode_recall, timeout_s
-    )
+    return call_of("ModelService/GetRecallReport", request, model.GetRecallReportResponse, decode_recall, timeout_s)
 
 
 def _set_label(request: model.SetLabelRequest, timeout_s: float | None) -> Call[ModelInfo]:
     def decode(answer: model.SetLabelResponse) -> ModelInfo:
-        return codec.decode_model(answer.model)
+        return decode_model(answer.model)
 
     return call_of("ModelService/SetLabel", request, model.SetLabelResponse, decode, timeout_s)

@@ -6,10 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import time
 from types import MappingProxyType
 
-from audotics.client import codec
 from audotics.client.arguments import Activity, Mood, Objectives, Track, TrackFilter
 from audotics.client.calls.call import Call, call_of, exactly_one
-from audotics.client.results import Classification, Explanation, Ranking, Recommendation, SimilarTracks
+from audotics.client.codec.recommendations import (
+    decode_classification,
+    decode_explanation,
+    decode_ranking,
+    decode_recommendation,
+    decode_similar,
+    encode_context,
+    encode_filter,
+    encode_models,
+    encode_objectives,
+    exclusion,
+)
+from audotics.client.codec.scalars import strings
+from audotics.client.codec.tracks import encode_track
+from audotics.client.results.recommendations import Classification, Explanation, Ranking, Recommendation, SimilarTracks
 from audotics.v1 import recommender_service_pb2 as recommender
 
 
@@ -45,16 +58,16 @@ def recommend(
     request = recommender.RecommendRequest(
         subject=_subject(user_id, seed_tracks, session_tracks),
         limit=limit,
-        context=codec.encode_context(mood, genres, activity, local_time),
-        filter=None if filter is None else codec.encode_filter(filter),
-        exclude=codec.exclusion(exclude),
+        context=encode_context(mood, genres, activity, local_time),
+        filter=None if filter is None else encode_filter(filter),
+        exclude=exclusion(exclude),
         diversity=diversity,
-        objectives=None if objectives is None else codec.encode_objectives(objectives),
+        objectives=None if objectives is None else encode_objectives(objectives),
         explain=explain,
-        models=codec.encode_models(model_label, model_versions),
+        models=encode_models(model_label, model_versions),
     )
     return call_of(
-        "RecommenderService/Recommend", request, recommender.RecommendResponse, codec.decode_recommendation, timeout_s
+        "RecommenderService/Recommend", request, recommender.RecommendResponse, decode_recommendation, timeout_s
     )
 
 
@@ -76,14 +89,14 @@ def similar_tracks(
     exactly_one(track_id=track_id, features=features, vector=vector)
     request = recommender.SimilarTracksRequest(
         track_id=track_id,
-        features=None if features is None else codec.encode_track(features),
+        features=None if features is None else encode_track(features),
         vector=None if vector is None else recommender.FeatureVector(values=vector),
         limit=limit,
-        filter=None if filter is None else codec.encode_filter(filter),
-        exclude=codec.exclusion(exclude),
+        filter=None if filter is None else encode_filter(filter),
+        exclude=exclusion(exclude),
     )
     return call_of(
-        "RecommenderService/SimilarTracks", request, recommender.SimilarTracksResponse, codec.decode_similar, timeout_s
+        "RecommenderService/SimilarTracks", request, recommender.SimilarTracksResponse, decode_similar, timeout_s
     )
 
 
@@ -108,14 +121,12 @@ def rank_tracks(
     """
     request = recommender.RankTracksRequest(
         subject=_subject(user_id, seed_tracks, session_tracks),
-        track_ids=codec.strings("track_ids", track_ids),
-        context=codec.encode_context(mood, genres, activity, local_time),
+        track_ids=strings("track_ids", track_ids),
+        context=encode_context(mood, genres, activity, local_time),
         explain=explain,
-        models=codec.encode_models(model_label, model_versions),
+        models=encode_models(model_label, model_versions),
     )
-    return call_of(
-        "RecommenderService/RankTracks", request, recommender.RankTracksResponse, codec.decode_ranking, timeout_s
-    )
+    return call_of("RecommenderService/RankTracks", request, recommender.RankTracksResponse, decode_ranking, timeout_s)
 
 
 def classify_tracks(
@@ -127,13 +138,13 @@ def classify_tracks(
     1,000 in all; the answer has them in this order.
     """
     request = recommender.ClassifyTracksRequest(
-        track_ids=codec.strings("track_ids", track_ids), tracks=[codec.encode_track(track) for track in tracks]
+        track_ids=strings("track_ids", track_ids), tracks=[encode_track(track) for track in tracks]
     )
     return call_of(
         "RecommenderService/ClassifyTracks",
         request,
         recommender.ClassifyTracksResponse,
-        codec.decode_classification,
+        decode_classification,
         timeout_s,
     )
 
@@ -148,7 +159,7 @@ def explain_recommendation(recommendation_id: str, *, timeout_s: float | None = 
         "RecommenderService/ExplainRecommendation",
         request,
         recommender.ExplainRecommendationResponse,
-        codec.decode_explanation,
+        decode_explanation,
         timeout_s,
     )
 
@@ -158,11 +169,9 @@ def _subject(
 ) -> recommender.Subject:
     exactly_one(user_id=user_id, seed_tracks=seed_tracks, session_tracks=session_tracks)
     if seed_tracks is not None:
-        return recommender.Subject(
-            seed_tracks=recommender.SeedTracks(track_ids=codec.strings("seed_tracks", seed_tracks))
-        )
+        return recommender.Subject(seed_tracks=recommender.SeedTracks(track_ids=strings("seed_tracks", seed_tracks)))
     if session_tracks is not None:
         return recommender.Subject(
-            session=recommender.AnonymousSession(track_ids=codec.strings("session_tracks", session_tracks))
+            session=recommender.AnonymousSession(track_ids=strings("session_tracks", session_tracks))
         )
     return recommender.Subject(user_id=user_id)

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from audotics.client import group_codec
 from audotics.client.calls.call import Call, call_of
-from audotics.client.group_values import GroupMember, GroupStrategy, Session, Vote
+from audotics.client.codec import groups as group_codec
+from audotics.client.results.groups import GroupMember, GroupStrategy, Session, Vote
 from audotics.v1 import group_service_pb2 as pb
 
 _AnswerT = TypeVar("_AnswerT", bound=Message)

@@ -9,10 +9,10 @@ from typing import Generic, ParamSpec, TypeVar
 
 from audotics.client.calls import groups, recommender
 from audotics.client.calls.call import Call
-from audotics.client.codec import decode_recommendation
-from audotics.client.group_codec import decode_group
-from audotics.client.group_values import GroupRecommendation
-from audotics.client.results import Recommendation
+from audotics.client.codec.groups import decode_group
+from audotics.client.codec.recommendations import decode_recommendation
+from audotics.client.results.groups import GroupRecommendation
+from audotics.client.results.recommendations import Recommendation
 from audotics.v1 import recommender_service_pb2 as pb
 
 _P = ParamSpec("_P")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from audotics.client.results import Contribution, Degradation, ModelVersion
+from audotics.client.results.recommendations import Contribution, Degradation, ModelVersion
 
 
 class GroupStrategy(StrEnum):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC
 
-from audotics.client import codec, group_values
+from audotics.client.codec.recommendations import contributions, degraded, model_versions
+from audotics.client.codec.scalars import member, received
+from audotics.client.results import groups as group_values
 from audotics.v1 import group_service_pb2, recommender_service_pb2
 
 
@@ -25,12 +27,12 @@ def encode_members(
 
 def encode_strategy(strategy: group_values.GroupStrategy | str) -> str:
     """The name of the enum's value. Raises ValueError for an unknown strategy."""
-    return f"GROUP_STRATEGY_{codec.member('strategy', strategy, group_values.GroupStrategy).name}"
+    return f"GROUP_STRATEGY_{member('strategy', strategy, group_values.GroupStrategy).name}"
 
 
 def vote_name(vote: group_values.Vote | str) -> str:
     """Raises ValueError for what is no vote."""
-    return codec.member("vote", vote, group_values.Vote).name
+    return member("vote", vote, group_values.Vote).name
 
 
 def decode_session(message: group_service_pb2.Session) -> group_values.Session:
@@ -66,7 +68,7 @@ def decode_group(message: recommender_service_pb2.RecommendGroupResponse) -> gro
                 score=track.score,
                 chosen_for=track.chosen_for,
                 worth=tuple(track.worth),
-                contributions=codec.contributions(track.contributions),
+                contributions=contributions(track.contributions),
                 reasons=tuple(track.reasons),
             )
             for track in message.tracks
@@ -77,9 +79,9 @@ def decode_group(message: recommender_service_pb2.RecommendGroupResponse) -> gro
         ),
         harmony=message.harmony,
         strategy=_strategy(message.strategy),
-        model_versions=codec.model_versions(message.model_versions),
+        model_versions=model_versions(message.model_versions),
         index_version=message.index_version,
-        degraded=codec.degraded(message.degraded),
+        degraded=degraded(message.degraded),
     )
 
 
@@ -93,8 +95,8 @@ def decode_compatibility(
         facets={facet.name: facet.score for facet in message.facets},
         shared=tuple(_factor(factor) for factor in message.shared),
         dividing=tuple(_factor(factor) for factor in message.dividing),
-        model_versions=codec.model_versions(message.model_versions),
-        degraded=codec.degraded(message.degraded),
+        model_versions=model_versions(message.model_versions),
+        degraded=degraded(message.degraded),
     )
 
 
@@ -122,7 +124,7 @@ def decode_taste(message: recommender_service_pb2.AnalyzeTasteResponse) -> group
             for trend in message.trends
         ),
         insights=tuple(message.insights),
-        degraded=codec.degraded(message.degraded),
+        degraded=degraded(message.degraded),
     )
 
 
@@ -141,4 +143,4 @@ def _kind(number: int) -> str:
 
 def _strategy(number: int) -> group_values.GroupStrategy:
     name_of = recommender_service_pb2.GroupStrategy.Name
-    return codec.received(number, name_of, "GROUP_STRATEGY_", group_values.GroupStrategy)
+    return received(number, name_of, "GROUP_STRATEGY_", group_values.GroupStrategy)

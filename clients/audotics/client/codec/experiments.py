@@ -8,9 +8,10 @@ from datetime import UTC
 
 from google.protobuf.duration_pb2 import Duration
 
-from audotics.client import codec
-from audotics.client import experiments as values
 from audotics.client.arguments import Mood, Objectives
+from audotics.client.codec.recommendations import encode_models, encode_objectives
+from audotics.client.codec.scalars import member, received
+from audotics.client.results import experiments as values
 from audotics.v1 import experiment_service_pb2 as pb
 
 
@@ -35,12 +36,12 @@ def encode_plan(plan: values.ExperimentPlan) -> pb.Experiment:
 
 def encode_metric(metric: values.Metric | str) -> str:
     """The name of the enum's value. Raises ValueError for an unknown one."""
-    return f"METRIC_{codec.member('metric', metric, values.Metric).name}"
+    return f"METRIC_{member('metric', metric, values.Metric).name}"
 
 
 def encode_rule(rule: values.PolicyRule) -> pb.PolicyRule:
     """Raises ValueError for an unknown mood."""
-    moods = [f"MOOD_{codec.member('moods', mood, Mood).name}" for mood in rule.moods]
+    moods = [f"MOOD_{member('moods', mood, Mood).name}" for mood in rule.moods]
     return pb.PolicyRule(min_history=rule.min_history, max_history=rule.max_history, moods=moods, arms=dict(rule.arms))
 
 
@@ -60,15 +61,13 @@ def decode_experiment(message: pb.Experiment) -> values.Experiment:
             guardrails=values.Guardrails(**{name: getattr(message.guardrails, name) for name in names}),
             overrides=dict(message.overrides),
         ),
-        state=codec.received(message.state, pb.ExperimentState.Name, "EXPERIMENT_STATE_", values.ExperimentState),
+        state=received(message.state, pb.ExperimentState.Name, "EXPERIMENT_STATE_", values.ExperimentState),
         created_at=message.created_at.ToDatetime(tzinfo=UTC),
         stopped_at=message.stopped_at.ToDatetime(tzinfo=UTC) if message.HasField("stopped_at") else None,
         records=tuple(
             values.ExperimentRecord(
                 at=record.at.ToDatetime(tzinfo=UTC),
-                event=codec.received(
-                    record.event, pb.ExperimentEvent.Name, "EXPERIMENT_EVENT_", values.ExperimentEvent
-                ),
+                event=received(record.event, pb.ExperimentEvent.Name, "EXPERIMENT_EVENT_", values.ExperimentEvent),
                 arm=record.arm,
                 detail=record.detail,
             )
@@ -110,7 +109,7 @@ def decode_estimates(message: pb.EvaluatePolicyResponse) -> values.PolicyEstimat
     return values.PolicyEstimates(
         estimates=tuple(
             values.PolicyEstimate(
-                estimator=codec.received(item.estimator, pb.Estimator.Name, "ESTIMATOR_", values.Estimator),
+                estimator=received(item.estimator, pb.Estimator.Name, "ESTIMATOR_", values.Estimator),
                 value=item.value,
                 low=item.low,
                 high=item.high,
@@ -128,9 +127,9 @@ def _encode_arm(arm: values.Arm) -> pb.Arm:
     return pb.Arm(
         name=arm.name,
         share=arm.share,
-        models=codec.encode_models(arm.model_label, arm.model_versions),
+        models=encode_models(arm.model_label, arm.model_versions),
         diversity=arm.diversity,
-        objectives=None if arm.objectives is None else codec.encode_objectives(arm.objectives),
+        objectives=None if arm.objectives is None else encode_objectives(arm.objectives),
         component_weights=dict(arm.component_weights),
         pipeline=None if arm.pipeline is None else pb.PipelineSettings(**asdict(arm.pipeline)),
     )
@@ -159,7 +158,7 @@ _COMPARED = ("lift", "low", "high", "p_value")
 
 
 def _metric(number: int) -> values.Metric:
-    return codec.received(number, pb.Metric.Name, "METRIC_", values.Metric)
+    return received(number, pb.Metric.Name, "METRIC_", values.Metric)
 
 
 def _numbers(message: object, kind: type[Objectives]) -> Mapping[str, float]:

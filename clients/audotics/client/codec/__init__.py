@@ -1,0 +1,1 @@
+"""Between messages and what callers give and get, a module a subject."""

@@ -1,0 +1,1 @@
+"""What the methods of both clients return, a module a service."""
