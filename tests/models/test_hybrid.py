@@ -130,7 +130,7 @@ def test_components_are_the_models_scores(ensemble: Ensemble) -> None:
 
     np.testing.assert_array_equal(components["collaborative"], ensemble.collaborative.scores([HISTORY])[0])
     np.testing.assert_array_equal(components["ncf"], ensemble.ncf.scores([HISTORY])[0])
-    content = content_scores(ensemble.content, ensemble.content.vectors[HISTORY], unheard=ensemble.cold)
+    content = content_scores(ensemble.content, ensemble.content.vectors[HISTORY])
     np.testing.assert_array_equal(components["content"], content)
     np.testing.assert_array_equal(components["popularity"], ensemble.popularity)
     np.testing.assert_array_equal(components["sequence"], ensemble.sequence.scores([HISTORY])[0])
@@ -194,12 +194,6 @@ def test_tracks_that_nobody_has_heard_keep_content_and_context_alone(ensemble: E
         "sequence": False,
     }
     assert (inputs.components[unheard, COMPONENTS.index("popularity")] == 0).all()
-    content = COMPONENTS.index("content")
-    np.testing.assert_allclose(
-        inputs.components[unheard, content],
-        (plain.components[:, content] * ensemble.content.lengths)[unheard],
-        rtol=1e-5,
-    )
     assert (inputs.context[unheard, CONTEXT_FEATURES.index("cold_track")] == 1).all()
     asked = ensemble.with_context(plain, mood="party", genres=())
     for name, values in inputs.feeds().items():

@@ -45,27 +45,16 @@ class HybridInputs:
         return {"components": self.components, "available": self.available, "context": self.context}
 
 
-def content_scores(
-    candidates: Embeddings, history: NDArray[np.float32], *, unheard: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Mean cosine of each of the n candidates to all tracks of the history, float32 (n,), times `content_factors`.
+def content_scores(candidates: Embeddings, history: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Length of each of the n candidates times its mean cosine to all tracks of the history, float32 (n,).
 
     `history` (h, d) holds unit vectors; with an empty one the result is NaN. The mean over the few nearest tracks
-    alone was tried: it finds fewer of the tracks that nobody has heard yet.
+    alone was tried, and so were cosines without the lengths: both find fewer of the tracks that nobody has heard yet.
     """
     if len(history) == 0:
         return np.full(len(candidates), np.nan, np.float32)
-    scores: NDArray[np.float32] = candidates.vectors @ history.mean(axis=0, dtype=np.float32)
-    return scores * content_factors(candidates.lengths, unheard)
-
-
-def content_factors(lengths: NDArray[np.float32], unheard: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """float32 (n,): the length of a track that is `unheard` (n,), 1 for any other.
-
-    How much listening there is to a track that was heard is known, and content has no say in it: with its lengths for
-    all tracks the hybrid does worse where what comes next sounds like what came before.
-    """
-    return np.where(unheard, lengths, np.float32(1.0))
+    scores: NDArray[np.float32] = candidates.vectors @ history.mean(axis=0, dtype=np.float32) * candidates.lengths
+    return scores
 
 
 def context_scores(

@@ -32,7 +32,7 @@ class ContentMapOptions:
     """
 
     l2: float = 6.0
-    damping: float = 15.0
+    damping: float = 3.0
     audio_weight: float = 0.15
     tag_weight: float = 1.0
     artist_weight: float = 0.7

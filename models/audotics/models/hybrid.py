@@ -32,7 +32,6 @@ from audotics.features.hybrid import (
     ArtistMatches,
     HybridInputs,
     artist_matches,
-    content_factors,
     content_scores,
     context_scores,
     hybrid_inputs,
@@ -156,9 +155,7 @@ class Ensemble:
             hybrid_inputs(
                 collaborative=collaborative[row] if collaborative is not None and len(history) else None,
                 ncf=ncf[row] if ncf is not None and len(history) else None,
-                content=None
-                if self.content is None
-                else content_scores(self.content, self.content.vectors[history], unheard=self.cold),
+                content=None if self.content is None else content_scores(self.content, self.content.vectors[history]),
                 context=None,
                 popularity=self.popularity,
                 cold_tracks=self.cold,
@@ -178,12 +175,8 @@ class Ensemble:
     def with_unheard(self, inputs: HybridInputs, unheard: NDArray[np.bool_]) -> HybridInputs:
         """The same inputs as if nobody had heard some of the tracks, bool (n,): only content and context know these."""
         plays = np.where(unheard, np.float32(0.0), inputs.components[:, COMPONENTS.index("popularity")])
-        content = _known(inputs, "content")
-        if self.content is not None:
-            content = content * content_factors(self.content.lengths, unheard & ~self.cold)
         return _revised(
             inputs,
-            content=content,
             **{name: np.where(unheard, np.nan, _known(inputs, name)) for name in LEARNT_FROM_LISTENING},
             popularity=plays.astype(np.float32),
             cold_tracks=unheard | (inputs.context[:, CONTEXT_FEATURES.index("cold_track")] > 0),

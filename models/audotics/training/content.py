@@ -120,7 +120,7 @@ class _Trial:
         if not len(self.asked):
             return 0.0
 
-        ranks = set_ranking(nearest(tracks, unheard=self.held_out), self.asked, self.relevant, among=self.held_out)
+        ranks = set_ranking(nearest(tracks), self.asked, self.relevant, among=self.held_out)
         return float(ndcg(ranks, 10).mean())
 
 

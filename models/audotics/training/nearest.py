@@ -10,16 +10,15 @@ from audotics.features.content import Embeddings
 from audotics.features.hybrid import content_scores
 
 
-def nearest(tracks: Embeddings, *, unheard: NDArray[np.bool_]) -> Scorer:
+def nearest(tracks: Embeddings) -> Scorer:
     """Scores each of the n tracks by `content_scores` against those heard; without a history all get 0."""
 
     def score(histories: Histories) -> NDArray[np.float32]:
-        heard = (tracks.vectors[history] for history in histories)
-        return np.stack([np.nan_to_num(content_scores(tracks, vectors, unheard=unheard)) for vectors in heard])
+        return np.stack([np.nan_to_num(content_scores(tracks, tracks.vectors[history])) for history in histories])
 
     return score
 
 
 def nearest_vectors(vectors: NDArray[np.float32]) -> Scorer:
-    """The same by unit vectors (n, d) alone."""
-    return nearest(Embeddings(vectors, np.ones(len(vectors), np.float32)), unheard=np.zeros(len(vectors), np.bool_))
+    """The same for unit vectors (n, d) that are all of one length."""
+    return nearest(Embeddings(vectors, np.ones(len(vectors), np.float32)))

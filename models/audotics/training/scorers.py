@@ -140,7 +140,7 @@ def _sequence(run: Run, split: Split, ensemble: Ensemble) -> Scorer:
 
 def _content(run: Run, split: Split, ensemble: Ensemble) -> Scorer:
     assert ensemble.content is not None
-    return nearest(ensemble.content, unheard=ensemble.cold)
+    return nearest(ensemble.content)
 
 
 def _deep(run: Run, split: Split, ensemble: Ensemble) -> Scorer:

@@ -94,7 +94,7 @@ def as_function(network: keras.Model) -> Run:
 def as_scorer(run: Run, encoder: ContentEncoder, tracks: TrackColumns) -> Scorer:
     """How near every one of `tracks`, as `run` embeds them, is to what a listener heard."""
     outputs = run(encoder.encode(tracks).feeds())
-    return nearest(Embeddings(outputs["embedding"], outputs["length"]), unheard=np.asarray(tracks.plays == 0))
+    return nearest(Embeddings(outputs["embedding"], outputs["length"]))
 
 
 def _embed(model: ExportedModel, encoder: ContentEncoder, tracks: TrackColumns) -> Embeddings:

@@ -52,8 +52,7 @@ class RowSignals:
         if snapshot.sequence is not None and taste.next_tracks is not None:
             sequence = snapshot.sequence.scores(taste.next_tracks, rows)
         if snapshot.content is not None and embeddings is not None and taste.sounds is not None and len(taste.sounds):
-            tracks = Embeddings(embeddings, snapshot.content.lengths_of(rows))
-            content = content_scores(tracks, taste.sounds, unheard=catalog.signals.cold.take(rows))
+            content = content_scores(Embeddings(embeddings, snapshot.content.lengths_of(rows)), taste.sounds)
         if context != Context():
             suitable = context_scores(
                 catalog.moods.take(rows, axis=0),
