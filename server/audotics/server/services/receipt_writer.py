@@ -116,8 +116,10 @@ class ReceiptWriter:
     async def _write(self, batch: list[_Waiting]) -> None:
         loop = asyncio.get_running_loop()
         wanted = [waiting for waiting in batch if not self._is_deleted(waiting.user_id)]
-        packed = await loop.run_in_executor(self._executor, lambda: [_pack(waiting) for waiting in wanted])
-        shown = await loop.run_in_executor(self._executor, lambda: [row for each in wanted for row in _exposures(each)])
+        packed, shown = await loop.run_in_executor(
+            self._executor,
+            lambda: ([_pack(waiting) for waiting in wanted], [row for each in wanted for row in _exposures(each)]),
+        )
         wanted_now = [receipt for receipt in packed if not self._is_deleted(receipt.user_id)]
         shown_now = [exposure for exposure in shown if not self._is_deleted(exposure.user_id)]
         listed = {receipt.recommendation_id for receipt in wanted_now}
