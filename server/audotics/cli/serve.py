@@ -62,8 +62,8 @@ def serve(
     from audotics.server.runtime.threads import limit_blas_threads
 
     limit_blas_threads(os.environ)  # before NumPy is imported, which reads it once
-    from audotics.server.app import serve as run_server
     from audotics.server.errors import AudoticsError
+    from audotics.server.process import serve as run_server
     from audotics.server.settings import load_settings
 
     def announce(app: App) -> None:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import logging
-import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
-from typing import Final
 
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import BundleStore
@@ -83,7 +78,6 @@ from audotics.server.storage.sessions import SessionStore
 from audotics.server.storage.tilt_updates import TiltUpdateStore
 from audotics.server.storage.tracks import TrackStore
 from audotics.server.storage.users import UserStore
-from audotics.server.telemetry.logs import configure_logs
 from audotics.server.transport.address import check_address, format_address
 from audotics.server.transport.compat.service import ForeignService
 from audotics.server.transport.compat.tfs import models as tensorflow_models
@@ -99,12 +93,6 @@ from audotics.server.transport.servicers.groups import GroupServicer
 from audotics.server.transport.servicers.learning import LearningServicer
 from audotics.server.transport.servicers.models import ModelServicer
 from audotics.server.transport.servicers.recommender import RecommenderServicer
-
-_LOG: Final = logging.getLogger(__name__)
-_YOUNG_OBJECTS: Final = 20_000
-"""New objects between collections of the youngest; the default of 700 is a few lists' worth of them."""
-
-_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,31 +363,6 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             models=(*snapshot.model_versions, *((kind, part.version) for kind, part in snapshot.classifiers.items())),
             refused=tuple(f"{part.part}: {part.detail}" for part in snapshot.degraded),
         )
-
-
-async def serve(settings: Settings, *, on_ready: Callable[[App], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once."""
-    configure_logs(log_format=settings.log_format, level=settings.log_level)
-    async with open_app(settings) as app:
-        stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def stop(signal_name: str) -> None:
-            for number in _STOP_SIGNALS:
-                loop.remove_signal_handler(number)
-                signal.signal(number, signal.SIG_DFL)
-            _LOG.info("%s: draining, up to %g s; a second signal stops at once", signal_name, settings.drain_s)
-            stopped.set()
-
-        for number in _STOP_SIGNALS:
-            loop.add_signal_handler(number, stop, number.name)
-        # The catalogue stays; without this every full collection would walk through it while requests wait.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_YOUNG_OBJECTS)
-        on_ready(app)
-        await stopped.wait()
-    _LOG.info("stopped")
 
 
 def _feed(settings: Settings, listeners: Listeners, memory: ListMemory) -> ListenerFeed:
