@@ -3,7 +3,7 @@
 The client is `tritonclient.grpc.aio` with 1, 8 and 32 callers. With `--triton FOLDER`, the virtual environment that
 `support/triton.py` describes, Triton's Python backend is called in turns with Audotics, so that what else the machine
 does falls on both. The targets: at least as many answers a second as Triton at each number of callers, and at most 0.6
-of its median time at one caller.
+of its median time at one caller. "grpc.aio" is the limit here: the same answer without a model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -70,6 +70,7 @@ def main() -> None:
         model = _write_config(folder / "repository")
         with console.status("Starting"):
             servers = {"Audotics": stack.enter_context(_audotics(folder))}
+            servers["grpc.aio"] = stack.enter_context(_echo(servers["Audotics"], _request(arguments, 0), folder))
             if arguments.triton is not None:
                 servers["Triton"] = stack.enter_context(
                     triton_server(arguments.triton, model, folder=folder / "triton")
@@ -86,7 +87,10 @@ async def _measure(servers: dict[str, str], arguments: argparse.Namespace) -> di
     measured: dict[tuple[str, int], Measured] = {(name, callers): Measured() for name in servers for callers in CALLERS}
     clients = {name: aioclient.InferenceServerClient(address) for name, address in servers.items()}
     try:
-        answers = [(await client.infer(MODEL, requests[0])).as_numpy("logit") for client in clients.values()]
+        outputs = [grpcclient.InferRequestedOutput("logit")]
+        answers = [
+            (await client.infer(MODEL, requests[0], outputs=outputs)).as_numpy("logit") for client in clients.values()
+        ]
         for answer in answers:
             np.testing.assert_allclose(answer, answers[0], rtol=1e-4, atol=1e-5)
         for callers in CALLERS:
@@ -140,12 +144,36 @@ def _write_config(repository: Path) -> Path:
 
 @contextmanager
 def _audotics(folder: Path) -> Iterator[str]:
+    command = ["-m", "audotics.cli.main", "serve", "--log-level", "warning"]
+    command += ["--repository", str(folder / "repository"), "--state-dir", str(folder / "state")]
+    port = _free_port()
+    with _running([*command, "--port", str(port)], port, folder / "server.log") as address:
+        yield address
+
+
+@contextmanager
+def _echo(address: str, request: list[Any], folder: Path) -> Iterator[str]:
+    """A server that says what the one at `address` answers to `request`."""
+    with grpcclient.InferenceServerClient(address) as client:
+        answer = client.infer(MODEL, request, outputs=[grpcclient.InferRequestedOutput("logit")]).get_response()
+    (folder / "answer").write_bytes(answer.SerializeToString())
+    command = [str(Path(__file__).parent / "support" / "echo_server.py")]
+    port = _free_port()
+    with _running([*command, str(port), str(folder / "answer")], port, folder / "echo.log") as started:
+        yield started
+
+
+def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "audotics.cli.main", "serve", "--port", str(port), "--log-level", "warning"]
-    command += ["--repository", str(folder / "repository"), "--state-dir", str(folder / "state")]
-    with (folder / "server.log").open("wb") as log:
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def _running(arguments: Sequence[str], port: int, log_file: Path) -> Iterator[str]:
+    """A process of Python that listens on `port`, while the context is open."""
+    command = [sys.executable, *arguments]
+    with log_file.open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:

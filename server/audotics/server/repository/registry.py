@@ -128,21 +128,29 @@ class Registry:
         Raises NotFoundError, which names the versions that are loaded, or NotReadyError when none of them serves.
         """
         state = self._state
+        if label is not None:
+            wanted = state.labels.get(name, {}).get(label)
+        else:
+            wanted = state.serving.get(name) if version is None else version
+        model = None if wanted is None else state.loaded.get((name, wanted))
+        if model is None:
+            raise self._missing(name, version=version, label=label)
+        return model
+
+    def _missing(self, name: str, *, version: int | None, label: str | None) -> NotFoundError | NotReadyError:
+        """Why there is no such model to call."""
+        state = self._state
         versions = state.loaded_versions(name)
         if not versions and name not in state.absent:
             names = ", ".join(sorted({name for name, _ in state.loaded if not tenant_of(name)})) or "none"
-            raise NotFoundError("model", [name], hint=f"loaded are: {names}")
-        wanted = state.labels.get(name, {}).get(label) if label is not None else version
+            return NotFoundError("model", [name], hint=f"loaded are: {names}")
+        listed = ", ".join(map(str, versions)) or "none"
         if label is None and version is None:
-            wanted = state.serving.get(name)
-            if wanted is None:
-                reason = state.absent.get(name, f"loaded of it are {', '.join(map(str, versions)) or 'none'}")
-                raise NotReadyError(f"no version of {name!r} serves: {reason}")
-        model = None if wanted is None else state.loaded.get((name, wanted))
-        if model is None:
-            asked = f"{name}/{version}" if label is None else f"{name}@{label}"
-            raise NotFoundError("model version", [asked], hint=f"loaded: {', '.join(map(str, versions)) or 'none'}")
-        return model
+            return NotReadyError(
+                f"no version of {name!r} serves: {state.absent.get(name, f'loaded of it are {listed}')}"
+            )
+        asked = f"{name}/{version}" if label is None else f"{name}@{label}"
+        return NotFoundError("model version", [asked], hint=f"loaded: {listed}")
 
     def knows(self, name: str) -> bool:
         """Whether there is a model of this name, loaded or not."""

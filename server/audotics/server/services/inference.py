@@ -1,7 +1,8 @@
 """Inference on any loaded model: named arrays go in, the model's outputs come out.
 
-Requests for one version run together in the row batcher where the model's rows are independent; see `joining`. A
-request that is alone and short runs on the event loop: the hop to a thread and back would take longer than the model.
+Requests for one version run together in the row batcher where the model's rows are independent; see `joining`. Short
+runs happen on the event loop, where the way to a thread and back would take longer than the model: a request that is
+alone, and a brief one whoever else is there, since to join others' rows and to part them again costs it more.
 """
 
 from __future__ import annotations
@@ -44,20 +45,28 @@ class InferQuery:
 
 
 _SHORT_NS: Final = 500_000
-"""A run that takes no longer may hold the event loop."""
+"""A run that takes no longer may hold the event loop while nobody else waits for it."""
+_BRIEF_NS: Final = 200_000
+"""A run that takes no longer may always hold it: a batch of several would hold it as long with its bookkeeping."""
 
 
 @dataclass(slots=True, eq=False)
 class Pace:
-    """Up to how many elements of its inputs a model is fast, by what was measured."""
+    """Up to how many elements of its inputs a model is short or brief, by what was measured."""
 
-    elements: int = 0
+    short: int = 0
+    brief: int = 0
 
     def note(self, elements: int, compute_ns: int) -> None:
-        if compute_ns <= _SHORT_NS:
-            self.elements = max(self.elements, elements)
-        elif elements <= self.elements:
-            self.elements = elements // 2
+        self.short = _adjusted(self.short, elements, fast=compute_ns <= _SHORT_NS)
+        self.brief = _adjusted(self.brief, elements, fast=compute_ns <= _BRIEF_NS)
+
+
+def _adjusted(known: int, elements: int, *, fast: bool) -> int:
+    """Up to how many elements runs are fast, after one of `elements` that was or was not."""
+    if fast:
+        return max(known, elements)
+    return elements // 2 if elements <= known else known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,15 +221,21 @@ class InferenceService:
 
     async def _run(self, job: _Job, pace: Pace, caller: Caller) -> _Ran:
         elements = sum(array.size for array in job.feeds.values())
-        self._under_way += 1
-        try:
-            await asyncio.sleep(0)  # whoever came in the same turn of the loop counts as under way after it
-            if self._under_way > 1 or elements > pace.elements or job.model.waits:
-                ran = await self._batcher.submit(job, deadline=job.deadline, caller=caller)
-            else:
-                (ran,) = self._workload.run([job])
-        finally:
-            self._under_way -= 1
+        if elements <= pace.brief and not job.model.waits:
+            (ran,) = self._workload.run([job])
+        else:
+            ran = await self._run_in_company(job, caller, short=elements <= pace.short and not job.model.waits)
         if ran.share == 1.0:
             pace.note(elements, ran.compute_ns)
         return ran
+
+    async def _run_in_company(self, job: _Job, caller: Caller, *, short: bool) -> _Ran:
+        """In the batcher, unless a `short` job turns out to be alone."""
+        self._under_way += 1
+        try:
+            await asyncio.sleep(0)  # whoever came in the same turn of the loop counts as under way after it
+            if short and self._under_way == 1:
+                return self._workload.run([job])[0]
+            return await self._batcher.submit(job, deadline=job.deadline, caller=caller)
+        finally:
+            self._under_way -= 1

@@ -56,7 +56,7 @@ class RowPlan:
                 field=f"inputs[{_HISTORY}].shape",
             )
         # A number beyond would name the listener of another request. Without a sign, numbers below 0 are the largest.
-        if index.size and index.view(np.uint64).max() >= len(history):
+        if index.size and np.maximum.reduce(index.view(np.uint64)) >= len(history):
             raise TensorError(
                 f"input '{_USER_INDEX}' has a value outside 0..{len(history) - 1}, the rows of '{_HISTORY}'",
                 field=f"inputs[{_USER_INDEX}]",

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -25,6 +27,8 @@ from audotics.server.transport.streams import guarded
 Context: TypeAlias = grpc.aio.ServicerContext
 Behaviour: TypeAlias = Callable[[Any, Context], Awaitable[Message]]
 Streaming: TypeAlias = Callable[[Any, Context], AsyncIterator[Message]]
+
+_LOGGER: Final = "audotics.server.requests"
 
 _QUIET_PREFIXES: Final = ("/grpc.health.", "/grpc.reflection.")
 """Probes call these every few seconds; they are logged at debug level."""
@@ -49,7 +53,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """Gives expected errors their status, keeps the text of all others from callers, and logs one line a call."""
 
     def __init__(self) -> None:
-        self._log = get_logger("audotics.server.requests")
+        self._log = get_logger(_LOGGER)
+        self._verbose = partial(logging.getLogger(_LOGGER).isEnabledFor, logging.DEBUG)
         self._handlers: dict[str, grpc.RpcMethodHandler] = {}
         self._running = 0
         self._idle = asyncio.Event()
@@ -178,6 +183,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return internal_status(error_id)
 
     def _finish(self, method: str, code: str, started: float, recommendation_id: str, **counts: int) -> None:
+        quiet = method.startswith(_QUIET_PREFIXES) or (code == "OK" and method in _COUNTED)
+        if quiet and not self._verbose():
+            return
         fields: dict[str, str | float] = {
             "method": method,
             "code": code,
@@ -186,7 +194,6 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         }
         if recommendation_id:
             fields["recommendation_id"] = recommendation_id
-        quiet = method.startswith(_QUIET_PREFIXES) or (code == "OK" and method in _COUNTED)
         write = self._log.debug if quiet else self._log.info
         # In the next turn of the loop: the answer leaves first.
         asyncio.get_running_loop().call_soon(lambda: write("request", **fields))
