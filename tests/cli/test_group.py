@@ -15,7 +15,7 @@ from audotics.cli.commands import app
 from audotics.client import FeedbackEvent, RecommenderClient
 from audotics.server.app import open_app
 from audotics.server.settings import load_settings
-from tests.server.conftest import write_repository
+from tests.small_repository import write_repository
 
 Run = Callable[..., Result]
 

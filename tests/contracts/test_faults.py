@@ -17,7 +17,7 @@ from audotics.server.app import open_app
 from audotics.server.settings import load_settings
 from audotics.server.storage.cache.cache import CacheError
 from tests.redis_server import RedisServer, running_redis
-from tests.server.conftest import write_repository
+from tests.small_repository import write_repository
 
 USERS = tuple(f"u{number:02d}" for number in range(6))
 

@@ -20,7 +20,7 @@ from audotics.features.audio import AUDIO_FEATURES
 from audotics.features.genres import GENRES, genre_matrix
 from audotics.server.app import open_app
 from audotics.server.settings import load_settings
-from tests.server.conftest import RepositoryFiles, write_repository
+from tests.small_repository import RepositoryFiles, write_repository
 
 USERS = ("u00", "u01", "new")
 TYPES = ("play", "complete", "like", "skip", "dislike", "rating", "impression", "save")

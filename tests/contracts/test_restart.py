@@ -19,7 +19,7 @@ from audotics.server.types import Event
 from audotics.v1 import feedback_service_pb2 as pb
 from audotics.v1 import feedback_service_pb2_grpc, recommender_service_pb2, recommender_service_pb2_grpc
 from tests.postgres import Postgres
-from tests.server.conftest import write_repository
+from tests.small_repository import write_repository
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from audotics.server.runtime.saved_model import SavedModel
 from audotics.server.transport.remote.servers import RemoteServers
 from tests.far_server import far_server
 from tests.mixed_model import INPUTS, OUTPUTS, mixed_feeds, mixed_outputs, write_mixed_model
-from tests.server.conftest import write_repository
+from tests.small_repository import write_repository
 
 needs_cuda = pytest.mark.skipif(
     "CUDAExecutionProvider" not in onnxruntime.get_available_providers(),
