@@ -7,7 +7,6 @@ is worth to them, and a strategy (`groups.py`) makes one list of that.
 from __future__ import annotations
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.server.pipeline import groups
+from audotics.server.pipeline.attention import attention
 from audotics.server.pipeline.candidates import best_matches
 from audotics.server.pipeline.group_explanation import explain
 from audotics.server.pipeline.group_query import (
@@ -38,7 +38,6 @@ from audotics.server.pipeline.reranking import select, utility
 from audotics.server.pipeline.shortlist import Shortlist
 from audotics.server.pipeline.taste import Taste
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.runtime.model import InferenceError
 from audotics.server.types import (
     Degradation,
     DegradationReason,
@@ -51,14 +50,11 @@ from audotics.server.types import (
 
 ResultT = TypeVar("ResultT")
 
-_LOG: Final = logging.getLogger(__name__)
 _CANDIDATES: Final = 1000
 """Rows that the members' candidates make together, about; but each member brings as many as the list has places."""
 _FEWEST_CANDIDATES: Final = 20
 _AT_ONCE: Final = 8
 """Members that are worked on at a time, so that a large group does not hold up everybody else."""
-_MOST_REPEATS: Final = 128
-"""Rows that members of unequal weight make in the group model, at most about."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,46 +238,16 @@ def _valued(group: _Group, left_out: list[Degradation]) -> tuple[Strategy, Float
         case Strategy.MOST_PLEASURE:
             return strategy, groups.most_pleasure(worth, weights)
         case Strategy.LEARNED_ATTENTION:
-            values = _attention(group, left_out)
-            if values is not None:
+            average = groups.average(worth, weights)
+            values = attention(
+                group.snapshot, group.listeners, group.rows, weights=weights, deeds=group.deeds, otherwise=average
+            )
+            if isinstance(values, np.ndarray):
                 return strategy, values
-            return Strategy.AVERAGE, groups.average(worth, weights)
+            left_out += values
+            return Strategy.AVERAGE, average
         case _:
             return strategy, groups.average(worth, weights)
-
-
-def _attention(group: _Group, left_out: list[Degradation]) -> Floats | None:
-    """The group model's scores scaled to 0..1, those of tracks it does not know below 0; None without them.
-
-    To the model a member of twice the weight is two members, by which its attention to them doubles.
-    """
-    part = group.snapshot.group
-    if part is None:
-        left_out += group.snapshot.ungrouped
-        return None
-    repeats = _repeats(group.weights)
-    histories = [
-        listener.history for listener, count in zip(group.listeners, repeats, strict=True) for _ in range(count)
-    ]
-    try:
-        scores = part.scores(histories, group.deeds.events, group.rows)
-    except InferenceError as error:
-        _LOG.warning("left out of a list: %s", error, exc_info=error)
-        left_out.append(Degradation("group", DegradationReason.FAILED, str(error)))
-        return None
-    known = ~np.isnan(scores)
-    values = groups.average(group.worth, group.weights) - 1.0
-    if known.any():
-        values[known] = groups.worths(scores[None, known])[0]
-    return values
-
-
-def _repeats(weights: Floats) -> list[int]:
-    """How often each member stands for themselves: by weight, never for no weight."""
-    having_say = weights[weights > 0]
-    times = np.minimum(weights / having_say.min(), weights * max(_MOST_REPEATS, len(having_say)))
-    counts: list[int] = np.where(weights > 0, np.maximum(np.rint(times), 1), 0).astype(int).tolist()
-    return counts
 
 
 def _useful(group: _Group, values: Floats) -> NDArray[np.float32]:
