@@ -9,6 +9,7 @@ import pytest
 from audotics.client import (
     Contribution,
     Degradation,
+    ExperimentArm,
     GroupMember,
     GroupRecommendation,
     GroupStrategy,
@@ -44,6 +45,7 @@ def test_recommend_group(client: Any, server: Any) -> None:
             model_versions=[pb.ModelVersion(model="group", version=2)],
             index_version="i1",
             degraded=[pb.Degradation(part="user", reason=pb.DEGRADATION_REASON_UNKNOWN_USER, detail="who")],
+            experiments=[pb.ExperimentArm(experiment="x", arm="a", propensity=0.5)],
             members=[pb.MemberSatisfaction(user_id="a", satisfaction=0.5, weight=0.25)],
             harmony=0.75,
             strategy=pb.GROUP_STRATEGY_LEAST_MISERY,
@@ -77,6 +79,7 @@ def test_recommend_group(client: Any, server: Any) -> None:
         model_versions=(ModelVersion("group", 2),),
         index_version="i1",
         degraded=(Degradation("user", "unknown_user", "who"),),
+        experiments=(ExperimentArm("x", "a", 0.5),),
     )
     assert server.requests == [
         pb.RecommendGroupRequest(

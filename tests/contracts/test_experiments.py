@@ -81,6 +81,8 @@ def test_outcomes_join_the_events_of_each_list_within_the_window(database: Datab
             exposure("r3", "u2", 101.0, arm="b"),
             exposure("r4", "u3", 102.0, propensity=1.0),
             exposure("r5", "u4", 103.0, experiment="other"),
+            exposure("g1", "", 104.0, group_key="groups/1"),
+            exposure("g2", "", 106.0, group_key="sessions/s"),
         ],
     )
 
@@ -97,19 +99,26 @@ def test_outcomes_join_the_events_of_each_list_within_the_window(database: Datab
         event(7, "r2", "rating", "t5", rating=1.0),
         event(8, "r3", "like", user_id="u1"),  # somebody else's list
         event(9, "", "like"),
+        event(11, "g1", "like"),
+        event(12, "g1", "skip", user_id="u2"),
     ]
     events.append(within, received_at=110.0)
     events.append([event(10, "r2", "add_to_playlist", "t5")], received_at=110.1)  # after the window of ten seconds
     rows = exposures.outcomes("x", window_s=10.0)
     assert [tuple(row) for row in rows] == [
-        ("u1", "a", 0.5, 100.0, 7, "chill", 0.25, 100.0, 1, 2, 1, 1, 0, 0, pytest.approx(0.9), 2),
-        ("u2", "b", 0.5, 101.0, 7, "chill", 0.25, 101.0, 0, 0, 0, 0, 0, 0, 0.0, 0),
-        ("u1", "a", 0.5, 105.0, 7, "chill", 0.75, 100.0, 0, 0, 0, 0, 0, 0, pytest.approx(0.2), 1),
+        ("u1", "", "a", 0.5, 100.0, 7, "chill", 0.25, 100.0, 1, 2, 1, 1, 0, 0, pytest.approx(0.9), 2),
+        ("u2", "", "b", 0.5, 101.0, 7, "chill", 0.25, 101.0, 0, 0, 0, 0, 0, 0, 0.0, 0),
+        ("", "groups/1", "a", 0.5, 104.0, 7, "chill", 0.25, 104.0, 1, 1, 0, 1, 0, 0, 1.0, 1),  # by whoever is in it
+        ("u1", "", "a", 0.5, 105.0, 7, "chill", 0.75, 100.0, 0, 0, 0, 0, 0, 0, pytest.approx(0.2), 1),
+        ("", "sessions/s", "a", 0.5, 106.0, 7, "chill", 0.25, 106.0, 0, 0, 0, 0, 0, 0, 0.0, 0),
     ]
-    later = exposures.outcomes("x", window_s=11.0, since=104.0)
-    assert [(row.user_id, row.engaged, row.added, row.opinion) for row in later] == [("u1", 1, 1, pytest.approx(1.2))]
+    later = exposures.outcomes("x", window_s=11.0, since=104.5)
+    assert [(row.user_id, row.engaged, row.added, row.opinion) for row in later] == [
+        ("u1", 1, 1, pytest.approx(1.2)),
+        ("", 0, 0, 0.0),
+    ]
     assert exposures.diversity("x") == {
-        "a": DiversitySums(3, pytest.approx(1.25), pytest.approx(0.6875)),
+        "a": DiversitySums(5, pytest.approx(1.75), pytest.approx(0.8125)),
         "b": DiversitySums(1, 0.25, 0.0625),
     }
     assert exposures.outcomes("nothing", window_s=1.0) == []

@@ -481,11 +481,12 @@ class RecommendGroupRequest(_message.Message):
     def __init__(self, members: _Optional[_Iterable[_Union[GroupMember, _Mapping]]] = ..., limit: _Optional[int] = ..., context: _Optional[_Union[RequestContext, _Mapping]] = ..., filter: _Optional[_Union[TrackFilter, _Mapping]] = ..., exclude: _Optional[_Union[Exclusion, _Mapping]] = ..., diversity: _Optional[float] = ..., objectives: _Optional[_Union[Objectives, _Mapping]] = ..., explain: bool = ..., models: _Optional[_Union[ModelSelector, _Mapping]] = ..., strategy: _Optional[_Union[GroupStrategy, str]] = ..., fairness_floor: _Optional[float] = ..., include_heard: bool = ..., session: _Optional[str] = ...) -> None: ...
 
 class RecommendGroupResponse(_message.Message):
-    __slots__ = ("recommendation_id", "tracks", "model_versions", "index_version", "degraded", "members", "harmony", "strategy")
+    __slots__ = ("recommendation_id", "tracks", "model_versions", "index_version", "experiments", "degraded", "members", "harmony", "strategy")
     RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
     TRACKS_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENTS_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     HARMONY_FIELD_NUMBER: _ClassVar[int]
@@ -494,11 +495,12 @@ class RecommendGroupResponse(_message.Message):
     tracks: _containers.RepeatedCompositeFieldContainer[GroupTrack]
     model_versions: _containers.RepeatedCompositeFieldContainer[ModelVersion]
     index_version: str
+    experiments: _containers.RepeatedCompositeFieldContainer[ExperimentArm]
     degraded: _containers.RepeatedCompositeFieldContainer[Degradation]
     members: _containers.RepeatedCompositeFieldContainer[MemberSatisfaction]
     harmony: float
     strategy: GroupStrategy
-    def __init__(self, recommendation_id: _Optional[str] = ..., tracks: _Optional[_Iterable[_Union[GroupTrack, _Mapping]]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., index_version: _Optional[str] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ..., members: _Optional[_Iterable[_Union[MemberSatisfaction, _Mapping]]] = ..., harmony: _Optional[float] = ..., strategy: _Optional[_Union[GroupStrategy, str]] = ...) -> None: ...
+    def __init__(self, recommendation_id: _Optional[str] = ..., tracks: _Optional[_Iterable[_Union[GroupTrack, _Mapping]]] = ..., model_versions: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ..., index_version: _Optional[str] = ..., experiments: _Optional[_Iterable[_Union[ExperimentArm, _Mapping]]] = ..., degraded: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ..., members: _Optional[_Iterable[_Union[MemberSatisfaction, _Mapping]]] = ..., harmony: _Optional[float] = ..., strategy: _Optional[_Union[GroupStrategy, str]] = ...) -> None: ...
 
 class GroupTrack(_message.Message):
     __slots__ = ("track_id", "title", "artist", "score", "chosen_for", "worth", "contributions", "reasons")

@@ -14,6 +14,7 @@ from audotics.client import (
     AudoticsError,
     DeadlineExceededError,
     Degradation,
+    ExperimentArm,
     InvalidArgumentError,
     RecommenderClient,
     UnavailableError,
@@ -51,6 +52,12 @@ def local_time_of(text: str | None) -> time | None:
         return None if text is None else time.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(f"--at takes hours and minutes, as 18:30, not {text!r}") from error
+
+
+def print_arms(arms: Sequence[ExperimentArm]) -> None:
+    """Print one line for each experiment that an answer was made in."""
+    for item in arms:
+        print_line(f"in experiment {item.experiment}, arm {item.arm}", style="dim")
 
 
 def print_degraded(degraded: Sequence[Degradation]) -> None:

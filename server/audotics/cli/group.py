@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from audotics.cli.connection import JsonOption, ServerOption, connected, local_time_of, print_degraded
+from audotics.cli.connection import JsonOption, ServerOption, connected, local_time_of, print_arms, print_degraded
 from audotics.cli.output import print_json, print_line, print_table
 from audotics.client import Activity, GroupMember, GroupRecommendation, GroupStrategy, Mood
 
@@ -171,4 +171,5 @@ def _show(answer: GroupRecommendation, *, explain: bool) -> None:
         f"harmony {answer.harmony:.2f}; {strategy}, by {models or 'no model'} as {answer.recommendation_id}",
         style="dim",
     )
+    print_arms(answer.experiments)
     print_degraded(answer.degraded)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from audotics.cli.connection import JsonOption, ServerOption, connected, local_time_of, print_degraded
+from audotics.cli.connection import JsonOption, ServerOption, connected, local_time_of, print_arms, print_degraded
 from audotics.cli.output import print_json, print_line, print_table
 from audotics.client import Activity, Mood, RecommendedTrack
 
@@ -61,6 +61,7 @@ def recommend(
             _print_explanation(rank, track)
     models = ", ".join(f"{item.model}/{item.version}" for item in answer.model_versions)
     print_line(f"made by {models or 'no model'} as {answer.recommendation_id}", style="dim")
+    print_arms(answer.experiments)
     print_degraded(answer.degraded)
 
 

@@ -272,6 +272,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 recommender, executor=serving, options=pipeline_options(settings), on_listed=receipts.add
             ),
             sessions=sessions,
+            assigner=assigner,
         )
         server = GrpcServer(
             server_options(settings),

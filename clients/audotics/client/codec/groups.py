@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC
 
-from audotics.client.codec.recommendations import contributions, degraded, model_versions
+from audotics.client.codec.recommendations import contributions, degraded, experiment_arms, model_versions
 from audotics.client.codec.scalars import member, received
 from audotics.client.results import groups as group_values
 from audotics.v1 import group_service_pb2, recommender_service_pb2
@@ -82,6 +82,7 @@ def decode_group(message: recommender_service_pb2.RecommendGroupResponse) -> gro
         model_versions=model_versions(message.model_versions),
         index_version=message.index_version,
         degraded=degraded(message.degraded),
+        experiments=experiment_arms(message.experiments),
     )
 
 

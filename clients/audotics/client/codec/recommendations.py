@@ -91,7 +91,7 @@ def decode_recommendation(message: recommender_service_pb2.RecommendResponse) ->
         model_versions=model_versions(message.model_versions),
         index_version=message.index_version,
         degraded=degraded(message.degraded),
-        experiments=_experiment_arms(message.experiments),
+        experiments=experiment_arms(message.experiments),
     )
 
 
@@ -147,7 +147,7 @@ def decode_explanation(message: recommender_service_pb2.ExplainRecommendationRes
         not_replayed_reason=message.not_replayed_reason,
         max_abs_difference=message.max_abs_difference,
         exact=message.exact,
-        experiments=_experiment_arms(message.experiments),
+        experiments=experiment_arms(message.experiments),
         tilt=_tilt(message.tilt) if message.HasField("tilt") else None,
     )
 
@@ -190,7 +190,7 @@ def model_versions(
     return tuple(ModelVersion(item.model, item.version) for item in messages)
 
 
-def _experiment_arms(
+def experiment_arms(
     messages: Iterable[recommender_service_pb2.ExperimentArm],
 ) -> tuple[ExperimentArm, ...]:
     return tuple(ExperimentArm(item.experiment, item.arm, item.propensity) for item in messages)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from audotics.client.results.recommendations import Contribution, Degradation, ModelVersion
+from audotics.client.results.recommendations import Contribution, Degradation, ExperimentArm, ModelVersion
 
 
 class GroupStrategy(StrEnum):
@@ -60,7 +60,8 @@ class GroupRecommendation:
     """The answer to `recommend_group`.
 
     `harmony` is 1 less the mean difference between two members' satisfactions. `strategy` is the one that made the
-    list; `degraded` says why, where it is not the one that was asked for.
+    list; `degraded` says why, where it is not the one that was asked for. `experiments` is empty when the group is in
+    none.
     """
 
     recommendation_id: str
@@ -71,6 +72,7 @@ class GroupRecommendation:
     model_versions: tuple[ModelVersion, ...]
     index_version: str
     degraded: tuple[Degradation, ...]
+    experiments: tuple[ExperimentArm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from audotics.server.experiments.traffic import Slots
-from audotics.server.types import ModelSelector, Objectives, PipelineSettings, RecommendQuery
+from audotics.server.types import ModelSelector, Objectives, PipelineSettings
 
 State = Literal["running", "stopped"]
 Happening = Literal["created", "traffic_set", "arm_stopped", "stopped", "promoted"]
 
 HOLDOUT: Final = "holdout"
 """The name that reports give to listeners who are held out of all experiments; no arm may have it."""
+
+
+class OpenQuery(Protocol):
+    """What a query, of a listener or of a group, may leave open."""
+
+    @property
+    def diversity(self) -> float | None: ...
+
+    @property
+    def objectives(self) -> Objectives: ...
+
+    @property
+    def pipeline(self) -> PipelineSettings | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,7 @@ class Treatment:
             names |= {name for name, value in asdict(self.pipeline).items() if value is not None}
         return frozenset(names)
 
-    def collect(self, query: RecommendQuery, changes: dict[str, Any]) -> None:
+    def collect(self, query: OpenQuery, changes: dict[str, Any]) -> None:
         """Add to `changes` of the query's fields what this sets and the query left open.
 
         Several treatments may follow each other, for they set different things.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Final
 
 import numpy as np
@@ -16,8 +18,10 @@ from audotics.server.types import (
     Context,
     Contribution,
     Degradation,
+    Exposure,
     ModelSelector,
     Objectives,
+    PipelineSettings,
     TrackFilter,
 )
 
@@ -47,7 +51,8 @@ class GroupQuery:
     """A validated `RecommendGroup` request: members, or a session whose members they are.
 
     `strategy` and `fairness_floor` are None where the session decides, or the average and no floor do. `deadline` is on
-    the clock of `time.monotonic()`, None for no limit.
+    the clock of `time.monotonic()`, None for no limit. `tilt`, `pipeline` and `exposures` are as in `RecommendQuery`,
+    and hold for each member's scores.
     """
 
     members: tuple[GroupMember, ...]
@@ -65,6 +70,17 @@ class GroupQuery:
     deadline: float | None = None
     models: ModelSelector | None = None
     caller: Caller = ANYBODY
+    tilt: tuple[float, ...] = ()
+    pipeline: PipelineSettings | None = None
+    exposures: tuple[Exposure, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The group's own name, the same each time: its session's, or a hash of who is in it, which names nobody."""
+        if self.session_id:
+            return f"sessions/{self.session_id}"
+        members = json.dumps(sorted(member.user_id for member in self.members)).encode()
+        return f"groups/{blake2b(members, digest_size=16).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,3 +145,4 @@ class GroupRecommendation:
     members: tuple[MemberSatisfaction, ...]
     harmony: float
     strategy: Strategy
+    exposures: tuple[Exposure, ...] = ()

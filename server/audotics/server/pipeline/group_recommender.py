@@ -118,12 +118,13 @@ class GroupRecommender:
         barred = np.union1d(barred, snapshot.catalog.all_rows_of(query.excluded))
         wished = self._recommender.passing(snapshot, query.filter, np.setdiff1d(_wished(deeds), barred))
         rows = await loop.run_in_executor(self._executor, _union, snapshot, found, wished, budget)
-        shortlists = await _a_few_at_once(
+        scored = await _a_few_at_once(
             [
                 partial(self._recommender.score, snapshot, taste, rows, _ranked(asked))
                 for taste, asked in zip(tastes, queries, strict=True)
             ]
         )
+        shortlists = [shortlist.tilted(query.tilt) for shortlist in scored]
         group = _Group(
             snapshot=snapshot,
             query=query,
@@ -152,12 +153,12 @@ class GroupRecommender:
         left_out += _missed(group, places, satisfaction)
         answer = self._answer(group, strategy, values, places, turns, satisfaction, left_out)
         if self._on_listed is not None:
-            self._on_listed(MadeGroupList(group.snapshot, query.context, group.rows, values, answer))
+            self._on_listed(_made(group, values, answer))
         return answer
 
     def _chosen(self, group: _Group, strategy: Strategy, values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Places of the list, and the member whose turn each was, -1 where nobody's."""
-        query, options = group.query, self._options
+        query, options = group.query, self._options.with_settings(group.query.pipeline)
         diversity = options.default_diversity if query.diversity is None else query.diversity
         if strategy is Strategy.FAIRNESS:
             worth = group.worth
@@ -178,7 +179,7 @@ class GroupRecommender:
         return places, np.full(len(places), -1)
 
     def _variety(self, group: _Group, *, needs_similarity: bool) -> Variety:
-        query, options = group.query, self._options
+        query, options = group.query, self._options.with_settings(group.query.pipeline)
         artists = group.snapshot.catalog.artist_codes.take(group.rows)
         n = len(group.rows)
         similarity = np.zeros((n, n), np.float32)
@@ -226,7 +227,22 @@ class GroupRecommender:
             members=tuple(MemberSatisfaction(*member) for member in numbers),
             harmony=groups.harmony(satisfaction),
             strategy=strategy,
+            exposures=query.exposures,
         )
+
+
+def _made(group: _Group, values: Floats, answer: GroupRecommendation) -> MadeGroupList:
+    query = group.query
+    return MadeGroupList(
+        group.snapshot,
+        query.context,
+        group.rows,
+        values,
+        answer,
+        group_key=query.key if query.exposures else "",
+        history_length=round(np.mean([shortlist.taste.history_length for shortlist in group.shortlists])),
+        tilt=query.tilt,
+    )
 
 
 def _valued(group: _Group, left_out: list[Degradation]) -> tuple[Strategy, Floats]:
@@ -283,6 +299,7 @@ def _of_member(query: GroupQuery, listener: Listener, place: int) -> RecommendQu
         deadline=query.deadline,
         models=query.models,
         caller=query.caller,
+        pipeline=query.pipeline,
     )
 
 

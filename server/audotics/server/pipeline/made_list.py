@@ -28,7 +28,8 @@ class MadeList:
 class MadeGroupList:
     """A list for a group, and what its strategy made of n candidates: `rows` (n,) with `values` (n,).
 
-    Neither members nor histories are here: a receipt outlives a member who is deleted.
+    Neither members nor histories are here: a receipt outlives a member who is deleted. `group_key` is that of the
+    query where arms of experiments made the list; `history_length` is the mean of its members'.
     """
 
     snapshot: Snapshot
@@ -36,3 +37,6 @@ class MadeGroupList:
     rows: NDArray[np.int64]
     values: NDArray[np.float64]
     answer: GroupRecommendation
+    group_key: str = ""
+    history_length: int = 0
+    tilt: tuple[float, ...] = ()

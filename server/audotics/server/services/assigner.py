@@ -1,4 +1,4 @@
-"""Assignment: queries go in, and those of listeners in an experiment come out with what their arm sets.
+"""Assignment: queries go in, and those of listeners and groups in an experiment come out with what their arm sets.
 
 Everything is in memory and made anew when experiments change; while none runs, nothing is asked. How the requests of
 each arm went is kept for the guardrails.
@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from audotics.server.experiments.assignment import arm_of, is_held_out, slot_of
 from audotics.server.experiments.experiment import HOLDOUT, Arm, Experiment
 from audotics.server.experiments.guardrails import Health
 from audotics.server.experiments.traffic import SLOTS
+from audotics.server.pipeline.group_query import GroupQuery
 from audotics.server.types import Exposure, RecommendQuery
+
+QueryT = TypeVar("QueryT", RecommendQuery, GroupQuery)
 
 
 @dataclass(slots=True)
@@ -78,24 +81,24 @@ class Assigner:
             ]
         )
 
-    def assign(self, query: RecommendQuery) -> RecommendQuery:
-        """The query with what the listener's arms set and who they are.
+    def assign(self, query: QueryT) -> QueryT:
+        """The query with what the arms of its listener, or of its group as a whole, set, and which arms those are.
 
         Anonymous subjects, and requests that select models themselves, are in no experiment.
         """
-        user_id = query.subject.user_id
-        if query.subject.kind != "user" or query.models is not None:
+        unit = _unit(query)
+        if not unit or query.models is not None:
             return query
-        held_out = is_held_out(user_id, self._holdout_share)
+        held_out = is_held_out(unit, self._holdout_share)
         exposures: list[Exposure] = []
         changes: dict[str, Any] = {}
         for layer in self._layers:
-            if (chosen := layer.chosen.get(user_id)) is not None:
+            if (chosen := layer.chosen.get(unit)) is not None:
                 (experiment, arm), propensity = chosen, 1.0
-            elif held_out or (drawn := layer.slots[slot_of(layer.name, user_id)]) is None:
+            elif held_out or (drawn := layer.slots[slot_of(layer.name, unit)]) is None:
                 continue
             else:
-                experiment, arm = drawn, arm_of(drawn, user_id)
+                experiment, arm = drawn, arm_of(drawn, unit)
                 propensity = arm.share
             if (experiment.plan.name, arm.name) in self._stopped:
                 continue  # served as everybody: moved to another arm, its listeners would not be like those there
@@ -120,3 +123,10 @@ class Assigner:
     def health(self, experiment: str, arm: str) -> Health:
         """How its requests went since this server knows of it. The diversity of lists is not counted here."""
         return self._health.get((experiment, arm), Health())
+
+
+def _unit(query: RecommendQuery | GroupQuery) -> str:
+    """Who draws the arms; empty for nobody."""
+    if isinstance(query, GroupQuery):
+        return query.key
+    return query.subject.user_id if query.subject.kind == "user" else ""

@@ -176,11 +176,11 @@ def _columns(rows: Sequence[Any], arms: tuple[str, ...]) -> ListOutcomes:
     def floats(name: str) -> Any:
         return np.asarray([getattr(row, name) for row in rows], np.float64)
 
-    _, listener = np.unique(np.asarray([row.user_id for row in rows], object), return_inverse=True)
+    units = {unit: number for number, unit in enumerate(dict.fromkeys((row.user_id, row.group_key) for row in rows))}
     places = {arm: place for place, arm in enumerate(arms)}
     return ListOutcomes(
         arms=arms,
-        listener=listener.astype(np.int64),
+        listener=np.asarray([units[row.user_id, row.group_key] for row in rows], np.int64),
         arm=np.asarray([places[row.arm] for row in rows], np.int64),
         history_length=np.asarray([row.history_length for row in rows], np.int64),
         mood=np.asarray([row.mood for row in rows], object),

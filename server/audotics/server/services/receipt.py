@@ -85,6 +85,8 @@ class Receipt:
             model_versions=made.answer.model_versions,
             index_version=made.answer.index_version,
             left_out=tuple(part.part for part in made.answer.degraded),
+            exposures=made.answer.exposures,
+            tilt=made.tilt,
         )
 
     @property

@@ -160,7 +160,17 @@ def _pack(waiting: _Waiting) -> StoredReceipt:
 
 def _exposures(waiting: _Waiting) -> list[StoredExposure]:
     made = waiting.made
-    if isinstance(made, MadeGroupList) or not made.query.exposures:
+    if isinstance(made, MadeGroupList):
+        exposures, context, group_key, history_length = (
+            made.answer.exposures,
+            made.context,
+            made.group_key,
+            made.history_length,
+        )
+    else:
+        exposures, context, group_key = made.query.exposures, made.query.context, ""
+        history_length = made.shortlist.taste.history_length
+    if not exposures:
         return []
     snapshot = made.snapshot
     rows = snapshot.catalog.all_rows_of([track.track_id for track in made.answer.tracks])
@@ -172,13 +182,14 @@ def _exposures(waiting: _Waiting) -> list[StoredExposure]:
             experiment=exposure.experiment,
             arm=exposure.arm,
             propensity=exposure.propensity,
-            user_id=made.query.subject.user_id,
+            user_id=waiting.user_id,
             created_at=waiting.created_at,
-            history_length=made.shortlist.taste.history_length,
-            mood=made.query.context.mood or "",
+            history_length=history_length,
+            mood=context.mood or "",
             diversity=diversity,
+            group_key=group_key,
         )
-        for exposure in made.query.exposures
+        for exposure in exposures
     ]
 
 

@@ -22,6 +22,9 @@ from audotics.server.pipeline.group_query import (
 from audotics.server.pipeline.group_recommender import GroupRecommender
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.registry import Registry
+from audotics.server.services.arms import on_snapshot
+from audotics.server.services.assigner import Assigner
+from audotics.server.services.attempt import Attempt
 from audotics.server.services.listeners import Listeners
 from audotics.server.services.sessions import SessionService, session_name
 from audotics.server.storage.sessions import StoredSession
@@ -29,11 +32,18 @@ from audotics.server.types import Listener, Subject
 
 
 class RecommendGroupService:
-    """Resolves the members and runs the group's pipeline, all on one snapshot."""
+    """Resolves the members and the group's arms of experiments, and runs its pipeline, all on one snapshot."""
 
     def __init__(
-        self, *, registry: Registry, listeners: Listeners, recommender: GroupRecommender, sessions: SessionService
+        self,
+        *,
+        registry: Registry,
+        listeners: Listeners,
+        recommender: GroupRecommender,
+        sessions: SessionService,
+        assigner: Assigner | None = None,
     ) -> None:
+        self._assigner = assigner
         self._registry = registry
         self._listeners = listeners
         self._recommender = recommender
@@ -46,17 +56,25 @@ class RecommendGroupService:
 
     async def recommend_members(self, query: GroupQuery) -> tuple[GroupRecommendation, tuple[str, ...]]:
         """As `recommend`; and who the members were."""
-        snapshot = self._registry.select(query.models)
+        assigned = on_snapshot(query, registry=self._registry, assigner=self._assigner)
+        query, snapshot = assigned.query, assigned.snapshot
         session = await self._sessions.get(query.session_id) if query.session_id else None
         if session is not None:
             query = _of_session(query, session)
         subjects = [Subject("user", user_id=member.user_id) for member in query.members]
         resolved = await asyncio.gather(*(self._listeners.resolve(subject, snapshot.catalog) for subject in subjects))
-        degraded = [part for _, parts in resolved for part in parts]
+        degraded = [*assigned.degraded, *(part for _, parts in resolved for part in parts)]
         listeners, deeds = [listener for listener, _ in resolved], NOTHING_DONE
         if session is not None:
             listeners, deeds = _after(session, listeners, snapshot.catalog)
-        answer = await self._recommender.recommend(snapshot, listeners, query, deeds=deeds, degraded=degraded)
+        attempt = Attempt()
+        try:
+            with attempt:
+                answer = await self._recommender.recommend(snapshot, listeners, query, deeds=deeds, degraded=degraded)
+                attempt.answered(answer.degraded)
+        finally:
+            if self._assigner is not None and query.exposures:
+                self._assigner.observe(query.exposures, elapsed_s=attempt.elapsed_s, failed=attempt.failed)
         return answer, tuple(member.user_id for member in query.members)
 
 

@@ -13,12 +13,15 @@ from audotics.features.outcomes import GROUP_EVENTS, MOST_RATING, OPINIONS, STAR
 from audotics.server.storage.database import Database
 from audotics.server.storage.schema import EVENTS, EXPOSURES
 
-_KNOWN: Final = ("user_id", "arm", "propensity", "created_at", "history_length", "mood", "diversity")
+_KNOWN: Final = ("user_id", "group_key", "arm", "propensity", "created_at", "history_length", "mood", "diversity")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredExposure:
-    """One row: a list, the arm that made it, and what was known when it was made. `created_at` is in UTC seconds."""
+    """One row: a list, the arm that made it, and what was known when it was made. `created_at` is in UTC seconds.
+
+    A list of a group has no `user_id`, and the group's own name as `group_key`.
+    """
 
     recommendation_id: str
     experiment: str
@@ -29,6 +32,7 @@ class StoredExposure:
     history_length: int
     mood: str
     diversity: float
+    group_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +53,14 @@ class ExposureStore:
     def outcomes(self, experiment: str, *, window_s: float, since: float = 0.0) -> Sequence[Any]:
         """One row a list, the earliest first, whose arm was drawn. Raises StorageError.
 
-        Columns: user_id, arm, propensity, created_at, history_length, mood, diversity, entered_at (the time of the
-        listener's first list), engaged (0 or 1), started, completed, skipped (numbers of tracks), added (0 or 1),
-        group_events, opinion and opinions (their sum and number). Events count that arrived until `window_s` after the
-        first list. `since` leaves out earlier lists.
+        Columns: user_id, group_key, arm, propensity, created_at, history_length, mood, diversity, entered_at (the time
+        of the listener's or the group's first list), engaged (0 or 1), started, completed, skipped (numbers of tracks),
+        added (0 or 1), group_events, opinion and opinions (their sum and number). Events count that arrived until
+        `window_s` after the first list, and for a group those of anybody. `since` leaves out earlier lists.
         """
+        unit = (EXPOSURES.c.user_id, EXPOSURES.c.group_key)
         shown = (
-            select(
-                EXPOSURES, func.min(EXPOSURES.c.created_at).over(partition_by=EXPOSURES.c.user_id).label("entered_at")
-            )
+            select(EXPOSURES, func.min(EXPOSURES.c.created_at).over(partition_by=unit).label("entered_at"))
             .where(EXPOSURES.c.experiment == experiment, EXPOSURES.c.created_at >= since)
             # An arm that was chosen has the propensity 1; held-out listeners were drawn, however many they are.
             .where(or_(EXPOSURES.c.propensity < 1, EXPOSURES.c.experiment == ""))
@@ -90,7 +93,7 @@ class ExposureStore:
                 and_(
                     event.recommendation_id == shown.c.recommendation_id,
                     event.recommendation_id != "",  # so that the index of events that name a list is used
-                    event.user_id == shown.c.user_id,
+                    or_(event.user_id == shown.c.user_id, shown.c.group_key != ""),
                     event.received_at <= shown.c.entered_at + window_s,
                 ),
             )

@@ -173,11 +173,15 @@ EXPOSURES: Final = Table(
     Column("history_length", Integer, nullable=False),
     Column("mood", String, nullable=False),
     Column("diversity", Float, nullable=False),
+    Column("group_key", String, nullable=False, server_default=""),
     Index("exposures_by_experiment", "experiment", "created_at"),
     Index("exposures_by_user", "user_id"),
     Index("exposures_by_time", "created_at"),
 )
-"""Which arm made which list; `experiment` is empty for listeners who are held out of all of them."""
+"""Which arm made which list; `experiment` is empty for listeners who are held out of all of them.
+
+`user_id` is empty for lists of groups, and `group_key` for all others.
+"""
 
 GROUP_SESSIONS: Final = Table(
     "group_sessions",

@@ -21,6 +21,7 @@ from audotics.server.transport.codec.recommendations import (
     decode_recommend,
     encode_contributions,
     encode_degraded,
+    encode_exposures,
     encode_versions,
 )
 from audotics.server.transport.codec.selection import decode_selector
@@ -139,6 +140,7 @@ def encode_group(answer: GroupRecommendation) -> pb.RecommendGroupResponse:
         tracks=[_encode_track(track) for track in answer.tracks],
         model_versions=encode_versions(answer.model_versions),
         index_version=answer.index_version,
+        experiments=encode_exposures(answer.exposures),
         degraded=encode_degraded(answer.degraded),
         members=[
             pb.MemberSatisfaction(user_id=member.user_id, satisfaction=member.satisfaction, weight=member.weight)
