@@ -97,7 +97,7 @@ class Experiments(pb_grpc.ExperimentServiceServicer):
             ],
             sample_ratio={"p_value": 0.5, "expected_listeners": {"control": 30, "new": 30}},
             winner="new",
-            notes=["group activity is 0"],
+            notes=["a guardrail stopped one: too slow"],
         )
 
     def EvaluatePolicy(self, request: pb.EvaluatePolicyRequest, context: object) -> pb.EvaluatePolicyResponse:  # noqa: N802
@@ -236,7 +236,7 @@ def test_a_report_shows_values_lifts_notes_and_the_winner(run: Callable[..., Res
     assert ["engagement", "new", "0.2500", "+12.5%", "+5.0%", "to", "+20.0%", "0.01"] in lines
     assert "skip rate" not in output
     assert "listeners by the shares: control 30, new 30 (p = 0.5)" in output
-    assert output.endswith("note: group activity is 0\nwinner: new\n")
+    assert output.endswith("note: a guardrail stopped one: too slow\nwinner: new\n")
     assert json.loads(run("report", "variety", "--json").stdout)["winner"] == "new"
 
 

@@ -65,9 +65,12 @@ def test_delete_user(client: Any, server: Any) -> None:
         dropped_lists=4,
         masked_history_tracks=5,
         remaining=6,
+        deleted_memberships=7,
+        deleted_votes=8,
+        deleted_session_entries=9,
     )
     server.script("DeleteUser", answer)
-    assert client.delete_user("u") == DeletedUser(1, 2, 3, 4, 5, 6)
+    assert client.delete_user("u") == DeletedUser(1, 2, 3, 4, 5, 6, 7, 8, 9)
     assert server.requests == [pb.DeleteUserRequest(user_id="u")]
 
 

@@ -15,6 +15,7 @@ from audotics.server.storage.experiments import ExperimentStore, StoredExperimen
 from audotics.server.storage.exposures import DiversitySums, ExposureStore, StoredExposure
 from audotics.server.storage.receipts import ReceiptStore
 from audotics.server.storage.retention import RetentionStore
+from audotics.server.storage.sessions import SessionStore, StoredMember, StoredSession, StoredVote
 from audotics.server.types import Event
 
 CREATED = StoredRecord(10.5, "created", "", "100.00% of layer default")
@@ -136,3 +137,39 @@ def test_exposures_expire_the_oldest_first(database: Database) -> None:
     assert store.expire_exposures(before=3.0, limit=2).user_ids == {"u0", "u1"}
     assert store.expire_exposures(before=3.0, limit=2).user_ids == {"u2"}
     assert [row.user_id for row in ExposureStore(database).outcomes("x", window_s=1.0)] == ["u3"]
+
+
+def test_activity_in_sessions_counts_for_the_list_before_it(database: Database) -> None:
+    """Lists at 100 and 105 with a window of ten seconds; what happens in a session counts for the session alone."""
+    ReceiptStore(database).write(
+        [],
+        exposures=[
+            exposure("r1", "ana", 100.0),
+            exposure("r2", "ana", 105.0),
+            exposure("r3", "ben", 100.0),
+            exposure("g1", "", 100.0, group_key="sessions/s-1"),
+            exposure("g2", "", 105.0, group_key="sessions/s-1"),
+            exposure("g3", "", 100.0, group_key="groups/s-1"),
+        ],
+    )
+    sessions = SessionStore(database)
+    sessions.create(StoredSession("s-1", "average", 0.0, created_at=90.0, members=(StoredMember("ana", 1.0, 90.0),)))
+    sessions.create(StoredSession("s-2", "average", 0.0, created_at=101.0, members=(StoredMember("ben", 1.0, 101.0),)))
+    for at, work in (
+        (100.0, lambda change, at: change.put_vote(StoredVote("ana", "t1", 1), voted_at=at)),
+        (104.0, lambda change, at: change.play("t1", started_at=at)),
+        (105.0, lambda change, at: change.skip(skipped_at=at)),
+        (106.0, lambda change, at: change.put_vote(StoredVote("ana", "t2", -1), voted_at=at)),
+        (107.0, lambda change, at: change.put_vote(StoredVote("ana", "t2", 0), voted_at=at)),
+        (110.5, lambda change, at: change.put_vote(StoredVote("ana", "t3", 1), voted_at=at)),
+    ):
+        sessions.change("s-1", lambda change, work=work, at=at: work(change, at))
+    rows = ExposureStore(database).outcomes("x", window_s=10.0)
+    assert [(row.user_id or row.group_key, row.created_at, row.group_events) for row in rows] == [
+        ("sessions/s-1", 100.0, 2),
+        ("groups/s-1", 100.0, 0),
+        ("ana", 100.0, 1),
+        ("ben", 100.0, 1),
+        ("sessions/s-1", 105.0, 2),
+        ("ana", 105.0, 1),
+    ]

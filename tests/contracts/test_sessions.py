@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from audotics.server.storage.database import Database
+from audotics.server.storage.schema import GROUP_SESSIONS, SESSION_LOG
 from audotics.server.storage.sessions import (
     SessionChange,
     SessionStore,
@@ -17,6 +19,7 @@ from audotics.server.storage.sessions import (
     StoredSession,
     StoredVote,
 )
+from audotics.server.storage.users import UserStore
 
 ANA, BEN = StoredMember("ana", 1.0, 10.0), StoredMember("ben“2”", 0.5, 11.0)
 SESSION = StoredSession("s-1", "fairness", 0.25, created_at=10.0, members=(ANA, BEN))
@@ -61,11 +64,11 @@ def test_members_come_change_and_go_with_their_votes(store: SessionStore) -> Non
     store.change("s-1", lambda change: change.put_member(StoredMember("cleo", 2.0, 12.0)))
     store.change("s-1", lambda change: change.put_member(StoredMember("ana", 3.0, 99.0)))
     store.change("s-1", lambda change: change.put_vote(StoredVote(BEN.user_id, "t1", 1), voted_at=13.0))
-    session = store.change("s-1", lambda change: change.remove_member(BEN.user_id))
+    session = store.change("s-1", lambda change: change.remove_member(BEN.user_id, left_at=14.0))
     assert session is not None
     assert session.members == (replace(ANA, weight=3.0), StoredMember("cleo", 2.0, 12.0))
     assert session.votes == ()
-    assert store.change("s-1", lambda change: change.remove_member("nobody")) == session
+    assert store.change("s-1", lambda change: change.remove_member("nobody", left_at=15.0)) == session
 
 
 def test_the_latest_vote_counts_until_it_is_withdrawn_or_the_track_plays(store: SessionStore) -> None:
@@ -92,7 +95,7 @@ def test_plays_keep_their_order_and_the_last_is_skipped(store: SessionStore) -> 
     store.create(SESSION)
     for number, track_id in enumerate(("t2", "t1", "t2")):
         store.change("s-1", lambda change, track=track_id, at=number: change.play(track, started_at=float(at)))
-    session = store.change("s-1", lambda change: change.skip())
+    session = store.change("s-1", lambda change: change.skip(skipped_at=3.0))
     assert session is not None
     assert session.now_playing == ""
     assert [(play.track_id, play.skipped) for play in session.plays] == [("t2", False), ("t1", False), ("t2", True)]
@@ -128,3 +131,49 @@ def test_changes_of_two_servers_come_one_after_the_other(connect: Connect) -> No
     session = stores[0].read("s-1")
     assert session is not None
     assert len(session.members) == 10
+
+
+def test_the_log_says_what_changed_and_not_what_was_said_again(store: SessionStore, database: Database) -> None:
+    up, down = StoredVote("ana", "t1", 1), StoredVote("ana", "t1", -1)
+    changes: list[Callable[[SessionChange], None]] = [
+        lambda change: change.put_member(StoredMember("cleo", 2.0, 12.0)),
+        lambda change: change.put_member(StoredMember("cleo", 3.0, 13.0)),
+        lambda change: change.put_vote(up, voted_at=14.0),
+        lambda change: change.put_vote(up, voted_at=15.0),
+        lambda change: change.put_vote(down, voted_at=16.0),
+        lambda change: change.put_vote(replace(up, value=0), voted_at=17.0),
+        lambda change: change.put_vote(replace(up, value=0), voted_at=18.0),
+        lambda change: change.play("t2", started_at=19.0),
+        lambda change: change.skip(skipped_at=20.0),
+        lambda change: change.play("", started_at=21.0),
+        lambda change: change.remove_member("cleo", left_at=22.0),
+        lambda change: change.remove_member("cleo", left_at=23.0),
+        lambda change: change.end(ended_at=24.0),
+    ]
+    store.create(SESSION)
+    for work in changes:
+        store.change("s-1", work)
+    with database.reading() as connection:
+        rows = connection.execute(select(SESSION_LOG).order_by(SESSION_LOG.c.sequence)).all()
+        assert connection.scalar(select(GROUP_SESSIONS.c.changed_at)) == 24.0
+    assert [tuple(row)[1:] for row in rows] == [
+        ("s-1", "join", "ana", "", 0, 10.0),
+        ("s-1", "join", BEN.user_id, "", 0, 11.0),
+        ("s-1", "join", "cleo", "", 0, 12.0),
+        ("s-1", "vote", "ana", "t1", 1, 14.0),
+        ("s-1", "vote", "ana", "t1", -1, 16.0),
+        ("s-1", "withdraw", "ana", "t1", 0, 17.0),
+        ("s-1", "play", "", "t2", 0, 19.0),
+        ("s-1", "skip", "", "t2", 0, 20.0),
+        ("s-1", "leave", "cleo", "", 0, 22.0),
+        ("s-1", "end", "", "", 0, 24.0),
+    ]
+
+
+def test_a_deleted_listener_is_in_no_log(store: SessionStore, database: Database) -> None:
+    store.create(SESSION)
+    store.change("s-1", lambda change: change.put_vote(StoredVote("ana", "t1", 1), voted_at=12.0))
+    erased = UserStore(database).erase("ana", erased_at=20.0)
+    assert (erased.memberships, erased.votes, erased.session_entries, erased.remaining) == (1, 1, 2, 0)
+    with database.reading() as connection:
+        assert list(connection.scalars(select(SESSION_LOG.c.user_id))) == [BEN.user_id]

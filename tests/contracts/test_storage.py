@@ -24,6 +24,7 @@ from audotics.server.storage.schema import (
     EXPOSURES,
     METADATA,
     RECEIPTS,
+    SESSION_LOG,
     SESSION_MEMBERS,
     SESSION_VOTES,
     TRACK_HISTORY,
@@ -190,8 +191,10 @@ def test_every_table_that_names_a_listener_is_erased(
             connection.execute(insert(SESSION_MEMBERS), values)
             values = {"session_id": "s", "user_id": user_id, "track_id": "t", "value": 1, "voted_at": 1.0}
             connection.execute(insert(SESSION_VOTES), values)
+            entry = {"session_id": "s", "type": "vote", "user_id": user_id, "track_id": "t", "value": 1, "at": 1.0}
+            connection.execute(insert(SESSION_LOG), entry)
     assert user_store.erase("u1", erased_at=5.0) == Erased(
-        events=2, receipts=1, preferences=1, remaining=0, memberships=1, votes=1
+        events=2, receipts=1, preferences=1, remaining=0, memberships=1, votes=1, session_entries=1
     )
     with database.reading() as connection:
         for table in METADATA.tables.values():
@@ -280,6 +283,26 @@ def test_tables_of_version_0_1_are_brought_up_to_date(connect: Connect, database
     assert EventStore(later).history("u1") == [EVENT]
     with later.reading() as connection:
         assert set(METADATA.tables) <= set(inspect(connection).get_table_names())
+
+
+def test_sessions_from_before_there_was_a_log_say_when_they_last_changed(connect: Connect, database: Database) -> None:
+    with database.transaction() as connection:
+        for statement in (
+            "DROP TABLE session_log",
+            "DROP INDEX group_sessions_by_change",
+            "ALTER TABLE group_sessions DROP COLUMN changed_at",
+            "ALTER TABLE exposures DROP COLUMN group_key",
+            "UPDATE alembic_version SET version_num = 'tilts'",
+            "INSERT INTO group_sessions VALUES ('idle', 'average', 0, '', 10, NULL)",
+            "INSERT INTO group_sessions VALUES ('ended', 'average', 0, '', 10, 40)",
+            "INSERT INTO group_sessions VALUES ('played', 'average', 0, 't1', 10, NULL)",
+            "INSERT INTO session_members VALUES ('played', 'u1', 1, 20)",
+            "INSERT INTO session_plays (session_id, track_id, started_at, skipped) VALUES ('played', 't1', 30, false)",
+        ):
+            connection.execute(text(statement))
+    with connect().reading() as connection:
+        rows = connection.execute(text("SELECT session_id, changed_at FROM group_sessions ORDER BY changed_at"))
+        assert [tuple(row) for row in rows] == [("idle", 10.0), ("played", 30.0), ("ended", 40.0)]
 
 
 def test_what_a_track_was_is_kept_with_the_time_it_held(tracks: TrackStore, database: Database) -> None:

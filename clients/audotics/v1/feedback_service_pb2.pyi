@@ -201,7 +201,7 @@ class DeleteUserRequest(_message.Message):
     def __init__(self, user_id: _Optional[str] = ...) -> None: ...
 
 class DeleteUserResponse(_message.Message):
-    __slots__ = ("deleted_events", "deleted_receipts", "deleted_preferences", "dropped_lists", "masked_history_tracks", "remaining", "deleted_memberships", "deleted_votes")
+    __slots__ = ("deleted_events", "deleted_receipts", "deleted_preferences", "dropped_lists", "masked_history_tracks", "remaining", "deleted_memberships", "deleted_votes", "deleted_session_entries")
     DELETED_EVENTS_FIELD_NUMBER: _ClassVar[int]
     DELETED_RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     DELETED_PREFERENCES_FIELD_NUMBER: _ClassVar[int]
@@ -210,6 +210,7 @@ class DeleteUserResponse(_message.Message):
     REMAINING_FIELD_NUMBER: _ClassVar[int]
     DELETED_MEMBERSHIPS_FIELD_NUMBER: _ClassVar[int]
     DELETED_VOTES_FIELD_NUMBER: _ClassVar[int]
+    DELETED_SESSION_ENTRIES_FIELD_NUMBER: _ClassVar[int]
     deleted_events: int
     deleted_receipts: int
     deleted_preferences: int
@@ -218,4 +219,5 @@ class DeleteUserResponse(_message.Message):
     remaining: int
     deleted_memberships: int
     deleted_votes: int
-    def __init__(self, deleted_events: _Optional[int] = ..., deleted_receipts: _Optional[int] = ..., deleted_preferences: _Optional[int] = ..., dropped_lists: _Optional[int] = ..., masked_history_tracks: _Optional[int] = ..., remaining: _Optional[int] = ..., deleted_memberships: _Optional[int] = ..., deleted_votes: _Optional[int] = ...) -> None: ...
+    deleted_session_entries: int
+    def __init__(self, deleted_events: _Optional[int] = ..., deleted_receipts: _Optional[int] = ..., deleted_preferences: _Optional[int] = ..., dropped_lists: _Optional[int] = ..., masked_history_tracks: _Optional[int] = ..., remaining: _Optional[int] = ..., deleted_memberships: _Optional[int] = ..., deleted_votes: _Optional[int] = ..., deleted_session_entries: _Optional[int] = ...) -> None: ...

@@ -12,8 +12,8 @@ from typing import Final
 STARTING_EVENTS: Final = frozenset({"play", "complete", "skip"})
 """Events of a track that was started."""
 
-GROUP_EVENTS: Final[frozenset[str]] = frozenset()
-"""Types of events that groups cause. There are none: group sessions keep their state, and no log of it."""
+GROUP_EVENTS: Final = frozenset({"join", "vote", "play", "skip"})
+"""What happens in sessions of groups that is activity: members join and vote, the group plays and skips."""
 
 OPINIONS: Final[Mapping[str, float]] = MappingProxyType(
     {"like": 1.0, "save": 1.0, "add_to_playlist": 1.0, "share": 1.0, "follow_artist": 1.0, "dislike": 0.0}

@@ -264,6 +264,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             changes=changes,
             executor=reading,
             uninterrupted=uninterrupted,
+            now=clock,
         )
         recommend_group = RecommendGroupService(
             registry=registry,

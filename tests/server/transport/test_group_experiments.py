@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from typing import Any
 
+from audotics.server.storage.database import Database
+from audotics.server.storage.exposures import ExposureStore
 from audotics.v1 import experiment_service_pb2 as pb
 from audotics.v1 import feedback_service_pb2 as feedback_pb
 from audotics.v1 import group_service_pb2 as group_pb
@@ -126,6 +128,21 @@ async def test_a_watched_list_is_in_the_experiment(server: Any) -> None:
     first = await watching.read()
     watching.cancel()
     assert arm_of(first.group_recommendation) == arm_of(await listed(server, "u00", "u01"))
+
+
+async def test_what_happens_in_a_session_is_its_groups_activity(start: Start, repository: Any, tmp_path: Any) -> None:
+    async with start(repository.path) as server:
+        name = await open_session(server, "party", "u00", "u01")
+        await create(server)
+        await listed(server, session=name)
+        for user_id in ("u00", "u01"):
+            vote = group_pb.VoteTrackRequest(name=name, user_id=user_id, track_id="t001", vote=group_pb.VOTE_UP)
+            await server.groups.VoteTrack(vote)
+        await server.groups.SetNowPlaying(group_pb.SetNowPlayingRequest(name=name, track_id="t001"))
+        await server.experiments.ReportExperiment(pb.ReportExperimentRequest(name="variety"))  # writes what waits
+    with closing(Database.open(f"sqlite:///{tmp_path}/state/state.db")) as database:
+        (row,) = ExposureStore(database).outcomes("variety", window_s=60.0)
+    assert (row.group_key, row.group_events) == (name, 3)
 
 
 async def test_a_report_counts_groups_and_keeps_no_names(start: Start, repository: Any, tmp_path: Any) -> None:

@@ -169,7 +169,8 @@ async def test_a_deleted_listener_is_in_no_session(server: Any) -> None:
     await open_session(server, "u00", "u01")
     await vote(server, "u00", "t100", pb.VOTE_UP)
     answer = await server.feedback.DeleteUser(feedback_service_pb2.DeleteUserRequest(user_id="u00"))
-    assert (answer.deleted_memberships, answer.deleted_votes, answer.remaining) == (1, 1, 0)
+    assert (answer.deleted_memberships, answer.deleted_votes, answer.deleted_session_entries) == (1, 1, 2)
+    assert answer.remaining == 0
     session = await get(server)
     assert [member.user_id for member in session.members] == ["u01"]
     assert list(session.votes) == []

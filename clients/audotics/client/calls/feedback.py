@@ -114,6 +114,7 @@ def delete_user(user_id: str, *, timeout_s: float | None = None) -> Call[Deleted
             remaining=answer.remaining,
             deleted_memberships=answer.deleted_memberships,
             deleted_votes=answer.deleted_votes,
+            deleted_session_entries=answer.deleted_session_entries,
         )
 
     request = feedback.DeleteUserRequest(user_id=user_id)

@@ -70,3 +70,4 @@ class DeletedUser:
     remaining: int
     deleted_memberships: int = 0
     deleted_votes: int = 0
+    deleted_session_entries: int = 0

@@ -9,11 +9,12 @@ observation window, with the sums of each:
     completion          Σ tracks completed / Σ tracks started          (started: played, completed or skipped)
     skip_rate           Σ tracks skipped / Σ tracks started
     playlist_creation   Σ lists with a track that was added to a playlist / Σ lists
-    group_activity      Σ events of groups / Σ lists                   (0 while no event is one of a group)
+    group_activity      Σ what happened in sessions of groups / Σ lists
     diversity           Σ diversity of a list / Σ lists                (of `list_diversity`)
     satisfaction        Σ opinion / Σ opinions                         (rating / 5, or 1 or 0)
 
-An arm's value is the ratio of these sums over its listeners. `features.outcomes` says which events are which.
+An arm's value is the ratio of these sums over its listeners. `features.outcomes` says which events are which. What a
+listener did in sessions, and what happened in a session that is itself in the experiment, counts for the list before.
 """
 
 from __future__ import annotations

@@ -271,7 +271,6 @@ def _notes(experiment: Experiment, arms: Sequence[ArmReport], ratio: SampleRatio
     few = [arm.arm for arm in arms if arm.arm != HOLDOUT and arm.observed_listeners < LEAST_LISTENERS]
     if few:
         notes.append(f"fewer than {LEAST_LISTENERS} observed listeners in {', '.join(few)}: no intervals yet")
-    notes.append("group activity is 0: group sessions keep their present state and write no events")
     return notes
 
 

@@ -95,7 +95,7 @@ class SessionService:
 
     async def leave(self, session_id: str, user_id: str) -> StoredSession:
         """Raises NotFoundError, InvalidRequestError when it has ended, StorageError."""
-        return await self._change(session_id, lambda change: change.remove_member(user_id))
+        return await self._change(session_id, lambda change: change.remove_member(user_id, left_at=self._now()))
 
     async def vote(self, session_id: str, vote: StoredVote) -> StoredSession:
         """A value of 0 withdraws. Raises NotFoundError, InvalidRequestError when they are no member, StorageError."""
@@ -129,7 +129,7 @@ class SessionService:
             if track_id != playing:
                 what = f"{playing!r} does" if playing else "nothing does"
                 raise _wrong("track_id", f"{track_id!r} does not play in {session_name(session_id)}, {what}")
-            change.skip()
+            change.skip(skipped_at=self._now())
 
         return await self._change(session_id, work)
 

@@ -1,4 +1,4 @@
-"""The exposure log: which arm made which list goes in, and what followed it, joined with the events, comes out."""
+"""The exposure log: which arm made which list goes in, and what followed it comes out, from events and sessions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import and_, case, distinct, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, distinct, func, or_, select
 
 from audotics.features.history import LIKED_RATING, POSITIVE_EVENTS
 from audotics.features.outcomes import GROUP_EVENTS, MOST_RATING, OPINIONS, STARTING_EVENTS
 from audotics.server.storage.database import Database
-from audotics.server.storage.schema import EVENTS, EXPOSURES
+from audotics.server.storage.schema import EVENTS, EXPOSURES, SESSION_LOG
 
+_SESSION: Final = "sessions/"
 _KNOWN: Final = ("user_id", "group_key", "arm", "propensity", "created_at", "history_length", "mood", "diversity")
 
 
@@ -56,11 +57,19 @@ class ExposureStore:
         Columns: user_id, group_key, arm, propensity, created_at, history_length, mood, diversity, entered_at (the time
         of the listener's or the group's first list), engaged (0 or 1), started, completed, skipped (numbers of tracks),
         added (0 or 1), group_events, opinion and opinions (their sum and number). Events count that arrived until
-        `window_s` after the first list, and for a group those of anybody. `since` leaves out earlier lists.
+        `window_s` after the first list, and for a group those of anybody. `group_events` is what the listener did in
+        sessions, or what happened in the group's own, after this list and before the next. `since` leaves out earlier
+        lists.
         """
         unit = (EXPOSURES.c.user_id, EXPOSURES.c.group_key)
         shown = (
-            select(EXPOSURES, func.min(EXPOSURES.c.created_at).over(partition_by=unit).label("entered_at"))
+            select(
+                EXPOSURES,
+                func.min(EXPOSURES.c.created_at).over(partition_by=unit).label("entered_at"),
+                func.lead(EXPOSURES.c.created_at)
+                .over(partition_by=unit, order_by=(EXPOSURES.c.created_at, EXPOSURES.c.recommendation_id))
+                .label("next_at"),
+            )
             .where(EXPOSURES.c.experiment == experiment, EXPOSURES.c.created_at >= since)
             # An arm that was chosen has the propensity 1; held-out listeners were drawn, however many they are.
             .where(or_(EXPOSURES.c.propensity < 1, EXPOSURES.c.experiment == ""))
@@ -83,7 +92,7 @@ class ExposureStore:
                 func.count(distinct(case((kind == "complete", track)))).label("completed"),
                 func.count(distinct(case((kind == "skip", track)))).label("skipped"),
                 func.max(case((kind == "add_to_playlist", 1), else_=0)).label("added"),
-                func.sum(case((kind.in_(sorted(GROUP_EVENTS)), 1), else_=0)).label("group_events"),
+                _group_events(shown, window_s=window_s).label("group_events"),
                 func.sum(opinion).label("opinion"),
                 func.sum(case((told, 1), else_=0)).label("opinions"),
             )
@@ -97,7 +106,7 @@ class ExposureStore:
                     event.received_at <= shown.c.entered_at + window_s,
                 ),
             )
-            .group_by(shown.c.recommendation_id, *own)
+            .group_by(shown.c.recommendation_id, shown.c.next_at, *own)
             .order_by(shown.c.created_at, shown.c.recommendation_id)
         )
         with self._database.reading() as connection:
@@ -113,3 +122,25 @@ class ExposureStore:
         )
         with self._database.reading() as connection:
             return {arm: DiversitySums(*sums) for arm, *sums in connection.execute(statement)}
+
+
+def _group_events(shown: Subquery, *, window_s: float) -> ColumnElement[int]:
+    """Entries of the log of sessions between a row of `shown` and the next one of the same listener or group."""
+    entry = SESSION_LOG.c
+    count = (
+        select(func.count())
+        .select_from(SESSION_LOG)
+        .where(
+            entry.type.in_(sorted(GROUP_EVENTS)),
+            entry.at >= shown.c.created_at,
+            or_(shown.c.next_at.is_(None), entry.at < shown.c.next_at),
+            entry.at <= shown.c.entered_at + window_s,
+        )
+    )
+    own = count.where(entry.user_id == shown.c.user_id)
+    of_session = count.where(entry.session_id == func.substr(shown.c.group_key, len(_SESSION) + 1))
+    return case(
+        (shown.c.group_key == "", own.scalar_subquery()),
+        (shown.c.group_key.startswith(_SESSION), of_session.scalar_subquery()),
+        else_=0,
+    )

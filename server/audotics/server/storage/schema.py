@@ -192,6 +192,8 @@ GROUP_SESSIONS: Final = Table(
     Column("now_playing", String, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("ended_at", Float),
+    Column("changed_at", Float, nullable=False, server_default="0"),
+    Index("group_sessions_by_change", "changed_at"),
 )
 """Sessions in which a group listens together; `now_playing` is a track's id, or empty."""
 
@@ -229,6 +231,22 @@ SESSION_PLAYS: Final = Table(
     Index("session_plays_by_session", "session_id", "sequence"),
 )
 """What a session played, in order. Who asked for a skip is not kept."""
+
+SESSION_LOG: Final = Table(
+    "session_log",
+    METADATA,
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("session_id", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("user_id", String, nullable=False),
+    Column("track_id", String, nullable=False),
+    Column("value", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("session_log_by_session", "session_id", "at"),
+    Index("session_log_by_user", "user_id", "at"),
+    Index("session_log_by_time", "at"),
+)
+"""Everything that changed in sessions, in order. `user_id` is empty where a session as a whole did it."""
 
 DECISIONS: Final = Table(
     "decisions",

@@ -1,4 +1,7 @@
-"""Sessions of groups on disk: what happens in one goes in, each change whole, and the session comes out."""
+"""Sessions of groups on disk: what happens in one goes in, each change whole, and the session comes out.
+
+Each change is appended to the log of sessions by the transaction that makes it. What changes nothing is not logged.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from audotics.server.storage.database import Database
-from audotics.server.storage.schema import GROUP_SESSIONS, SESSION_MEMBERS, SESSION_PLAYS, SESSION_VOTES
+from audotics.server.storage.schema import GROUP_SESSIONS, SESSION_LOG, SESSION_MEMBERS, SESSION_PLAYS, SESSION_VOTES
 
 SessionWork: TypeAlias = Callable[["SessionChange"], None]
 
@@ -73,14 +76,23 @@ class SessionChange:
         changed = self._connection.execute(update(SESSION_MEMBERS).where(key).values(weight=member.weight)).rowcount
         if not changed:
             _insert_members(self._connection, self._id, [member])
+            self._touch(member.joined_at)
 
-    def remove_member(self, user_id: str) -> None:
+    def remove_member(self, user_id: str, *, left_at: float) -> None:
         """Take a member out, with their votes."""
+        if user_id not in {member.user_id for member in self.session.members}:
+            return
+        self._log("leave", left_at, user_id=user_id)
         for table in (SESSION_MEMBERS, SESSION_VOTES):
             self._connection.execute(delete(table).where(table.c.session_id == self._id, table.c.user_id == user_id))
 
     def put_vote(self, vote: StoredVote, *, voted_at: float) -> None:
         """Keep a vote in place of an earlier one; with value 0 keep none."""
+        earlier = {(known.user_id, known.track_id): known.value for known in self.session.votes}
+        if vote.value == earlier.get((vote.user_id, vote.track_id), 0):
+            return
+        kind = "vote" if vote.value else "withdraw"
+        self._log(kind, voted_at, user_id=vote.user_id, track_id=vote.track_id, value=vote.value)
         table = SESSION_VOTES
         self._connection.execute(
             delete(table).where(
@@ -102,24 +114,35 @@ class SessionChange:
         """Let a track play, whose votes are done with; "" lets nothing play."""
         self._set(now_playing=track_id)
         if track_id:
+            self._log("play", started_at, track_id=track_id)
             table = SESSION_VOTES
             self._connection.execute(delete(table).where(table.c.session_id == self._id, table.c.track_id == track_id))
             values = {"session_id": self._id, "track_id": track_id, "started_at": started_at, "skipped": False}
             self._connection.execute(insert(SESSION_PLAYS).values(**values))
 
-    def skip(self) -> None:
+    def skip(self, *, skipped_at: float) -> None:
         """Mark the latest play as skipped, and let nothing play."""
+        self._log("skip", skipped_at, track_id=self.session.now_playing)
         table = SESSION_PLAYS
         latest = select(func.max(table.c.sequence)).where(table.c.session_id == self._id).scalar_subquery()
         self._connection.execute(update(table).where(table.c.sequence == latest).values(skipped=True))
         self._set(now_playing="")
 
     def end(self, *, ended_at: float) -> None:
+        self._log("end", ended_at)
         self._set(now_playing="", ended_at=ended_at)
 
     @property
     def _id(self) -> str:
         return self.session.session_id
+
+    def _log(self, kind: str, at: float, *, user_id: str = "", track_id: str = "", value: int = 0) -> None:
+        entry = _entry(self._id, kind, at, user_id=user_id, track_id=track_id, value=value)
+        self._connection.execute(insert(SESSION_LOG).values(**entry))
+        self._touch(at)
+
+    def _touch(self, at: float) -> None:
+        self._set(changed_at=at)
 
     def _set(self, **values: object) -> None:
         self._connection.execute(update(GROUP_SESSIONS).where(GROUP_SESSIONS.c.session_id == self._id).values(**values))
@@ -137,6 +160,7 @@ class SessionStore:
             name: getattr(session, name)
             for name in ("session_id", "strategy", "fairness_floor", "now_playing", "created_at")
         }
+        row["changed_at"] = session.created_at
         with self._database.transaction() as connection:
             statement = self._database.insert(GROUP_SESSIONS).values(**row).on_conflict_do_nothing()
             if connection.scalar(statement.returning(GROUP_SESSIONS.c.session_id)) is None:
@@ -164,7 +188,8 @@ class SessionStore:
 
 def _read(connection: Connection, session_id: str, *, lock: bool = False) -> StoredSession | None:
     table = GROUP_SESSIONS
-    statement = select(table).where(table.c.session_id == session_id)
+    known = (column for column in table.c if column.name != "changed_at")
+    statement = select(*known).where(table.c.session_id == session_id)
     row = connection.execute(statement.with_for_update() if lock else statement).mappings().first()
     if row is None:
         return None
@@ -197,3 +222,20 @@ def _insert_members(connection: Connection, session_id: str, members: Sequence[S
                 for member in members
             ],
         )
+        connection.execute(
+            insert(SESSION_LOG),
+            [_entry(session_id, "join", member.joined_at, user_id=member.user_id) for member in members],
+        )
+
+
+def _entry(
+    session_id: str, kind: str, at: float, *, user_id: str = "", track_id: str = "", value: int = 0
+) -> dict[str, object]:
+    return {
+        "session_id": session_id,
+        "type": kind,
+        "user_id": user_id,
+        "track_id": track_id,
+        "value": value,
+        "at": at,
+    }

@@ -19,6 +19,7 @@ from audotics.server.storage.schema import (
     EXPOSURES,
     PREFERENCES,
     RECEIPTS,
+    SESSION_LOG,
     SESSION_MEMBERS,
     SESSION_VOTES,
     USERS,
@@ -33,6 +34,7 @@ _OF_USER: Final = {
     "preferences": PREFERENCES,
     "receipts": RECEIPTS,
     "memberships": SESSION_MEMBERS,
+    "session_entries": SESSION_LOG,
     "votes": SESSION_VOTES,
     "users": USERS,
 }
@@ -58,6 +60,7 @@ class Erased:
     remaining: int
     memberships: int = 0
     votes: int = 0
+    session_entries: int = 0
 
 
 class UserStore:
@@ -114,7 +117,7 @@ class UserStore:
             counts = [select(func.count()).where(table.c.user_id == user_id) for table in _OF_USER.values()]
             remaining = sum(connection.scalar(count) or 0 for count in counts)
         self._database.compact()
-        counted = {name: deleted[name] for name in ("events", "receipts", "preferences", "memberships", "votes")}
+        counted = {field.name: deleted[field.name] for field in fields(Erased) if field.name != "remaining"}
         return Erased(**counted, remaining=remaining)
 
 

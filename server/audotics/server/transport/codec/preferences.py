@@ -74,6 +74,7 @@ def encode_deletion(deletion: Deletion) -> pb.DeleteUserResponse:
         remaining=deletion.erased.remaining,
         deleted_memberships=deletion.erased.memberships,
         deleted_votes=deletion.erased.votes,
+        deleted_session_entries=deletion.erased.session_entries,
     )
 
 
