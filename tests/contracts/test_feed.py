@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audotics.server.storage.cache.feed import ListenerFeed
+from audotics.server.storage.cache.feed import NewsFeed
 from tests.redis_server import RedisServer, running_redis
 
 GAP = "gap"
@@ -20,9 +20,13 @@ class Server:
 
     def __init__(self, url: str) -> None:
         self.heard: asyncio.Queue[list[str] | str] = asyncio.Queue()
-        self.feed = ListenerFeed(
+        self.sessions: asyncio.Queue[list[str]] = asyncio.Queue()
+        self.feed = NewsFeed(
             url,
-            on_changed=lambda user_ids: self.heard.put_nowait(list(user_ids)),
+            hearers={
+                "listeners": lambda user_ids: self.heard.put_nowait(list(user_ids)),
+                "sessions": lambda names: self.sessions.put_nowait(list(names)),
+            },
             on_gap=lambda: self.heard.put_nowait(GAP),
             timeout_s=5.0,
         )
@@ -51,7 +55,7 @@ async def connected(*servers: Server) -> None:
     for teller in servers:
         others = [server for server in servers if server is not teller]
         while any(server.heard.empty() for server in others):
-            teller.feed.tell(["hello"])
+            teller.feed.tell("listeners", ["hello"])
             await asyncio.sleep(0)
         for server in others:
             await drained(server)
@@ -73,18 +77,27 @@ async def next_news(server: Server) -> list[str] | str:
 async def test_others_hear_and_the_teller_does_not(open_server: Callable) -> None:
     here, there, elsewhere = [await open_server() for _ in range(3)]
     await connected(here, there, elsewhere)
-    here.feed.tell(["u1", "u2"])
+    here.feed.tell("listeners", ["u1", "u2"])
     for server in (there, elsewhere):
         heard = await next_news(server)
         assert set(heard) - {"hello"} == {"u1", "u2"}
-    there.feed.tell(["u3"])
+    there.feed.tell("listeners", ["u3"])
     assert await next_news(here) == ["u3"]  # and nothing of its own before
+
+
+async def test_news_of_one_kind_are_not_heard_as_another(open_server: Callable) -> None:
+    here, there = await open_server(), await open_server()
+    await connected(here, there)
+    here.feed.tell("sessions", ["sessions/party"])
+    here.feed.tell("listeners", ["u1"])
+    assert await there.sessions.get() == ["sessions/party"]
+    assert await next_news(there) == ["u1"]
 
 
 async def test_more_than_can_wait_is_told_as_everybody(open_server: Callable) -> None:
     here, there = await open_server(), await open_server()
     await connected(here, there)
-    here.feed.tell(f"u{number}" for number in range(10_001))
+    here.feed.tell("listeners", (f"u{number}" for number in range(10_001)))
     assert await next_news(there) == GAP
 
 
@@ -94,7 +107,7 @@ async def test_what_others_say_on_the_channel_is_passed_over(open_server: Callab
     with redis.client() as client:
         for message in ("no json", "[1]", "7", '{"a": 1}'):
             assert client.publish("audotics:1:listeners", message) == 2
-    here.feed.tell(["u1"])
+    here.feed.tell("listeners", ["u1"])
     assert await next_news(there) == ["u1"]
 
 
@@ -102,11 +115,11 @@ async def test_who_was_away_is_told_so(open_server: Callable, redis: RedisServer
     here, there = await open_server(), await open_server()
     await connected(here, there)
     await asyncio.to_thread(redis.kill)
-    here.feed.tell(["u1"])
+    here.feed.tell("listeners", ["u1"])
     await asyncio.to_thread(redis.start)
     assert await next_news(there) == GAP
     await connected(here, there)
-    here.feed.tell(["u2"])
+    here.feed.tell("listeners", ["u2"])
     heard = await next_news(there)
     while "u2" not in heard:
         heard = await next_news(there)
@@ -115,6 +128,6 @@ async def test_who_was_away_is_told_so(open_server: Callable, redis: RedisServer
 async def test_a_server_may_start_before_redis(tmp_path: Path) -> None:
     server = Server(f"unix://{tmp_path}/nothing")
     async with server.feed:
-        server.feed.tell(["u1"])
+        server.feed.tell("listeners", ["u1"])
         await asyncio.sleep(0)
     assert server.heard.empty()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
+from typing import Final
 
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import BundleStore
@@ -65,7 +66,7 @@ from audotics.server.services.tilts import TiltService
 from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.services.watch import WatchService
 from audotics.server.settings import Settings
-from audotics.server.storage.cache.feed import ListenerFeed
+from audotics.server.storage.cache.feed import NewsFeed
 from audotics.server.storage.cache.redis import RedisCache
 from audotics.server.storage.database import Database
 from audotics.server.storage.decisions import DecisionStore
@@ -93,6 +94,10 @@ from audotics.server.transport.servicers.groups import GroupServicer
 from audotics.server.transport.servicers.learning import LearningServicer
 from audotics.server.transport.servicers.models import ModelServicer
 from audotics.server.transport.servicers.recommender import RecommenderServicer
+
+_LISTENERS: Final = "listeners"
+_SESSIONS: Final = "sessions"
+"""What servers that share a Redis tell each other of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +161,13 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             executor=reading,
             cache_size=settings.user_cache_size,
             on_changed=lambda user_ids: changes.publish(listener_topic(user_id) for user_id in user_ids),
-            tell=lambda user_ids: None if feed is None else feed.tell(user_ids),
+            tell=lambda user_ids: None if feed is None else feed.tell(_LISTENERS, user_ids),
         )
         shared = await stack.enter_async_context(_shared_cache(settings)) if settings.cache_url else None
         memory = ListMemory(budget_bytes=int(settings.cache_mib * 2**20), ttl_s=settings.cache_ttl_s, shared=shared)
-        feed = await stack.enter_async_context(_feed(settings, listeners, memory)) if settings.cache_url else None
+        feed = (
+            await stack.enter_async_context(_feed(settings, listeners, memory, changes)) if settings.cache_url else None
+        )
         log = await stack.enter_async_context(
             EventLog(
                 EventStore(database),
@@ -265,6 +272,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             executor=reading,
             uninterrupted=uninterrupted,
             now=clock,
+            tell=lambda names: None if feed is None else feed.tell(_SESSIONS, names),
         )
         recommend_group = RecommendGroupService(
             registry=registry,
@@ -367,12 +375,17 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         )
 
 
-def _feed(settings: Settings, listeners: Listeners, memory: ListMemory) -> ListenerFeed:
+def _feed(settings: Settings, listeners: Listeners, memory: ListMemory, changes: Changes) -> NewsFeed:
     def hear(user_ids: Sequence[str]) -> None:
         listeners.hear(user_ids)
         memory.let_go(user_ids)
 
-    return ListenerFeed(settings.cache_url or "", on_changed=hear, on_gap=listeners.hear_of_all)
+    def hear_of_all() -> None:
+        listeners.hear_of_all()
+        changes.publish_all()
+
+    hearers = {_LISTENERS: hear, _SESSIONS: changes.publish}
+    return NewsFeed(settings.cache_url or "", hearers=hearers, on_gap=hear_of_all)
 
 
 def _shared_cache(settings: Settings) -> RedisCache:

@@ -84,6 +84,11 @@ class Changes:
         finally:
             del self._subscriptions[subscription]
 
+    def publish_all(self) -> None:
+        """Wake everybody: anything may have changed."""
+        for subscription in self._subscriptions:
+            subscription.wake()
+
     def publish(self, topics: Iterable[str]) -> None:
         """Wake those who watch any of these."""
         changed = frozenset(topics)

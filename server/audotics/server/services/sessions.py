@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
@@ -44,8 +44,9 @@ class SessionService:
         executor: Executor,
         uninterrupted: Uninterrupted,
         now: Callable[[], float] = time.time,
+        tell: Callable[[Iterable[str]], object] = lambda names: None,
     ) -> None:
-        """`executor` is for reading."""
+        """`executor` is for reading; `tell` learns the names of sessions that this server has changed."""
         self._registry = registry
         self._sessions = sessions
         self._log = log
@@ -53,6 +54,7 @@ class SessionService:
         self._executor = executor
         self._uninterrupted = uninterrupted
         self._now = now
+        self._tell = tell
 
     async def create(
         self, session_id: str, members: Sequence[GroupMember], *, strategy: Strategy, fairness_floor: float
@@ -150,7 +152,9 @@ class SessionService:
 
         changing = self._log.in_turn(partial(self._sessions.change, session_id, checked))
         session = _found(await self._uninterrupted.run(changing), session_id)
-        self._changes.publish([session_name(session_id)])
+        changed = [session_name(session_id)]
+        self._changes.publish(changed)
+        self._tell(changed)
         return session
 
 
