@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from audotics.server.storage.database import Database
-from audotics.server.storage.schema import GROUP_SESSIONS, SESSION_LOG
+from audotics.server.storage.retention import Expired, RetentionStore
+from audotics.server.storage.schema import GROUP_SESSIONS, SESSION_LOG, SESSION_MEMBERS, SESSION_PLAYS, SESSION_VOTES
 from audotics.server.storage.sessions import (
     SessionChange,
     SessionStore,
@@ -177,3 +178,23 @@ def test_a_deleted_listener_is_in_no_log(store: SessionStore, database: Database
     assert (erased.memberships, erased.votes, erased.session_entries, erased.remaining) == (1, 1, 2, 0)
     with database.reading() as connection:
         assert list(connection.scalars(select(SESSION_LOG.c.user_id))) == [BEN.user_id]
+
+
+def test_sessions_expire_whole_the_oldest_change_first(store: SessionStore, database: Database) -> None:
+    for number in range(4):
+        store.create(replace(SESSION, session_id=f"s-{number}", created_at=float(number), members=(ANA, BEN)))
+        store.change(f"s-{number}", lambda change: change.put_vote(StoredVote("ana", "t1", 1), voted_at=20.0))
+        store.change(f"s-{number}", lambda change, at=30.0 + number: change.play("t2", started_at=at))
+    retention = RetentionStore(database)
+    assert retention.expire_sessions(before=33.0, limit=2).rows == 2
+    assert retention.expire_sessions(before=33.0, limit=2) == Expired(1, frozenset({"ana", BEN.user_id}))
+    assert retention.expire_sessions(before=33.0, limit=2) == Expired(0, frozenset())
+    assert store.read("s-2") is None
+    left = store.read("s-3")
+    assert left is not None
+    assert (len(left.members), len(left.votes), len(left.plays)) == (2, 1, 1)
+    with database.reading() as connection:
+        for table in (SESSION_MEMBERS, SESSION_VOTES, SESSION_PLAYS, SESSION_LOG):
+            assert set(connection.scalars(select(table.c.session_id))) == {"s-3"}, table.name
+    assert retention.expire_session_log(before=25.0, limit=10).rows == 3  # two joins and a vote
+    assert store.read("s-3") == left

@@ -347,7 +347,11 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         )
         await registry.start()
         await catalog.restore()
-        periods = Periods(event_days=settings.event_retention_days, receipt_days=settings.receipt_retention_days)
+        periods = Periods(
+            event_days=settings.event_retention_days,
+            receipt_days=settings.receipt_retention_days,
+            session_days=settings.session_retention_days,
+        )
         await stack.enter_async_context(
             Retention(RetentionStore(database), periods=periods, log=log, listeners=listeners)
         )

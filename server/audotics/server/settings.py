@@ -115,6 +115,11 @@ class Settings(BaseSettings):
         None, gt=0, description="days for which events are kept; unset is for ever"
     )
     receipt_retention_days: float | None = Field(30.0, gt=0, description="days for which receipts of lists are kept")
+    session_retention_days: float | None = Field(
+        None,
+        gt=0,
+        description="days for which group sessions are kept after their last change; unset is for ever",
+    )
     # Off, since learning shows some listeners lists that are probably worse, and only feedback that names its list is
     # worth that: to begin is a decision.
     learning: bool = Field(False, description="make lists with tilted weights of the hybrid, and learn which ones earn")

@@ -7,10 +7,11 @@ import pytest
 from audotics.server.repository.registry import Registry
 from audotics.server.services.event_log import EventLog
 from audotics.server.services.listeners import Listeners
-from audotics.server.services.retention import Periods, Retention
+from audotics.server.services.retention import Periods, Retention, Swept
 from audotics.server.storage.database import Database
 from audotics.server.storage.events import EventStore
 from audotics.server.storage.retention import RetentionStore
+from audotics.server.storage.sessions import SessionStore, StoredMember, StoredSession
 from audotics.server.types import Event, Subject
 
 DAY_S = 86_400.0
@@ -34,8 +35,8 @@ async def test_old_events_go_and_the_next_list_knows(
     catalog, subject = registry.snapshot.catalog, Subject("user", user_id="u")
     await listeners.resolve(subject, catalog)
     retention = Retention(store, periods=Periods(event_days=30), log=log, listeners=listeners, now=lambda: NOW)
-    assert await retention.sweep() == (2500, 0)
-    assert await retention.sweep() == (0, 0)
+    assert await retention.sweep() == Swept(events=2500)
+    assert await retention.sweep() == Swept()
     listener, _ = await listeners.resolve(subject, catalog)
     assert list(catalog.columns.ids[listener.history]) == ["t001"]
 
@@ -45,8 +46,26 @@ async def test_without_a_period_everything_is_kept(
 ) -> None:
     events.append([play(1)], received_at=0.0)
     async with Retention(store, periods=Periods(), log=log, listeners=listeners, now=lambda: NOW) as retention:
-        assert await retention.sweep() == (0, 0)
+        assert await retention.sweep() == Swept()
     assert len(events.history("u")) == 1
+
+
+async def test_sessions_that_nothing_happens_in_go_and_their_ids_are_free(
+    store: RetentionStore, log: EventLog, listeners: Listeners, database: Database
+) -> None:
+    sessions = SessionStore(database)
+    for number, day in enumerate((60, 69, 71)):
+        member = StoredMember("u", 1.0, day * DAY_S)
+        assert sessions.create(StoredSession(f"s-{number}", "average", 0.0, day * DAY_S, members=(member,)))
+    sessions.change("s-0", lambda change: change.play("t001", started_at=80 * DAY_S))
+    periods = Periods(session_days=30)
+    retention = Retention(store, periods=periods, log=log, listeners=listeners, now=lambda: NOW)
+    assert await retention.sweep() == Swept(sessions=1)
+    assert sessions.read("s-0") is not None
+    assert sessions.read("s-1") is None
+    assert sessions.read("s-2") is not None
+    assert await retention.sweep() == Swept()
+    assert sessions.create(StoredSession("s-1", "average", 0.0, NOW))
 
 
 async def test_it_sweeps_on_its_own_and_goes_on_after_a_failure(

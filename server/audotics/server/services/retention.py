@@ -25,10 +25,20 @@ _STEP_ROWS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Periods:
-    """How many days events and receipts are kept; None is for ever."""
+    """How many days events, receipts, and sessions of groups after their last change are kept; None is for ever."""
 
     event_days: float | None = None
     receipt_days: float | None = None
+    session_days: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many rows were too old. A session counts once, with all that belongs to it."""
+
+    events: int = 0
+    receipts: int = 0
+    sessions: int = 0
 
 
 class Retention:
@@ -65,19 +75,22 @@ class Retention:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
 
-    async def sweep(self) -> tuple[int, int]:
-        """Delete all that is too old; return how many events and receipts that were. Raises StorageError.
+    async def sweep(self) -> Swept:
+        """Delete all that is too old. Raises StorageError.
 
-        Drawn tilts are kept as long as receipts.
+        Drawn tilts are kept as long as receipts, and what is logged of sessions that go on as long as sessions.
         """
         events = await self._expire(self._store.expire_events, self._periods.event_days)
         receipts = await self._expire(self._store.expire_receipts, self._periods.receipt_days)
         # What arms have shown is worth something only together with what followed.
         await self._expire(self._store.expire_exposures, self._periods.event_days)
         await self._expire(self._store.expire_decisions, self._periods.receipt_days)
-        if events or receipts:
-            _LOG.info("retention: %d events and %d receipts were too old", events, receipts)
-        return events, receipts
+        sessions = await self._expire(self._store.expire_sessions, self._periods.session_days)
+        await self._expire(self._store.expire_session_log, self._periods.session_days)
+        swept = Swept(events, receipts, sessions)
+        if swept != Swept():
+            _LOG.info("retention: %d events, %d receipts and %d sessions were too old", events, receipts, sessions)
+        return swept
 
     async def _expire(self, expire: Callable[..., Expired], days: float | None) -> int:
         if days is None:
