@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from audotics.training.checkpoints import CheckpointError, Checkpoints
 from audotics.training.pretraining import LAST_RATE, Plan, pretrain
 from audotics.training.progress import Progress, Quiet
 
-PLAN = Plan(epochs=6, learning_rate=0.1, weight_decay=0.0, seed=3)
+PLAN = Plan(epochs=6, learning_rate=0.1, weight_decay=0.0, seed=3, checkpoint_every_s=0.0)
 STEPS = 5
 
 
@@ -84,6 +85,20 @@ def test_an_interrupted_run_ends_where_a_whole_one_does(tmp_path: Path) -> None:
     assert run(resumed, PLAN, tmp_path / "broken", resume=True) == losses
     assert resumed.slope.item() == whole.slope.item()
     assert run(Line(), PLAN, tmp_path / "broken", resume=True) == losses, "nothing is left to do"
+
+
+def test_short_epochs_are_saved_together(tmp_path: Path) -> None:
+    plan = replace(PLAN, checkpoint_every_s=3_600.0)
+    with pytest.raises(KeyboardInterrupt):
+        run(Line(), plan, tmp_path, interrupt_after=3)
+    assert Checkpoints(tmp_path).last() is None
+
+    losses = run(Line(), plan, tmp_path, resume=True)
+
+    saved = Checkpoints(tmp_path).last()
+    assert saved is not None
+    assert saved["losses"] == list(losses)
+    assert len(losses) == plan.epochs
 
 
 def test_without_resume_it_begins_anew(tmp_path: Path) -> None:

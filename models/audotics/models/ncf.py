@@ -41,8 +41,8 @@ RECENCY_STEPS = 9
 TABLES = ("gmf_history", "mlp_history", "gmf_track", "mlp_track")
 """The tables of track embeddings: what a track adds to its listeners, and what it is scored by."""
 
-SCORED_AT_ONCE = 20_000
-"""Listener-track pairs in one forward pass of `scores`: 10 MB a layer. With twenty times as many, which leave the
+SCORED_AT_ONCE = 8_000
+"""Listener-track pairs in one forward pass of `scores`: 4 MB a layer. With fifty times as many, which leave the
 processor's cache, scoring took more than twice as long."""
 
 
@@ -124,26 +124,30 @@ class Ncf(nn.Module):
 
     def forward(self, gmf: Tensor, mlp: Tensor, tracks: Tensor) -> Tensor:
         """Logits (b, t) of each listener for each of the int64 (t,) tracks."""
-        first = self.first_listener(mlp)[:, None] + self.first_track(self.table("mlp_track")[tracks])
+        first = self.first_listener(mlp)[:, None] + self.first_track(self.rows("mlp_track", tracks))
         return self.gmf(gmf, tracks) + self._tower(first)
 
     def gmf(self, gmf: Tensor, tracks: Tensor) -> Tensor:
         """The part of `forward` that the GMF branch makes, with the bias."""
-        return gmf @ self.table("gmf_track")[tracks].T + self.track_bias(tracks).T
+        return gmf @ self.rows("gmf_track", tracks).T + self.track_bias(tracks).T
 
     def pairs(self, gmf: Tensor, mlp: Tensor, tracks: Tensor) -> Tensor:
         """Logits (b,) of each listener for the track in the same place of int64 (b,)."""
-        first = self.first_listener(mlp) + self.first_track(self.table("mlp_track")[tracks])
+        first = self.first_listener(mlp) + self.first_track(self.rows("mlp_track", tracks))
         return self.gmf_pairs(gmf, tracks) + self._tower(first)
 
     def gmf_pairs(self, gmf: Tensor, tracks: Tensor) -> Tensor:
         """The part of `pairs` that the GMF branch makes, with the bias."""
-        return (gmf * self.table("gmf_track")[tracks]).sum(-1) + self.track_bias(tracks).squeeze(-1)
+        return (gmf * self.rows("gmf_track", tracks)).sum(-1) + self.track_bias(tracks).squeeze(-1)
 
     def table(self, name: str) -> Tensor:
         """The embeddings `name` with those of the attributes added."""
         weight: Tensor = getattr(self, name).weight
         return weight if self.shared is None else weight + self.shared(name)
+
+    def rows(self, name: str, tracks: Tensor) -> Tensor:
+        """Rows of `table(name)`. As an embedding their gradients are added up faster than by an index."""
+        return nn.functional.embedding(tracks, self.table(name))
 
     def folded(self) -> Ncf:
         """The same network with the attributes' embeddings added to the tracks' own, once for all."""
@@ -179,8 +183,9 @@ class Ncf(nn.Module):
         return model.eval()
 
     def _tower(self, first: Tensor) -> Tensor:
-        hidden = torch.relu(self.second(torch.relu(first)))
-        logits: Tensor = self.output(torch.relu(self.third(hidden))).squeeze(-1)
+        # In place: these are the largest tensors of a pass, and getting memory for them costs as much as filling it.
+        hidden = torch.relu_(self.second(torch.relu_(first)))
+        logits: Tensor = self.output(torch.relu_(self.third(hidden))).squeeze(-1)
         return logits
 
     def _widths(self) -> dict[str, int]:

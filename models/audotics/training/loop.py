@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from audotics.training.adam import Adam
 from audotics.training.checkpoints import CheckpointError, Checkpoints
 from audotics.training.progress import Progress
 
@@ -61,7 +62,7 @@ def fit(
     so that a resumed run sees the batches an uninterrupted one would have seen. `validate` returns a score, higher is
     better. Raises CheckpointError when a checkpoint to resume from belongs to a model of another shape.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=schedule.learning_rate)
+    optimizer = Adam(model.parameters(), learning_rate=schedule.learning_rate)
     losses: list[float] = []
     scores: list[float] = []
     best_epoch = 0
@@ -84,7 +85,7 @@ def fit(
         for epoch in range(len(losses), schedule.epochs):
             if validate is not None and epoch - best_epoch >= schedule.patience:
                 break
-            losses.append(_run_epoch(model, optimizer, batches, np.random.default_rng([schedule.seed, epoch])))
+            losses.append(run_epoch(model, optimizer, batches, np.random.default_rng([schedule.seed, epoch])))
             if validate is not None:
                 scores.append(validate())
             if validate is None or not best_epoch or scores[-1] > scores[best_epoch - 1]:
@@ -107,18 +108,19 @@ def fit(
     return Fit(best_epoch, tuple(losses), tuple(scores))
 
 
-def _run_epoch(
+def run_epoch(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: Callable[[np.random.Generator], list[Callable[[], Tensor]]],
+    optimizer: Adam,
+    batches: Callable[[np.random.Generator], Sequence[Callable[[], Tensor]]],
     rng: np.random.Generator,
 ) -> float:
+    """One step for each of the loss functions that `batches` draws; the mean loss."""
     torch.manual_seed(int(rng.integers(2**31)))
     model.train()
     total = 0.0
     steps = batches(rng)
     for loss_of in steps:
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.clear()
         loss = loss_of()
         loss.backward()
         optimizer.step()

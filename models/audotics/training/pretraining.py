@@ -7,14 +7,16 @@ stopping, and nothing needs to be validated on the way.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
+from audotics.training.adam import Adam
 from audotics.training.checkpoints import CheckpointError, Checkpoints
+from audotics.training.loop import run_epoch
 from audotics.training.progress import Progress
 
 LAST_RATE = 0.05
@@ -23,13 +25,17 @@ LAST_RATE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to pre-train. `undecayed` names parameters that do not decay."""
+    """How to pre-train. `undecayed` names parameters that do not decay.
+
+    Checkpoints are `checkpoint_every_s` apart at least: on a small catalogue they would take longer than the epochs.
+    """
 
     epochs: int
     learning_rate: float
     weight_decay: float
     seed: int
     undecayed: tuple[str, ...] = ()
+    checkpoint_every_s: float = 1.0
 
     def rate(self, epoch: int) -> float:
         """Step size of an epoch, which counts from 0."""
@@ -56,11 +62,7 @@ def pretrain(
     undecayed: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         (undecayed if name.split(".")[-1] in plan.undecayed else decayed).append(parameter)
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed}, {"params": undecayed, "weight_decay": 0.0}],
-        lr=plan.learning_rate,
-        weight_decay=plan.weight_decay,
-    )
+    optimizer = Adam(decayed, learning_rate=plan.learning_rate, weight_decay=plan.weight_decay, undecayed=undecayed)
     losses: list[float] = []
     if not resume:
         checkpoints.clear()
@@ -75,31 +77,15 @@ def pretrain(
                 "use the options it was made with, or train without --resume"
             ) from error
         losses = list(state["losses"])
+    saved = time.monotonic()
     with progress.stage(title, plan.epochs) as stage:
         stage.advance(len(losses))
         for epoch in range(len(losses), plan.epochs):
-            for group in optimizer.param_groups:
-                group["lr"] = plan.rate(epoch)
-            losses.append(_run_epoch(model, optimizer, batches, np.random.default_rng([plan.seed, epoch])))
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "losses": losses}
-            checkpoints.save(state, best=False)
+            optimizer.learning_rate = plan.rate(epoch)
+            losses.append(run_epoch(model, optimizer, batches, np.random.default_rng([plan.seed, epoch])))
+            if epoch + 1 == plan.epochs or time.monotonic() - saved >= plan.checkpoint_every_s:
+                state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "losses": losses}
+                checkpoints.save(state, best=False)
+                saved = time.monotonic()
             stage.advance(1, f"loss {losses[-1]:.4f}")
     return tuple(losses)
-
-
-def _run_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: Callable[[np.random.Generator], Sequence[Callable[[], Tensor]]],
-    rng: np.random.Generator,
-) -> float:
-    torch.manual_seed(int(rng.integers(2**31)))
-    model.train()
-    losses = []
-    for loss_of in batches(rng):
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss_of()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    return sum(losses) / max(len(losses), 1)
