@@ -87,6 +87,7 @@ def train_collaborative(
             stage.advance(1, f"validation {value:.4f}")
             return value
 
+        selection = None
         if search:
             candidates = [
                 replace(options, rank=ranks[-1], user_exponent=exponent, tag_weight=weight) for exponent, weight in side
@@ -103,7 +104,9 @@ def train_collaborative(
             values = [score(assemble(spectrum, variant)) for variant in variants]
             of_neighbours = [score(model) for model in _factored(fitting, sparser)]
             options = (variants + sparser)[int(np.argmax(values + of_neighbours))]
-        selection = _fit(fitting, split.tracks, options, dense_tracks)
+            if not options.neighbours:
+                selection = assemble(spectrum, options)
+        selection = selection or _fit(fitting, split.tracks, options, dense_tracks)
         value = score(selection)
         final = _fit(training, split.tracks, options, dense_tracks)
         stage.advance(1, f"validation {value:.4f}")
