@@ -41,8 +41,8 @@ RECENCY_STEPS = 9
 TABLES = ("gmf_history", "mlp_history", "gmf_track", "mlp_track")
 """The tables of track embeddings: what a track adds to its listeners, and what it is scored by."""
 
-SCORED_AT_ONCE = 8_000
-"""Listener-track pairs in one forward pass of `scores`: 4 MB a layer. With fifty times as many, which leave the
+SCORED_AT_ONCE = 20_000
+"""Listener-track pairs in one forward pass of `scores`: 10 MB a layer. With twenty times as many, which leave the
 processor's cache, scoring took more than twice as long."""
 
 
