@@ -183,9 +183,8 @@ class Ncf(nn.Module):
         return model.eval()
 
     def _tower(self, first: Tensor) -> Tensor:
-        # In place: these are the largest tensors of a pass, and getting memory for them costs as much as filling it.
-        hidden = torch.relu_(self.second(torch.relu_(first)))
-        logits: Tensor = self.output(torch.relu_(self.third(hidden))).squeeze(-1)
+        hidden = torch.relu(self.second(torch.relu(first)))
+        logits: Tensor = self.output(torch.relu(self.third(hidden))).squeeze(-1)
         return logits
 
     def _widths(self) -> dict[str, int]:
