@@ -144,7 +144,7 @@ def _write_config(repository: Path) -> Path:
 
 @contextmanager
 def _audotics(folder: Path) -> Iterator[str]:
-    command = ["-m", "audotics.cli.main", "serve", "--log-level", "warning"]
+    command = ["-m", "audotics.cli.main", "serve", "--log-level", "warning", "--http-port", "-1"]
     command += ["--repository", str(folder / "repository"), "--state-dir", str(folder / "state")]
     port = _free_port()
     with _running([*command, "--port", str(port)], port, folder / "server.log") as address:

@@ -132,6 +132,7 @@ def _server(repository: Path) -> Iterator[grpc.Channel]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "audotics.cli.main", "serve", "--port", str(port), "--log-level", "warning"]
+    command += ["--http-port", "-1"]
     command += ["--repository", str(repository), "--state-dir", str(repository.parent / "state")]
     with (repository.parent / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -142,7 +142,16 @@ def _server(repository: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         target = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [sys.executable, "-m", "audotics.cli.main", "serve", "--port", target.rpartition(":")[2]]
+    command = [
+        sys.executable,
+        "-m",
+        "audotics.cli.main",
+        "serve",
+        "--port",
+        target.rpartition(":")[2],
+        "--http-port",
+        "-1",
+    ]
     command += ["--repository", str(repository), "--state-dir", str(repository.parent / "state")]
     environment = {"AUDOTICS_LOG_LEVEL": "warning", "AUDOTICS_REPOSITORY_POLL_S": "0"}
     with (repository.parent / "server.log").open("wb") as log:

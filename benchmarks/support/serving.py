@@ -17,7 +17,18 @@ from pathlib import Path
 from typing import Any, Final
 
 _RECOVERY_S: Final = 60.0
-COMMAND: Final = (sys.executable, "-m", "audotics.cli.main", "serve", "--port", "0", "--log-level", "error")
+COMMAND: Final = (
+    sys.executable,
+    "-m",
+    "audotics.cli.main",
+    "serve",
+    "--port",
+    "0",
+    "--http-port",
+    "-1",
+    "--log-level",
+    "error",
+)
 
 
 @dataclass(frozen=True, slots=True)

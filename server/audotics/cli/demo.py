@@ -59,7 +59,9 @@ def demo(
         with rich_progress() as progress:
             bundles = export_run(run, BundleStore(repository), progress=progress)
         print_exported(bundles)
-        settings = load_settings(repository=repository, port=0, state_dir=output / "state", log_level="warning")
+        settings = load_settings(
+            repository=repository, port=0, http_port=-1, state_dir=output / "state", log_level="warning"
+        )
         user = str(dataset.user_ids[0])
         asyncio.run(_serve_and_recommend(settings, user))
     print_line("Serve it yourself:")

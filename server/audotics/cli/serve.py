@@ -29,6 +29,13 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 50051]", show_default=False)
     ] = None,
+    http_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port of HTTP, for metrics and health; 0 takes a free one, -1 is no HTTP. [default: 8080]",
+            show_default=False,
+        ),
+    ] = None,
     state_dir: Annotated[
         Path | None, typer.Option(help="Folder of the server's own state. [default: .audotics]", show_default=False)
     ] = None,
@@ -72,12 +79,15 @@ def serve(
         models = ", ".join(f"{name}/{version}" for name, version in app.models)
         ready_s = time.perf_counter() - started
         print_line(f"Serving {app.track_count:,} tracks with {models} on {app.address} (ready in {ready_s:.1f} s)")
+        if app.http_address:
+            print_line(f"Metrics and health on http://{app.http_address}")
 
     with expected_errors(AudoticsError):
         settings = load_settings(
             repository=repository,
             host=host,
             port=port,
+            http_port=http_port,
             state_dir=state_dir,
             database_url=database_url,
             threads=threads,

@@ -10,9 +10,9 @@ from typing import Final
 
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import BundleStore
+from audotics.server.meters.readers import readers
 from audotics.server.options import (
     batch_limits,
-    concurrency,
     learning_limits,
     pipeline_options,
     probation_limits,
@@ -23,6 +23,7 @@ from audotics.server.pipeline.group_recommender import GroupRecommender
 from audotics.server.pipeline.list_memory import ListMemory
 from audotics.server.pipeline.profiles import StrangersCache
 from audotics.server.pipeline.recommender import Recommender
+from audotics.server.ports import foreign_services, serve_http
 from audotics.server.repository.compactor import Compactor
 from audotics.server.repository.policy import VersionPolicies
 from audotics.server.repository.registry import Registry
@@ -79,12 +80,10 @@ from audotics.server.storage.sessions import SessionStore
 from audotics.server.storage.tilt_updates import TiltUpdateStore
 from audotics.server.storage.tracks import TrackStore
 from audotics.server.storage.users import UserStore
+from audotics.server.telemetry.metrics import Metrics
+from audotics.server.telemetry.readiness import Readiness
+from audotics.server.telemetry.requests import RequestCounts
 from audotics.server.transport.address import check_address, format_address
-from audotics.server.transport.compat.service import ForeignService
-from audotics.server.transport.compat.tfs import models as tensorflow_models
-from audotics.server.transport.compat.tfs import prediction as tensorflow_prediction
-from audotics.server.transport.compat.v2 import servicer as inference_protocol
-from audotics.server.transport.compat.v2.servicer import InferenceServicer
 from audotics.server.transport.remote.servers import RemoteServers
 from audotics.server.transport.server import GrpcServer
 from audotics.server.transport.servicers.catalog import CatalogServicer
@@ -110,10 +109,17 @@ class App:
     models: tuple[tuple[str, int], ...]
     refused: tuple[str, ...]
     """Models that are missing or could not be put in service, with the reason."""
+    http_port: int | None = None
+    """None without HTTP."""
 
     @property
     def address(self) -> str:
         return format_address(self.host, self.port)
+
+    @property
+    def http_address(self) -> str:
+        """Empty without HTTP."""
+        return "" if self.http_port is None else format_address(self.host, self.http_port)
 
 
 @asynccontextmanager
@@ -128,6 +134,9 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         def threads(name: str, count: int = 1) -> ThreadPoolExecutor:
             return stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix=f"audotics-{name}"))
 
+        metrics, readiness, requests = Metrics(), Readiness(), RequestCounts()
+        # Before models are loaded, which takes time: who asks is told that the server is not ready yet.
+        http_port = await serve_http(stack, settings, metrics, readiness)
         database = stack.enter_context(closing(Database.open(settings.effective_database_url)))
         # Threads of their own: a model being loaded or an event being synced must not hold up what serves requests.
         serving = threads("serving", settings.threads)
@@ -136,6 +145,12 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             IndexOpener(device=settings.retrieval_device, sampled_share=settings.recall_sample_share)
         )
         remotes = stack.enter_context(RemoteServers(max_message_bytes=settings.max_message_mib * 1024 * 1024))
+        runtimes = RuntimeOpener(
+            default=RuntimeChoice(settings.model_runtime),
+            device=settings.model_device,
+            gpu_memory_mib=settings.gpu_memory_mib,
+            remotes=remotes.openers,
+        )
         registry = await stack.enter_async_context(
             Registry(
                 BundleStore(settings.repository),
@@ -144,12 +159,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 memory_mib=settings.model_memory_mib,
                 tenant_memory_mib=settings.tenant_memory_mib,
                 indexes=indexes,
-                runtimes=RuntimeOpener(
-                    default=RuntimeChoice(settings.model_runtime),
-                    device=settings.model_device,
-                    gpu_memory_mib=settings.gpu_memory_mib,
-                    remotes=remotes.openers,
-                ),
+                runtimes=runtimes,
             )
         )
         compacting = threads("compacting")
@@ -283,6 +293,10 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             sessions=sessions,
             assigner=assigner,
         )
+        feedback = FeedbackService(registry=registry, log=log)
+        index_service = IndexService(
+            registry=registry, indexes=indexes, executor=compacting, uninterrupted=uninterrupted
+        )
         server = GrpcServer(
             server_options(settings),
             recommender=RecommenderServicer(
@@ -312,7 +326,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 ),
             ),
             feedback=FeedbackServicer(
-                feedback=FeedbackService(registry=registry, log=log),
+                feedback=feedback,
                 preferences=PreferenceService(
                     users=users, log=log, listeners=listeners, executor=reading, uninterrupted=uninterrupted
                 ),
@@ -329,12 +343,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 features=FeatureService(registry=registry, listeners=listeners),
             ),
             catalog=CatalogServicer(catalog=catalog),
-            models=ModelServicer(
-                models=models,
-                indexes=IndexService(
-                    registry=registry, indexes=indexes, executor=compacting, uninterrupted=uninterrupted
-                ),
-            ),
+            models=ModelServicer(models=models, indexes=index_service),
             experiments=ExperimentServicer(experiments=experiments, reports=reports),
             groups=GroupServicer(sessions=sessions),
             learning=LearningServicer(
@@ -343,7 +352,8 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 )
             ),
             find_model=inference.find,
-            foreign=_foreign(settings, inference, models, Tenancy(registry)),
+            foreign=foreign_services(settings, inference, models, Tenancy(registry)),
+            counts=requests,
         )
         await registry.start()
         await catalog.restore()
@@ -355,7 +365,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         await stack.enter_async_context(
             Retention(RetentionStore(database), periods=periods, log=log, listeners=listeners)
         )
-        await stack.enter_async_context(
+        experiment_watch = await stack.enter_async_context(
             ExperimentWatch(
                 experiments=experiments,
                 assigner=assigner,
@@ -369,13 +379,37 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             Watcher(registry, root=settings.repository, interval_s=settings.repository_poll_s)
         )
         await stack.enter_async_context(server)
+        for reader in readers(
+            requests=requests,
+            registry=registry,
+            runs=runtimes.runs,
+            inference=inference,
+            recommender=recommender,
+            trying=trying,
+            indexes=index_service,
+            database=database,
+            memory=memory,
+            shared=shared,
+            feedback=feedback,
+            log=log,
+            changes=changes,
+            receipts=receipts,
+            assigner=assigner,
+            experiment_watch=experiment_watch,
+            learning=learning,
+            shadow=shadow,
+            probation=probation,
+        ):
+            metrics.add(reader)
         await stack.enter_async_context(changes)  # ends first: streams that watch would hold up the server's draining
+        stack.enter_context(readiness.serving())
         yield App(
             host=settings.host,
             port=server.port,
             track_count=snapshot.catalog.live_count,
             models=(*snapshot.model_versions, *((kind, part.version) for kind, part in snapshot.classifiers.items())),
             refused=tuple(f"{part.part}: {part.detail}" for part in snapshot.degraded),
+            http_port=http_port,
         )
 
 
@@ -394,18 +428,3 @@ def _feed(settings: Settings, listeners: Listeners, memory: ListMemory, changes:
 
 def _shared_cache(settings: Settings) -> RedisCache:
     return RedisCache(settings.cache_url or "", ttl_s=settings.cache_ttl_s, timeout_s=settings.cache_timeout_ms / 1000)
-
-
-def _foreign(
-    settings: Settings, inference: InferenceService, models: ModelService, tenancy: Tenancy
-) -> list[ForeignService]:
-    """Protocols of other model servers."""
-    servicer = InferenceServicer(inference=inference, models=models, tenancy=tenancy, instances=concurrency(settings))
-    foreign = [ForeignService(inference_protocol.SERVICE, servicer, inference_protocol.POOL)]
-    if settings.tensorflow_serving:
-        pool = tensorflow_prediction.POOL
-        prediction = tensorflow_prediction.PredictionServicer(inference=inference, tenancy=tenancy)
-        status = tensorflow_models.ModelStatusServicer(models=models, tenancy=tenancy)
-        foreign.append(ForeignService(tensorflow_prediction.SERVICE, prediction, pool))
-        foreign.append(ForeignService(tensorflow_models.SERVICE, status, pool))
-    return foreign

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     # decision, `--host 0.0.0.0` or `--host ::`.
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(50051, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    http_port: int = Field(
+        8080, ge=-1, le=65535, description="port of HTTP, for metrics and health; 0 takes a free one, -1 is no HTTP"
+    )
     # Not `data_dir`: that is what the data sets' folder is called.
     state_dir: Path = Field(Path(".audotics"), description="folder of the server's own state")
     database_url: str | None = Field(

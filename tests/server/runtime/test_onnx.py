@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
 import numpy as np
+import onnxruntime
 import pytest
 
 from audotics.bundle.manifest import TensorSpec
-from audotics.server.errors import RefusedModelError
+from audotics.bundle.runtime import RuntimeChoice
+from audotics.server.errors import DeadlineError, RefusedModelError
 from audotics.server.runtime.model import InferenceError
 from audotics.server.runtime.onnx import OnnxModel
+from audotics.server.runtime.opening import RuntimeOpener
 from audotics.server.runtime.threads import limit_blas_threads
 
 
@@ -60,3 +66,36 @@ def test_blas_threads_are_limited_unless_the_user_said_otherwise():
     environment = {"OMP_NUM_THREADS": "8"}
     limit_blas_threads(environment)
     assert environment == {"OMP_NUM_THREADS": "8", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def test_a_device_that_is_not_there_is_said_and_counted(repository, caplog):
+    bundle = repository.store.open("ncf", 1)
+    opener = RuntimeOpener()
+    opener.open(bundle, RuntimeChoice())
+    assert opener.runs.of("ncf", 1).fallbacks == 0
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("ONNX Runtime has a CUDA provider, so nothing falls back")
+    with caplog.at_level(logging.WARNING):
+        model = opener.open(bundle, RuntimeChoice(device="cuda"))
+        opener.open(bundle, RuntimeChoice(device="auto"))  # asks for none that is not there
+    assert [record.getMessage() for record in caplog.records] == [
+        "ncf/1 runs on the CPU: ONNX Runtime has no CUDAExecutionProvider"
+    ]
+    assert opener.runs.of("ncf", 1).fallbacks == 1
+    assert len(model.run(feeds([1]), ["logit"])[0]) == 1
+
+
+def test_runs_are_counted_whether_they_give_something_or_not(repository):
+    opener = RuntimeOpener()
+    model = opener.open(repository.store.open("ncf", 1), RuntimeChoice())
+    counts = opener.runs.of("ncf", 1)
+    model.run(feeds([1]), ["logit"])
+    with pytest.raises(InferenceError):
+        model.run(feeds([100_000]), ["logit"])
+    with pytest.raises(DeadlineError):
+        model.run(feeds([1]), ["logit"], deadline=time.monotonic() - 1)
+    assert (counts.runs, counts.failures) == (1, 1)
+    assert counts.seconds > 0
+    again = opener.open(repository.store.open("ncf", 1), RuntimeChoice())
+    again.run(feeds([1]), ["logit"])
+    assert [(name, version, each.runs) for name, version, each in opener.runs] == [("ncf", 1, 2)]

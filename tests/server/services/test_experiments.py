@@ -161,6 +161,7 @@ async def test_a_guardrail_stops_an_arm_says_why_and_moves_nobody(server: Server
     assert stopped.state == "running"
     assert set(stopped.stopped_arms) == {"b"}
     assert "60 of 300 requests failed, and 0 of 300 of the control" in stopped.stopped_arms["b"].detail
+    assert server.watch.stops == {("x", "b"): 1}
     for number in range(100):
         user_id = f"l{number}"
         query = server.assigner.assign(RecommendQuery(Subject("user", user_id=user_id), limit=5))

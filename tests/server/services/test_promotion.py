@@ -225,6 +225,7 @@ async def test_a_version_that_fails_is_rolled_back_once(watch):
     await feed(probation, OLD, 100)
     await feed(probation, NEW, 40, failures=10)
     assert rollbacks.names == ["hybrid"]  # and its parts with it
+    assert probation.rollbacks == {"hybrid": 1}
     await feed(probation, OLD, 100)
     await feed(probation, NEW, 40, failures=10)  # somebody insists
     assert rollbacks.names == ["hybrid"]

@@ -118,3 +118,13 @@ def test_says_that_the_file_is_damaged(database: Database, database_file: Path) 
     database_file.write_bytes(content)
     with pytest.raises(StorageError, match="is damaged; put back a copy"):
         Database.open(f"sqlite:///{database_file}")
+
+
+def test_a_failed_transaction_is_counted_and_the_next_one_says_that_the_database_is_up(database):
+    assert (database.up, database.failures) == (True, 0)
+    with pytest.raises(StorageError), database.reading() as connection:
+        connection.execute(text("SELECT * FROM no_such_table"))
+    assert (database.up, database.failures) == (False, 1)
+    with database.reading() as connection:
+        connection.execute(text("SELECT 1"))
+    assert (database.up, database.failures) == (True, 1)

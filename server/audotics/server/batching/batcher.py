@@ -20,6 +20,7 @@ from functools import partial
 from types import TracebackType
 from typing import Final, Generic, Self
 
+from audotics.server.batching.counts import BatchCounts
 from audotics.server.batching.queue import Entry, RowQueue
 from audotics.server.batching.window import AdaptiveWindow
 from audotics.server.batching.workload import JobT, ResultT, Workload
@@ -61,6 +62,7 @@ class RowBatcher(Generic[JobT, ResultT]):
         self._idle = asyncio.Event()
         self._idle.set()
         self._open = False
+        self.counts: Final = BatchCounts()
 
     async def __aenter__(self) -> Self:
         self._open = True
@@ -71,6 +73,11 @@ class RowBatcher(Generic[JobT, ResultT]):
     ) -> None:
         self._open = False
         await self._idle.wait()
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows of the jobs that wait now."""
+        return self._queue.rows
 
     async def submit(
         self,
@@ -92,6 +99,7 @@ class RowBatcher(Generic[JobT, ResultT]):
             raise RuntimeError("the batcher takes jobs only inside its `async with` block")
         now = time.monotonic()
         if deadline is not None and deadline <= now:
+            self.counts.expired += 1
             raise DeadlineError("the deadline had passed before the tracks could be scored")
         loop = asyncio.get_running_loop()
         rows = self._workload.rows(job)
@@ -109,6 +117,12 @@ class RowBatcher(Generic[JobT, ResultT]):
             if len(entries) == 1:
                 return await entries[0].future
             return self._workload.join(await asyncio.gather(*(entry.future for entry in entries)))
+        except OverloadedError:
+            self.counts.refused += 1
+            raise
+        except DeadlineError:
+            self.counts.expired += 1
+            raise
         finally:
             if timer is not None:
                 timer.cancel()
@@ -130,6 +144,7 @@ class RowBatcher(Generic[JobT, ResultT]):
             retry_after_s=max(_MIN_RETRY_S, batches * self._last_batch_s / limits.concurrency),
         )
         if displaced is None:
+            self.counts.refused += 1
             raise refusal()
         for entry in displaced:
             entry.fail(refusal())
@@ -183,15 +198,14 @@ class RowBatcher(Generic[JobT, ResultT]):
     def _work(self, batch: list[Entry[JobT, ResultT]], loop: asyncio.AbstractEventLoop) -> None:
         while batch:
             started = time.perf_counter()
-            outcomes = self._outcomes(batch)
-            elapsed_s = time.perf_counter() - started
+            wanted = _still_wanted(batch)
+            outcomes = self._outcomes(wanted)
+            ran = _Ran(outcomes, sum(entry.rows for entry in wanted), time.perf_counter() - started)
             batch = self._take()
-            loop.call_soon_threadsafe(self._deliver if batch else self._finish, outcomes, elapsed_s)
+            loop.call_soon_threadsafe(self._deliver if batch else self._finish, ran)
 
-    def _outcomes(self, batch: list[Entry[JobT, ResultT]]) -> list[Callable[[], None]]:
-        """Run the batch, or after a failure each of its jobs alone. What comes back answers one caller a call."""
-        now = time.monotonic()
-        wanted = [entry for entry in batch if entry.wanted(now)]
+    def _outcomes(self, wanted: list[Entry[JobT, ResultT]]) -> list[Callable[[], None]]:
+        """Run the jobs, or after a failure each of them alone. What comes back answers one caller a call."""
         if not wanted:
             return []
         try:
@@ -200,16 +214,18 @@ class RowBatcher(Generic[JobT, ResultT]):
         except Exception as error:  # whatever it is, it is the caller's to handle
             if len(wanted) == 1:
                 return [partial(wanted[0].fail, error)]
-            return [outcome for entry in wanted for outcome in self._outcomes([entry])]
+            return [outcome for entry in wanted for outcome in self._outcomes(_still_wanted([entry]))]
 
-    def _deliver(self, outcomes: list[Callable[[], None]], elapsed_s: float) -> None:
-        self._last_batch_s = elapsed_s
-        for outcome in outcomes:
+    def _deliver(self, ran: _Ran) -> None:
+        self._last_batch_s = ran.elapsed_s
+        if ran.rows:
+            self.counts.ran(rows=ran.rows, jobs=len(ran.outcomes), elapsed_s=ran.elapsed_s)
+        for outcome in ran.outcomes:
             outcome()
 
-    def _finish(self, outcomes: list[Callable[[], None]], elapsed_s: float) -> None:
+    def _finish(self, ran: _Ran) -> None:
         self._running -= 1
-        self._deliver(outcomes, elapsed_s)
+        self._deliver(ran)
         self._pump(gathered=True)
         self._settle()
 
@@ -218,6 +234,20 @@ class RowBatcher(Generic[JobT, ResultT]):
             self._idle.set()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ran:
+    """A batch that ran: what answers its callers, its rows, and what it took."""
+
+    outcomes: Sequence[Callable[[], None]]
+    rows: int
+    elapsed_s: float
+
+
 def _expire(entries: Sequence[Entry[JobT, ResultT]]) -> None:
     for entry in entries:
         entry.fail(DeadlineError("the deadline passed while the tracks waited to be scored"))
+
+
+def _still_wanted(entries: Sequence[Entry[JobT, ResultT]]) -> list[Entry[JobT, ResultT]]:
+    now = time.monotonic()
+    return [entry for entry in entries if entry.wanted(now)]

@@ -119,6 +119,11 @@ class ListMemory:
         """Whether there is a cache to `ask`."""
         return self._shared is not None
 
+    @property
+    def here(self) -> LocalCache[_Question, Remembered]:
+        """What is remembered in this process."""
+        return self._here
+
     def age_s(self, remembered: Remembered) -> float:
         """How long ago it was made."""
         return max(0.0, self._now() - remembered.made_at)

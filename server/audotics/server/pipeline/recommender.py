@@ -112,6 +112,11 @@ class Recommender:
             self._on_listed(made)
         return made.answer
 
+    @property
+    def batcher(self) -> RowBatcher[ScoringJob, ScoredRows]:
+        """What scores the rows of requests that are under way together."""
+        return self._batcher
+
     async def rank(
         self,
         snapshot: Snapshot,
@@ -174,6 +179,7 @@ class Recommender:
         self._under_way += 1
         try:
             if self._under_way == 1:
+                self._batcher.counts.alone += 1
                 return await loop.run_in_executor(self._executor, self._answer_alone, snapshot, latest, gather, finish)
             slate = await loop.run_in_executor(self._executor, gather)
             scored = await self._score(snapshot, slate, latest=latest, caller=query.caller)

@@ -152,6 +152,17 @@ class Registry:
         asked = f"{name}/{version}" if label is None else f"{name}@{label}"
         return NotFoundError("model version", [asked], hint=f"loaded: {listed}")
 
+    def standing(self) -> dict[Key, bool]:
+        """Every loaded version, and whether it serves; the catalogue's is among them."""
+        state = self._state
+        catalog = {} if state.catalog is None else {(CATALOG, state.catalog.version): True}
+        return catalog | {(name, version): state.serving.get(name) == version for name, version in state.loaded}
+
+    @property
+    def refused_count(self) -> int:
+        """Versions on disk that could not be loaded."""
+        return len(self._loader.refused)
+
     def knows(self, name: str) -> bool:
         """Whether there is a model of this name, loaded or not."""
         return self._lifecycle.knows(name) or any(loaded == name for loaded, _ in self._state.loaded)
@@ -274,6 +285,7 @@ class Registry:
             if now is None or now.stored is not since.stored:
                 return False
             self._publish(self._state.with_index(key, now.carried_over(compacted, since=since)))
+            self._indexes.counters.add("compactions")
             return True
 
     async def _change(self, name: str, change: Callable[[State], State]) -> ModelStatus:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,10 @@ class Counts:
     """Queries that were to be, but came while too many waited."""
     swaps_blocked: int = 0
     """Indexes that were not put in service because they find too little."""
-
-
-_NAMES = frozenset(field.name for field in fields(Counts))
+    searches: int = 0
+    """Queries that were searched, those of one listener's several interests each."""
+    compactions: int = 0
+    """Indexes that have taken up what had changed beside them."""
 
 
 class RetrievalCounters:
@@ -34,16 +35,17 @@ class RetrievalCounters:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts = Counts()
+        self._totals = {field.name: 0 for field in fields(Counts)}
 
     def add(self, name: str, count: int = 1) -> None:
         """Add to the total `name` of Counts."""
-        if name not in _NAMES:
-            raise ValueError(f"{name!r} is not counted; known: {', '.join(sorted(_NAMES))}")
+        if name not in self._totals:
+            raise ValueError(f"{name!r} is not counted; known: {', '.join(sorted(self._totals))}")
         with self._lock:
-            self._counts = replace(self._counts, **{name: getattr(self._counts, name) + count})
+            self._totals[name] += count
 
     @property
     def counts(self) -> Counts:
         """The totals at this moment."""
-        return self._counts
+        with self._lock:
+            return Counts(**self._totals)

@@ -127,7 +127,7 @@ def _mean(recalls: Sequence[float]) -> float | None:
 
 def measured_recall(index: VectorIndex, queries: NDArray[np.float32], k: int) -> float:
     """Share of the k best rows that `index` finds for `queries` (q, d)."""
-    unwatched = replace(index, guard=None)  # these are nobody's queries
+    unwatched = replace(index, guard=None, counters=RetrievalCounters())  # these are nobody's queries
     return _recall(index, queries, unwatched.search(queries, k)[1])
 
 

@@ -22,6 +22,7 @@ from audotics.bundle.indexes.selection import RowSelection
 from audotics.bundle.indexes.stored import INDEX_FILE, VECTORS_FILE, StoredIndex
 from audotics.server.errors import RefusedModelError
 from audotics.server.retrieval.backends.backend import Backend
+from audotics.server.retrieval.backends.fallback import WithFallback
 from audotics.server.retrieval.counters import RetrievalCounters
 from audotics.server.retrieval.guard import RecallGuard
 from audotics.server.retrieval.interests import merge_interests
@@ -135,6 +136,11 @@ class VectorIndex:
         return len(self._delta.rows)
 
     @property
+    def on_device(self) -> bool:
+        """Whether a GPU searches it."""
+        return isinstance(self._backend, WithFallback) and self._backend.on_device
+
+    @property
     def live_count(self) -> int:
         """Rows that can be found."""
         return self._live_count
@@ -155,6 +161,7 @@ class VectorIndex:
         """
         k = min(k, self.size)
         queries = self.stored.prepared(np.ascontiguousarray(queries, np.float32))
+        self.counters.add("searches", len(queries))
         if allowed is not None:
             return self._filtered(queries, k, allowed)
         found = self._indexed(queries, k, self._selection, self._live_delta, effort=1.0)

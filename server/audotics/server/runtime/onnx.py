@@ -75,6 +75,8 @@ class OnnxModel:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._name = f"{path.parent.parent.name}/{path.parent.name}"
         self._session, self.device = self._open(path, options, device, gpu_memory_mib)
+        self.fell_back = self.device == "cpu" and (device == "cuda" or (device == "auto" and _has_cuda()))
+        """Whether it runs on the CPU although a GPU was asked for, or is there; the log has the reason."""
         nodes = (*self._session.get_inputs(), *self._session.get_outputs())
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
@@ -112,7 +114,7 @@ class OnnxModel:
         return arrays if self._buckets is None else self._buckets.trim(feeds, arrays)
 
     def _open(self, path: Path, options: Any, device: str, gpu_memory_mib: int | None) -> tuple[Any, str]:
-        if device != "cpu" and _CUDA in onnxruntime.get_available_providers():
+        if device != "cpu" and _has_cuda():
             # Rounded-up requests would take twice the memory, and a search for kernels would come with each new shape.
             settings: dict[str, Any] = {
                 "arena_extend_strategy": "kSameAsRequested",
@@ -136,6 +138,10 @@ class OnnxModel:
             raise RefusedModelError(
                 f"{self._name}: ONNX Runtime does not take {path.name!r} ({type(error).__name__}); export it again"
             ) from error
+
+
+def _has_cuda() -> bool:
+    return _CUDA in onnxruntime.get_available_providers()
 
 
 def _spec(node: onnxruntime.NodeArg) -> TensorSpec:

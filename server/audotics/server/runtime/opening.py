@@ -9,6 +9,7 @@ from typing import Final
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import Bundle
 from audotics.server.errors import RefusedModelError
+from audotics.server.runtime.counted import CountedModel, ModelRuns
 from audotics.server.runtime.model import Model
 from audotics.server.runtime.onnx import OnnxModel
 from audotics.server.runtime.saved_model import GRAPH_FILE, SavedModel
@@ -31,6 +32,8 @@ class RuntimeOpener:
     device: str = "cpu"
     gpu_memory_mib: int | None = None
     remotes: Mapping[str, RemoteOpener] = field(default_factory=dict)
+    runs: ModelRuns = field(default_factory=ModelRuns)
+    """Counts the runs of every model that was opened."""
 
     def file(self, choice: RuntimeChoice) -> str | None:
         """The file of a bundle that the runtime opens; None when the model lies elsewhere."""
@@ -38,6 +41,13 @@ class RuntimeOpener:
 
     def open(self, bundle: Bundle, choice: RuntimeChoice) -> Model:
         """Raises RefusedModelError, or UnavailableModelError when another server would have to answer and does not."""
+        model = self._open(bundle, choice)
+        counts = self.runs.of(bundle.manifest.name, bundle.manifest.version)
+        if isinstance(model, OnnxModel) and model.fell_back:
+            counts.fell_back()
+        return CountedModel(model, counts)
+
+    def _open(self, bundle: Bundle, choice: RuntimeChoice) -> Model:
         if choice.runtime == "onnx":
             return OnnxModel(
                 bundle.path / ONNX_FILE,

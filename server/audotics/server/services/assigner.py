@@ -7,9 +7,10 @@ each arm went is kept for the guardrails.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from audotics.server.experiments.assignment import arm_of, is_held_out, slot_of
 from audotics.server.experiments.experiment import HOLDOUT, Arm, Experiment
@@ -40,6 +41,8 @@ class Assigner:
         self._layers: tuple[_Layer, ...] = ()
         self._stopped: frozenset[tuple[str, str]] = frozenset()
         self._health: dict[tuple[str, str], Health] = {}
+        self.exposures: Final[Counter[tuple[str, str]]] = Counter()
+        """Requests that arms were drawn or chosen for since the start, by experiment and arm."""
         self.running = False
         """Whether there is any experiment; as long as there is none, `assign` changes nothing."""
 
@@ -111,6 +114,7 @@ class Assigner:
     def observe(self, exposures: Sequence[Exposure], *, elapsed_s: float, failed: bool) -> None:
         """Count a request that arms have answered, or failed to."""
         for exposure in exposures:
+            self.exposures[exposure.experiment, exposure.arm] += 1
             if exposure.experiment and exposure.propensity < 1:
                 key = exposure.experiment, exposure.arm
                 health = self._health.get(key, Health())

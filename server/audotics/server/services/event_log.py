@@ -84,6 +84,11 @@ class EventLog:
         if self._writer is not None:
             await self._writer
 
+    @property
+    def waiting_events(self) -> int:
+        """Events that wait for their transaction now."""
+        return self._waiting_events
+
     async def append(self, events: Sequence[Event], *, received_at: float) -> list[Outcome]:
         """Say for each event, in order, whether it was new or known; either way it is on disk.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from concurrent.futures import Executor
 from dataclasses import replace
 from types import TracebackType
@@ -43,6 +44,8 @@ class ExperimentWatch:
         self._interval_s = interval_s
         self._watching: asyncio.Task[None] | None = None
         self._failing = False
+        self.stops: Final[Counter[tuple[str, str]]] = Counter()
+        """Arms that this server has stopped, by experiment and arm."""
 
     async def __aenter__(self) -> Self:
         """Raises StorageError."""
@@ -70,6 +73,7 @@ class ExperimentWatch:
                 if reason := verdict(health, control, experiment.plan.guardrails):
                     _LOG.error("arm %s of experiment %s is stopped: %s", arm, experiment.plan.name, reason)
                     await self._experiments.stop_arm(experiment.plan.name, arm, reason)
+                    self.stops[experiment.plan.name, arm] += 1
 
     async def _healths(self, experiment: Experiment) -> dict[str, Health]:
         name = experiment.plan.name

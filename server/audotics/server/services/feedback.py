@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -54,6 +55,8 @@ class FeedbackService:
         self._log = log
         self._now = now
         self._steady_now = SteadyClock(now)
+        self.counts: Final[Counter[str]] = Counter(accepted=0, duplicate=0, rejected=0)
+        """Events since the start, by what became of them."""
 
     async def record(self, submitted: Sequence[SubmittedEvent]) -> list[FeedbackResult]:
         """One result an event, in order. What is accepted or a duplicate is on disk, and the next list knows of it.
@@ -79,12 +82,14 @@ class FeedbackService:
             if not reason
         ]
         outcomes = iter(await self._log.append(events, received_at=now))
-        return [
+        results = [
             FeedbackResult(event.event_id[:_MAX_ID_LENGTH], "rejected", reason)
             if reason
             else FeedbackResult(event.event_id, next(outcomes))
             for event, reason in zip(submitted, reasons, strict=True)
         ]
+        self.counts.update(result.status for result in results)
+        return results
 
 
 def _objection(event: SubmittedEvent, *, served: bool, now: float) -> str:

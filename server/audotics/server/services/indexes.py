@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.status import IndexStatus
@@ -61,16 +60,20 @@ class IndexService:
 
     async def recall_report(self, *, measure: bool) -> RecallReport:
         """With `measure` the held-out queries are searched now, which takes seconds for a large catalogue."""
-        statuses = self._registry.indexes()
-        held_out: Mapping[int, float | None] = {}
+        report = self.report_now()
         if measure:
             loop = asyncio.get_running_loop()
-            held_out = {
-                place: await loop.run_in_executor(self._executor, held_out_recall, status.index)
-                for place, status in enumerate(statuses)
-            }
+            measured = [
+                replace(each, held_out=await loop.run_in_executor(self._executor, held_out_recall, each.status.index))
+                for each in report.indexes
+            ]
+            report = replace(report, indexes=tuple(measured))
+        return report
+
+    def report_now(self) -> RecallReport:
+        """What is known without searching. Never waits."""
         recalls = []
-        for place, status in enumerate(statuses):
+        for status in self._registry.indexes():
             live, count = self._indexes.guard.recall_of(status.index.stored)
-            recalls.append(IndexRecall(status, live, count, held_out.get(place)))
+            recalls.append(IndexRecall(status, live, count, None))
         return RecallReport(tuple(recalls), self._indexes.guard.share, self._indexes.counters.counts)

@@ -172,6 +172,11 @@ class InferenceService:
         await self._batcher.__aexit__(kind, error, trace)
 
     @property
+    def batcher(self) -> RowBatcher[_Job, _Ran]:
+        """What runs the rows of requests together."""
+        return self._batcher
+
+    @property
     def ready(self) -> bool:
         """Whether lists can be made, which needs a catalogue."""
         try:
@@ -222,6 +227,7 @@ class InferenceService:
     async def _run(self, job: _Job, pace: Pace, caller: Caller) -> _Ran:
         elements = sum(array.size for array in job.feeds.values())
         if elements <= pace.brief and not job.model.waits:
+            self._batcher.counts.alone += 1
             (ran,) = self._workload.run([job])
         else:
             ran = await self._run_in_company(job, caller, short=elements <= pace.short and not job.model.waits)
@@ -235,6 +241,7 @@ class InferenceService:
         try:
             await asyncio.sleep(0)  # whoever came in the same turn of the loop counts as under way after it
             if short and self._under_way == 1:
+                self._batcher.counts.alone += 1
                 return self._workload.run([job])[0]
             return await self._batcher.submit(job, deadline=job.deadline, caller=caller)
         finally:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,8 @@ class Learning:
         self._drawings: dict[str, Drawing] = {}
         self._one_round = asyncio.Lock()
         self._learning: asyncio.Task[None] | None = None
+        self.outcomes: Final[Counter[str]] = Counter(published=0, dropped=0, reverted=0)
+        """What became of policies on this server since the start."""
 
     async def __aenter__(self) -> Self:
         """Raises StorageError."""
@@ -237,6 +240,7 @@ class Learning:
             return None
         if outcome != "dropped":
             self._drawings[policy.arm] = Drawing(replace(policy, number=record.number))
+        self.outcomes[outcome] += 1
         _LOG.info("learning: number %d is %s: %s", record.number, outcome, reason)
         return record
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
@@ -60,6 +60,8 @@ class Probation:
         self._fresh: _Record | None = None
         self._distrusted: Versions | None = None
         self._undoing: asyncio.Task[None] | None = None
+        self.rollbacks: Final[Counter[str]] = Counter()
+        """Models that were rolled back since the start."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -120,6 +122,7 @@ class Probation:
             _LOG.error("%s/%d is rolled back: %s", name, dict(versions)[name], reason)
             try:
                 await self._roll_back(name)
+                self.rollbacks[name] += 1
             except AudoticsError as error:
                 _LOG.error("%s cannot be rolled back: %s", name, error)
 

@@ -73,6 +73,8 @@ class ReceiptWriter:
         self._writing: asyncio.Task[None] | None = None
         self.dropped = 0
         """Receipts that were lost since the start."""
+        self.written = 0
+        """Receipts that are in the database since the start."""
 
     async def __aenter__(self) -> Self:
         self._writing = asyncio.create_task(self._write_for_ever())
@@ -86,6 +88,11 @@ class ReceiptWriter:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._writing
         await self.flush()
+
+    @property
+    def waiting(self) -> int:
+        """Lists whose receipts are not written yet."""
+        return len(self._waiting)
 
     def add(self, made: MadeList | MadeGroupList) -> None:
         """Keep a list for writing. Never waits, and may be called from any thread."""
@@ -132,6 +139,7 @@ class ReceiptWriter:
         except StorageError as error:
             self._drop(len(wanted_now), str(error))
         else:
+            self.written += len(wanted_now)
             if self._failing:
                 _LOG.info("receipts are written again; %d were lost since the start", self.dropped)
             self._failing = False

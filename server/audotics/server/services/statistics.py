@@ -61,6 +61,9 @@ class Statistics:
         found = self._versions.get((name, version))
         return self._versions.setdefault((name, version), VersionStatistics()) if found is None else found
 
+    def __iter__(self) -> Iterator[tuple[str, int, VersionStatistics]]:
+        return iter([(name, version, counts) for (name, version), counts in self._versions.items()])
+
     def versions(self, name: str) -> Iterator[int]:
         """Versions of a model that have been called, ascending."""
         return iter(sorted(version for called, version in self._versions if called == name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -31,6 +32,11 @@ class Database:
         self._writing = engine.execution_options(**{_WRITES: True})
         self.dialect: str = engine.dialect.name
         """`sqlite` or `postgresql`."""
+        self.up = True
+        """Whether the last transaction did what it should."""
+        self.failures = 0
+        """Transactions that the database failed since it was opened."""
+        self._counting = threading.Lock()
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -90,7 +96,11 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+            self.up = True
         except SQLAlchemyError as error:
+            self.up = False
+            with self._counting:
+                self.failures += 1
             reason = reason_of(error)
             _LOG.error("the database %s: %s", reason, error)
             raise StorageError(f"the server's database {reason}") from error

@@ -21,6 +21,7 @@ from google.protobuf.message import Message
 
 from audotics.server.errors import AudoticsError
 from audotics.server.telemetry.logs import get_logger
+from audotics.server.telemetry.requests import RequestCounts
 from audotics.server.transport.status import internal_status, status_of
 from audotics.server.transport.streams import guarded
 
@@ -50,9 +51,10 @@ class _Counts:
 
 
 class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Gives expected errors their status, keeps the text of all others from callers, and logs one line a call."""
+    """Gives expected errors their status, keeps the text of all others from callers, logs and counts every call."""
 
-    def __init__(self) -> None:
+    def __init__(self, counts: RequestCounts | None = None) -> None:
+        self._requests = RequestCounts() if counts is None else counts
         self._log = get_logger(_LOGGER)
         self._verbose = partial(logging.getLogger(_LOGGER).isEnabledFor, logging.DEBUG)
         self._handlers: dict[str, grpc.RpcMethodHandler] = {}
@@ -157,6 +159,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self, method: str, context: Context, counts: _Counts, answers: AsyncIterator[Message]
     ) -> AsyncIterator[Message]:
         started = time.perf_counter()
+        self._requests.stream_opened(method)
         code = "CANCELLED"  # of a stream that its caller leaves, which ends here without a word
         try:
             async for answer in guarded(context, answers):
@@ -166,7 +169,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             code = context.code().name
             raise
         finally:
-            self._finish(method, code, started, "", received=counts.received, sent=counts.sent)
+            elapsed_s = time.perf_counter() - started
+            self._requests.stream_ended(method, code, received=counts.received, sent=counts.sent)
+            self._write(method, code, elapsed_s, received=counts.received, sent=counts.sent)
 
     def _begin(self) -> None:
         self._running += 1
@@ -182,18 +187,16 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self._log.error("unexpected error", method=method, error_id=error_id, exc_info=error)
         return internal_status(error_id)
 
-    def _finish(self, method: str, code: str, started: float, recommendation_id: str, **counts: int) -> None:
+    def _finish(self, method: str, code: str, started: float, recommendation_id: str) -> None:
+        elapsed_s = time.perf_counter() - started
+        self._requests.ended(method, code, elapsed_s)
+        self._write(method, code, elapsed_s, **({"recommendation_id": recommendation_id} if recommendation_id else {}))
+
+    def _write(self, method: str, code: str, elapsed_s: float, **more: str | int) -> None:
         quiet = method.startswith(_QUIET_PREFIXES) or (code == "OK" and method in _COUNTED)
         if quiet and not self._verbose():
             return
-        fields: dict[str, str | float] = {
-            "method": method,
-            "code": code,
-            "duration_ms": round((time.perf_counter() - started) * 1000, 3),
-            **counts,
-        }
-        if recommendation_id:
-            fields["recommendation_id"] = recommendation_id
+        fields = {"method": method, "code": code, "duration_ms": round(elapsed_s * 1000, 3), **more}
         write = self._log.debug if quiet else self._log.info
         # In the next turn of the loop: the answer leaves first.
         asyncio.get_running_loop().call_soon(lambda: write("request", **fields))

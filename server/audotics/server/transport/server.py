@@ -13,6 +13,7 @@ from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from audotics.server.telemetry.requests import RequestCounts
 from audotics.server.transport.address import AddressError, format_address
 from audotics.server.transport.compat.handlers import service_handler
 from audotics.server.transport.compat.service import ForeignService
@@ -95,8 +96,12 @@ class GrpcServer:
         learning: LearningServicer,
         find_model: Callable[[str], object],
         foreign: Sequence[ForeignService] = (),
+        counts: RequestCounts | None = None,
     ) -> None:
-        """`find_model` is what health asks about a model; `foreign` are services of other protocols."""
+        """`find_model` is what health asks about a model; `foreign` are services of other protocols.
+
+        `counts` learns how every call ended.
+        """
         self._options = options
         self._recommender = recommender
         self._feedback = feedback
@@ -107,7 +112,7 @@ class GrpcServer:
         self._learning = learning
         self._foreign = tuple(foreign)
         self._health = HealthServicer(find_model)
-        self._interceptor = RequestInterceptor()
+        self._interceptor = RequestInterceptor(counts)
         self._server: grpc.aio.Server | None = None
         self.port = options.port
 
