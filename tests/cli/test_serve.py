@@ -38,6 +38,12 @@ def test_a_wrong_setting_is_named() -> None:
     assert result.stderr.startswith("error: --port: Input should be less than or equal to 65535, got 70000")
 
 
+def test_a_wrong_port_of_http_is_named() -> None:
+    result = CliRunner().invoke(app, ["serve", "--http-port", "-2"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: --http-port: Input should be greater than or equal to -1, got -2")
+
+
 def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}"
     result = CliRunner().invoke(app, ["serve", "--port", "0", "--database-url", url])

@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -149,6 +150,23 @@ def test_the_first_signal_lets_calls_under_way_finish(repository: Any, tmp_path:
             assert answer.result().results[0].status == feedback_service_pb2.FEEDBACK_STATUS_ACCEPTED
         assert served.process.wait() == 0
     assert "draining" in served.log.read_text()
+
+
+def test_it_says_where_it_listens_for_http_and_ends_that_too(repository: Any, tmp_path: Path) -> None:
+    arguments = [*command(repository.path, tmp_path), "--http-port", "0"]
+    with (
+        (tmp_path / "server.log").open("w") as log,
+        subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, text=True, cwd=tmp_path) as process,
+    ):
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = re.fullmatch(r"Metrics and health on (http://127\.0\.0\.1:\d+)\n", process.stdout.readline())
+        assert found
+        with urllib.request.urlopen(f"{found[1]}/health/ready", timeout=30) as answer:
+            assert answer.read() == b'{"status":"ready"}'
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    assert "Traceback" not in (tmp_path / "server.log").read_text()
 
 
 def test_the_second_signal_ends_it_at_once(repository: Any, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,7 +88,7 @@ async def test_a_name_of_two_addresses_is_listened_at_on_one_port() -> None:
             assert (await page(f"{host}:{http.port}", "/health/live")).status == 200
 
 
-async def test_an_address_that_is_not_there_is_named(tmp_path: Path) -> None:
+async def test_an_address_that_is_not_there_is_named() -> None:
     with pytest.raises(
         AddressError, match=r"cannot listen on 203\.0\.113\.7:0: .*; choose another --host or --http-port"
     ):
