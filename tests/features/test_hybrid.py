@@ -57,10 +57,11 @@ def moods() -> np.ndarray:
 
 @pytest.fixture
 def genres() -> np.ndarray:
-    """Track 0 is rock, 1 is jazz, 2 is both, 3 is neither."""
-    matrix = np.zeros((4, len(GENRES)), np.bool_)
-    matrix[[0, 2], GENRES.index("rock")] = True
-    matrix[[1, 2], GENRES.index("jazz")] = True
+    """Fits: track 0 is rock, 1 is jazz, 2 is both, 3 is neither and sounds like a little of both."""
+    matrix = np.full((4, len(GENRES)), -1, np.float32)
+    matrix[[0, 2], GENRES.index("rock")] = 1
+    matrix[[1, 2], GENRES.index("jazz")] = 1
+    matrix[3, [GENRES.index("rock"), GENRES.index("jazz")]] = (-0.75, -0.5)
     return matrix
 
 
@@ -71,8 +72,8 @@ def test_context_scores_of_a_mood(moods: np.ndarray, genres: np.ndarray) -> None
 
 
 def test_context_scores_of_genres_match_any(moods: np.ndarray, genres: np.ndarray) -> None:
-    assert context_scores(moods, genres, mood=None, wanted_genres=["rock"]).tolist() == [1, -1, 1, -1]
-    assert context_scores(moods, genres, mood=None, wanted_genres=["rock", "jazz"]).tolist() == [1, 1, 1, -1]
+    assert context_scores(moods, genres, mood=None, wanted_genres=["rock"]).tolist() == [1, -1, 1, -0.75]
+    assert context_scores(moods, genres, mood=None, wanted_genres=["rock", "jazz"]).tolist() == [1, 1, 1, -0.5]
 
 
 def test_context_scores_of_both_add_up(moods: np.ndarray, genres: np.ndarray) -> None:

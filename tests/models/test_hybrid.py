@@ -163,7 +163,7 @@ def test_a_context_changes_the_context_alone(
     (plain,) = ensemble.inputs([history])
     asked = ensemble.with_context(plain, mood=mood, genres=genres)
 
-    expected = context_scores(ensemble.moods, ensemble.genres, mood=mood, wanted_genres=genres)
+    expected = context_scores(ensemble.moods, ensemble.genre_fits, mood=mood, wanted_genres=genres)
     np.testing.assert_array_equal(asked.components[:, CONTEXT], expected)
     assert (asked.available[:, CONTEXT] == 1).all()
     assert (asked.context[:, HAS_CONTEXT] == 1).all()

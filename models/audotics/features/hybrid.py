@@ -59,24 +59,24 @@ def content_scores(candidates: Embeddings, history: NDArray[np.float32]) -> NDAr
 
 def context_scores(
     moods: NDArray[np.float32],
-    genres: NDArray[np.bool_],
+    genre_fits: NDArray[np.float32],
     *,
     mood: str | None,
     wanted_genres: Sequence[str],
     activity: str | None = None,
     day_part: str | None = None,
 ) -> NDArray[np.float32]:
-    """How well tracks suit a situation, float32 (n,): scores of its moods plus 1 or -1 for a genre match or miss.
+    """How well tracks suit a situation, float32 (n,): scores of its moods plus the best fit to a wanted genre, -1..1.
 
-    `moods` (n, 8) comes from `mood_scores`, `genres` (n, 10) from `genre_matrix`; activity and part of the day are
-    names of `audotics.features.rules`. With nothing asked for it is NaN.
+    `moods` (n, 8) comes from `mood_scores`, `genre_fits` (n, 10) from the function of that name; activity and part of
+    the day are names of `audotics.features.rules`. With nothing asked for it is NaN.
     """
     mixture = mood_mixture(mood=mood, activity=activity, day_part=day_part)
     if mixture is None and not wanted_genres:
         return np.full(len(moods), np.nan, np.float32)
     scores = np.zeros(len(moods), np.float32) if mixture is None else moods @ mixture
     if wanted_genres:
-        scores += np.where(genres[:, genre_columns(wanted_genres)].any(axis=1), 1.0, -1.0).astype(np.float32)
+        scores += genre_fits[:, genre_columns(wanted_genres)].max(axis=1)
     return scores
 
 

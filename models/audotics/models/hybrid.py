@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from audotics.features.audio import AudioScaler
 from audotics.features.content import Embeddings
-from audotics.features.genres import genre_matrix
+from audotics.features.genres import genre_fits, genre_matrix
 from audotics.features.history import MAX_HISTORY
 from audotics.features.hybrid import (
     COMPONENTS,
@@ -113,6 +113,7 @@ class Ensemble:
     content: Embeddings | None
     moods: NDArray[np.float32]
     genres: NDArray[np.bool_]
+    genre_fits: NDArray[np.float32]
     popularity: NDArray[np.float32]
     cold: NDArray[np.bool_]
     artists: NDArray[np.int32]  # codes (n,), -1 where unknown
@@ -133,12 +134,14 @@ class Ensemble:
 
         `scaler` is that of the whole catalogue, by which the server scores moods too.
         """
+        genres = genre_matrix(tracks.tags)
         return cls(
             collaborative,
             ncf,
             content,
             mood_scores(tracks.audio, scaler),
-            genre_matrix(tracks.tags),
+            genres,
+            genre_fits(genres, tracks.audio, scaler),
             popularity_scores(tracks.plays),
             tracks.plays == 0,
             artist_codes(tracks.artists),
@@ -169,7 +172,7 @@ class Ensemble:
 
     def with_context(self, inputs: HybridInputs, *, mood: str | None, genres: Sequence[str]) -> HybridInputs:
         """The same inputs for a listener who asked for a mood or genres."""
-        context = context_scores(self.moods, self.genres, mood=mood, wanted_genres=genres)
+        context = context_scores(self.moods, self.genre_fits, mood=mood, wanted_genres=genres)
         return _revised(inputs, context=context)
 
     def with_unheard(self, inputs: HybridInputs, unheard: NDArray[np.bool_]) -> HybridInputs:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from google.rpc import error_details_pb2
 
+from audotics.v1 import catalog_service_pb2 as catalog_pb
 from audotics.v1 import recommender_service_pb2 as pb
 
 
-async def listed(server: Any, user_id: str = "new", **context: Any) -> Any:
+async def listed(server: Any, user_id: str = "new", limit: int = 20, **context: Any) -> Any:
     request = pb.RecommendRequest(
-        subject=pb.Subject(user_id=user_id), limit=20, context=pb.RequestContext(**context), explain=True
+        subject=pb.Subject(user_id=user_id), limit=limit, context=pb.RequestContext(**context), explain=True
     )
     return await server.recommender.Recommend(request)
 
@@ -47,6 +48,24 @@ async def test_the_time_moves_the_list_less(server: Any) -> None:
     unmoved = len(set(ids(plain)) & set(ids(morning)))
     assert unmoved >= len(set(ids(plain)) & set(ids(partying)))
     assert ids(await listed(server, "u00", local_time="09:59")) == ids(morning)
+
+
+async def test_a_genre_finds_tracks_by_their_sound_where_no_tag_says_it(server: Any) -> None:
+    """No track is tagged hip-hop. Two speak and dance alike; one of them is said to be jazz, and the other nothing."""
+    audio = {"speechiness": 0.95, "danceability": 0.95}
+    tracks = [
+        {"track_id": "untagged", "title": "A", "audio_features": audio},
+        {"track_id": "tagged", "title": "B", "tags": ["jazz"], "audio_features": audio},
+    ]
+    await server.catalog.UpsertTracks(catalog_pb.UpsertTracksRequest(tracks=tracks))
+    hip_hop = await listed(server, limit=200, genres=["hip-hop"])
+    reasons = {track.track_id: list(track.reasons) for track in hip_hop.tracks}
+    assert "Sounds like hip-hop, as you asked" in reasons["untagged"]
+    assert not any("as you asked" in reason for reason in reasons["tagged"])
+    scores = {track.track_id: track.score for track in hip_hop.tracks}
+    assert scores["untagged"] > scores["tagged"]
+    jazz = {track.track_id: track.score for track in (await listed(server, limit=200, genres=["jazz"])).tracks}
+    assert jazz["tagged"] > jazz["untagged"]
 
 
 async def test_a_situation_is_part_of_the_receipt(server: Any) -> None:

@@ -91,7 +91,7 @@ def _distinct(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 def _context_order(catalog: Catalog, context: Context) -> NDArray[np.int64]:
     scores = context_scores(
         catalog.moods,
-        catalog.genres,
+        catalog.genre_fits,
         mood=context.mood,
         wanted_genres=context.genres,
         activity=context.activity,

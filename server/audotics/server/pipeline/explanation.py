@@ -90,4 +90,8 @@ class Explainer:
         genres = [genre for genre in self._context.genres if self._catalog.genres[row, GENRES.index(genre)]]
         if genres:
             sentences.append(f"Is {' and '.join(genres)}, as you asked")
+        # Of a track whose tags name another genre the fits are all -1.
+        alike = [genre for genre in self._context.genres if -1 < self._catalog.genre_fits[row, GENRES.index(genre)] < 1]
+        if alike:
+            sentences.append(f"Sounds like {' and '.join(alike)}, as you asked")
         return sentences

@@ -56,7 +56,7 @@ class RowSignals:
         if context != Context():
             suitable = context_scores(
                 catalog.moods.take(rows, axis=0),
-                catalog.genres.take(rows, axis=0),
+                catalog.genre_fits.take(rows, axis=0),
                 mood=context.mood,
                 wanted_genres=context.genres,
                 activity=context.activity,

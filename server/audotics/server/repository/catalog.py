@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from audotics.bundle.catalog import Histories
 from audotics.features.audio import AudioScaler
-from audotics.features.genres import genre_matrix
+from audotics.features.genres import genre_fits, genre_matrix
 from audotics.features.moods import mood_scores
 from audotics.features.tracks import TrackColumns
 from audotics.server.repository.records import columns_of, record_of
@@ -45,6 +45,8 @@ class Catalog:
     """(n, 8), by `mood_scores` with the statistics of the bundle's tracks."""
     genres: NDArray[np.bool_]
     """(n, 10), by `genre_matrix`."""
+    genre_fits: NDArray[np.float32]
+    """(n, 10), by the function of that name with the statistics of the bundle's tracks."""
     artist_codes: NDArray[np.int32]
     """(n,): tracks of one artist share a number; UNKNOWN_ARTIST where there is no name."""
     signals: Signals
@@ -62,7 +64,7 @@ class Catalog:
         cls, tracks: TrackColumns, histories: Histories, *, version: int, generation: int, bundle_digest: str = ""
     ) -> Catalog:
         """Derive everything from the columns of a bundle."""
-        scaler = AudioScaler.fit(tracks.audio)
+        scaler, genres = AudioScaler.fit(tracks.audio), genre_matrix(tracks.tags)
         artist_codes, artist_numbers = _artist_codes(tracks.artists, {})
         return cls(
             version=version,
@@ -73,7 +75,8 @@ class Catalog:
             deleted=np.zeros(len(tracks), np.bool_),
             changed=np.zeros(len(tracks), np.bool_),
             moods=mood_scores(tracks.audio, scaler),
-            genres=genre_matrix(tracks.tags),
+            genres=genres,
+            genre_fits=genre_fits(genres, tracks.audio, scaler),
             artist_codes=artist_codes,
             signals=Signals.measure(tracks, artist_codes),
             bundle_digest=bundle_digest,
@@ -183,6 +186,7 @@ class Catalog:
         deleted[rows] = False
         changed = np.concatenate([self.changed, np.ones(n_new, np.bool_)])
         changed[rows] = True
+        fresh_genres = genre_matrix(fresh.tags)
         fresh_codes, artist_numbers = _artist_codes(fresh.artists, self._artist_numbers)
         artist_codes = np.concatenate([self.artist_codes, fresh_codes])[order]
         return replace(
@@ -192,7 +196,8 @@ class Catalog:
             deleted=deleted,
             changed=changed,
             moods=np.concatenate([self.moods, mood_scores(fresh.audio, self._scaler)])[order],
-            genres=np.concatenate([self.genres, genre_matrix(fresh.tags)])[order],
+            genres=np.concatenate([self.genres, fresh_genres])[order],
+            genre_fits=np.concatenate([self.genre_fits, genre_fits(fresh_genres, fresh.audio, self._scaler)])[order],
             artist_codes=artist_codes,
             signals=Signals.measure(columns, artist_codes),
             _row_of={**self._row_of, **{fresh.ids[i]: int(rows[i]) for i in np.flatnonzero(~updates)}},
