@@ -8,7 +8,9 @@ from typing import Any
 from audotics.client import Estimate, TiltEvidence, TiltPolicy, TiltUpdate, TiltUpdateOutcome
 from audotics.v1 import learning_service_pb2 as pb
 
-POLICY = pb.TiltPolicy(arm="a", number=3, segments=[{"segment": "new", "probabilities": {"more ncf": 1.0}}])
+POLICY = pb.TiltPolicy(
+    arm="a", number=3, segments=[{"segment": "new", "probabilities": {"more ncf": 1.0}}], hybrid_version=2
+)
 
 
 def message(**fields: Any) -> pb.TiltUpdate:
@@ -18,7 +20,7 @@ def message(**fields: Any) -> pb.TiltUpdate:
 
 
 def update(outcome: TiltUpdateOutcome, evidence: TiltEvidence | None = None) -> TiltUpdate:
-    policy = TiltPolicy("a", 3, {"new": {"more ncf": 1.0}})
+    policy = TiltPolicy("a", 3, {"new": {"more ncf": 1.0}}, 2)
     moment = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     return TiltUpdate("a", 3, outcome, moment, 1, "why", evidence, policy)
 
@@ -26,7 +28,7 @@ def update(outcome: TiltUpdateOutcome, evidence: TiltEvidence | None = None) -> 
 def test_get_tilt_policy(client: Any, server: Any) -> None:
     server.script("GetTiltPolicy", pb.GetTiltPolicyResponse(), pb.GetTiltPolicyResponse(learning=True, policy=POLICY))
     assert client.get_tilt_policy() is None
-    assert client.get_tilt_policy(arm="a") == TiltPolicy("a", 3, {"new": {"more ncf": 1.0}})
+    assert client.get_tilt_policy(arm="a") == TiltPolicy("a", 3, {"new": {"more ncf": 1.0}}, 2)
     assert server.requests == [pb.GetTiltPolicyRequest(), pb.GetTiltPolicyRequest(arm="a")]
 
 

@@ -14,8 +14,8 @@ from audotics.server.storage.tilt_updates import StoredUpdate, TiltUpdateStore
 from audotics.server.storage.users import UserStore
 from audotics.server.types import Event
 
-DECISION = StoredDecision("r1", "u1", 100.5, "", "new", "more ncf", 0.25, 3)
-UPDATE = StoredUpdate("", 1, "published", 50.5, 0, "why", {"new": {"more ncf": 1.0}}, {"decisions": 5, "low": 0.1})
+DECISION = StoredDecision("r1", "u1", 100.5, "", "new", "more ncf", 0.25, 3, hybrid=2)
+UPDATE = StoredUpdate("", 1, "published", 50.5, 0, "why", {"new": {"more ncf": 1.0}}, {"decisions": 5, "low": 0.1}, 2)
 
 
 def write(database: Database, *decisions: StoredDecision) -> None:
@@ -50,7 +50,7 @@ def test_decisions_are_settled_once_by_what_was_said_in_time(database: Database)
     store.settle({"r1": 9.0, "nowhere": 1.0})
     store.settle({})
     assert store.unsettled(before=200.0, limit=5) == [stranger]
-    assert store.latest("", since=0.0, limit=5) == [replace(DECISION, reward=0.5)]
+    assert store.latest("", hybrid=2, since=0.0, limit=5) == [replace(DECISION, reward=0.5)]
 
 
 def test_decisions_of_an_arm_are_summed_and_listed(database: Database) -> None:
@@ -60,17 +60,21 @@ def test_decisions_of_an_arm_are_summed_and_listed(database: Database) -> None:
         for n in range(6)
     ]
     write(database, *lists, replace(DECISION, recommendation_id="other", arm="b"), replace(lists[0], policy=4))
-    store.settle({f"r{n}": float(n) for n in range(5)} | {"other": 9.0})
+    write(database, replace(lists[4], recommendation_id="newer", hybrid=3))
+    store.settle({f"r{n}": float(n) for n in range(5)} | {"other": 9.0, "newer": 9.0})
+    assert [one.recommendation_id for one in store.latest("", hybrid=3, since=0.0, limit=5)] == ["newer"]
     assert store.arms(since=0.0) == ["", "b"]
+    write(database, replace(lists[5], recommendation_id="last", created_at=9.0, hybrid=4))
+    assert (store.hybrid(""), store.hybrid("b"), store.hybrid("c")) == (4, 2, None)
     assert store.arms(since=50.0) == ["b"]
-    assert store.tallies("", since=0.0, before=5.0) == [
+    assert store.tallies("", hybrid=2, since=0.0, before=5.0) == [
         Tally("new", "less ncf", 2, 4.0, 10.0),
         Tally("new", "more ncf", 3, 6.0, 20.0),
     ]
-    assert store.tallies("", since=4.0, before=4.0) == []
-    assert store.settled_count("", since=2.0) == 3
-    assert [one.reward for one in store.latest("", since=1.0, limit=3)] == [2.0, 3.0, 4.0]
-    assert store.latest("", since=0.0, limit=3, policy=4) == []
+    assert store.tallies("", hybrid=2, since=4.0, before=4.0) == []
+    assert store.settled_count("", hybrid=2, since=2.0) == 3
+    assert [one.reward for one in store.latest("", hybrid=2, since=1.0, limit=3)] == [2.0, 3.0, 4.0]
+    assert store.latest("", hybrid=2, since=0.0, limit=3, policy=4) == []
 
 
 def test_decisions_go_with_their_listener_and_their_period(database: Database) -> None:
@@ -92,10 +96,13 @@ def test_records_are_appended_once_a_number(database: Database) -> None:
     assert store.latest("", limit=5) == [dropped, UPDATE]
     assert store.latest("", limit=1) == [dropped]
     assert (store.find("", 1), store.find("", 9)) == (UPDATE, None)
-    assert store.in_force() == {"": UPDATE}
+    assert store.in_force() == {("", 2): UPDATE}
     reverted = replace(UPDATE, number=3, outcome="reverted")
     assert store.append(reverted)
-    assert store.in_force() == {"": reverted}
+    assert store.in_force() == {("", 2): reverted}
+    restarted = replace(UPDATE, number=4, outcome="restarted", hybrid=3)
+    assert store.append(restarted)
+    assert store.in_force() == {("", 2): reverted, ("", 3): restarted}
 
 
 def test_lists_are_looked_up_by_their_index(database: Database) -> None:

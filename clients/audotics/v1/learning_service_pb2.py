@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"audotics/v1/learning_service.proto\x12\x0b\x61udotics.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"U\n\nTiltPolicy\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12*\n\x08segments\x18\x03 \x03(\x0b\x32\x18.audotics.v1.TiltSegment\"\x98\x01\n\x0bTiltSegment\x12\x0f\n\x07segment\x18\x01 \x01(\t\x12\x42\n\rprobabilities\x18\x02 \x03(\x0b\x32+.audotics.v1.TiltSegment.ProbabilitiesEntry\x1a\x34\n\x12ProbabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"4\n\x08\x45stimate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\"\xb6\x01\n\x0cTiltEvidence\x12\x16\n\x0e\x64\x65\x63ision_count\x18\x01 \x01(\x03\x12\x16\n\x0elistener_count\x18\x02 \x01(\x03\x12%\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x15.audotics.v1.Estimate\x12$\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32\x15.audotics.v1.Estimate\x12)\n\ndifference\x18\x05 \x01(\x0b\x32\x15.audotics.v1.Estimate\"\x82\x02\n\nTiltUpdate\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12/\n\x07outcome\x18\x03 \x01(\x0e\x32\x1e.audotics.v1.TiltUpdateOutcome\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replaced\x18\x05 \x01(\x03\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12+\n\x08\x65vidence\x18\x07 \x01(\x0b\x32\x19.audotics.v1.TiltEvidence\x12\'\n\x06policy\x18\x08 \x01(\x0b\x32\x17.audotics.v1.TiltPolicy\"#\n\x14GetTiltPolicyRequest\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\"R\n\x15GetTiltPolicyResponse\x12\x10\n\x08learning\x18\x01 \x01(\x08\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x17.audotics.v1.TiltPolicy\"4\n\x16ListTiltUpdatesRequest\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"C\n\x17ListTiltUpdatesResponse\x12(\n\x07updates\x18\x01 \x03(\x0b\x32\x17.audotics.v1.TiltUpdate\"\'\n\x18ProposeTiltUpdateRequest\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\"D\n\x19ProposeTiltUpdateResponse\x12\'\n\x06update\x18\x01 \x01(\x0b\x32\x17.audotics.v1.TiltUpdate\"&\n\x17RevertTiltUpdateRequest\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\"C\n\x18RevertTiltUpdateResponse\x12\'\n\x06update\x18\x01 \x01(\x0b\x32\x17.audotics.v1.TiltUpdate*\x9e\x01\n\x11TiltUpdateOutcome\x12#\n\x1fTILT_UPDATE_OUTCOME_UNSPECIFIED\x10\x00\x12!\n\x1dTILT_UPDATE_OUTCOME_PUBLISHED\x10\x01\x12\x1f\n\x1bTILT_UPDATE_OUTCOME_DROPPED\x10\x02\x12 \n\x1cTILT_UPDATE_OUTCOME_REVERTED\x10\x03\x32\x8c\x03\n\x0fLearningService\x12V\n\rGetTiltPolicy\x12!.audotics.v1.GetTiltPolicyRequest\x1a\".audotics.v1.GetTiltPolicyResponse\x12\\\n\x0fListTiltUpdates\x12#.audotics.v1.ListTiltUpdatesRequest\x1a$.audotics.v1.ListTiltUpdatesResponse\x12\x62\n\x11ProposeTiltUpdate\x12%.audotics.v1.ProposeTiltUpdateRequest\x1a&.audotics.v1.ProposeTiltUpdateResponse\x12_\n\x10RevertTiltUpdate\x12$.audotics.v1.RevertTiltUpdateRequest\x1a%.audotics.v1.RevertTiltUpdateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"audotics/v1/learning_service.proto\x12\x0b\x61udotics.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"m\n\nTiltPolicy\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12*\n\x08segments\x18\x03 \x03(\x0b\x32\x18.audotics.v1.TiltSegment\x12\x16\n\x0ehybrid_version\x18\x04 \x01(\x03\"\x98\x01\n\x0bTiltSegment\x12\x0f\n\x07segment\x18\x01 \x01(\t\x12\x42\n\rprobabilities\x18\x02 \x03(\x0b\x32+.audotics.v1.TiltSegment.ProbabilitiesEntry\x1a\x34\n\x12ProbabilitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"4\n\x08\x45stimate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\"\xb6\x01\n\x0cTiltEvidence\x12\x16\n\x0e\x64\x65\x63ision_count\x18\x01 \x01(\x03\x12\x16\n\x0elistener_count\x18\x02 \x01(\x03\x12%\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x15.audotics.v1.Estimate\x12$\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32\x15.audotics.v1.Estimate\x12)\n\ndifference\x18\x05 \x01(\x0b\x32\x15.audotics.v1.Estimate\"\x82\x02\n\nTiltUpdate\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12/\n\x07outcome\x18\x03 \x01(\x0e\x32\x1e.audotics.v1.TiltUpdateOutcome\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replaced\x18\x05 \x01(\x03\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12+\n\x08\x65vidence\x18\x07 \x01(\x0b\x32\x19.audotics.v1.TiltEvidence\x12\'\n\x06policy\x18\x08 \x01(\x0b\x32\x17.audotics.v1.TiltPolicy\"#\n\x14GetTiltPolicyRequest\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\"R\n\x15GetTiltPolicyResponse\x12\x10\n\x08learning\x18\x01 \x01(\x08\x12\'\n\x06policy\x18\x02 \x01(\x0b\x32\x17.audotics.v1.TiltPolicy\"4\n\x16ListTiltUpdatesRequest\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"C\n\x17ListTiltUpdatesResponse\x12(\n\x07updates\x18\x01 \x03(\x0b\x32\x17.audotics.v1.TiltUpdate\"\'\n\x18ProposeTiltUpdateRequest\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\"D\n\x19ProposeTiltUpdateResponse\x12\'\n\x06update\x18\x01 \x01(\x0b\x32\x17.audotics.v1.TiltUpdate\"&\n\x17RevertTiltUpdateRequest\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\"C\n\x18RevertTiltUpdateResponse\x12\'\n\x06update\x18\x01 \x01(\x0b\x32\x17.audotics.v1.TiltUpdate*\xc1\x01\n\x11TiltUpdateOutcome\x12#\n\x1fTILT_UPDATE_OUTCOME_UNSPECIFIED\x10\x00\x12!\n\x1dTILT_UPDATE_OUTCOME_PUBLISHED\x10\x01\x12\x1f\n\x1bTILT_UPDATE_OUTCOME_DROPPED\x10\x02\x12 \n\x1cTILT_UPDATE_OUTCOME_REVERTED\x10\x03\x12!\n\x1dTILT_UPDATE_OUTCOME_RESTARTED\x10\x04\x32\x8c\x03\n\x0fLearningService\x12V\n\rGetTiltPolicy\x12!.audotics.v1.GetTiltPolicyRequest\x1a\".audotics.v1.GetTiltPolicyResponse\x12\\\n\x0fListTiltUpdates\x12#.audotics.v1.ListTiltUpdatesRequest\x1a$.audotics.v1.ListTiltUpdatesResponse\x12\x62\n\x11ProposeTiltUpdate\x12%.audotics.v1.ProposeTiltUpdateRequest\x1a&.audotics.v1.ProposeTiltUpdateResponse\x12_\n\x10RevertTiltUpdate\x12$.audotics.v1.RevertTiltUpdateRequest\x1a%.audotics.v1.RevertTiltUpdateResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,36 +34,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TILTSEGMENT_PROBABILITIESENTRY']._loaded_options = None
   _globals['_TILTSEGMENT_PROBABILITIESENTRY']._serialized_options = b'8\001'
-  _globals['_TILTUPDATEOUTCOME']._serialized_start=1291
-  _globals['_TILTUPDATEOUTCOME']._serialized_end=1449
+  _globals['_TILTUPDATEOUTCOME']._serialized_start=1315
+  _globals['_TILTUPDATEOUTCOME']._serialized_end=1508
   _globals['_TILTPOLICY']._serialized_start=84
-  _globals['_TILTPOLICY']._serialized_end=169
-  _globals['_TILTSEGMENT']._serialized_start=172
-  _globals['_TILTSEGMENT']._serialized_end=324
-  _globals['_TILTSEGMENT_PROBABILITIESENTRY']._serialized_start=272
-  _globals['_TILTSEGMENT_PROBABILITIESENTRY']._serialized_end=324
-  _globals['_ESTIMATE']._serialized_start=326
-  _globals['_ESTIMATE']._serialized_end=378
-  _globals['_TILTEVIDENCE']._serialized_start=381
-  _globals['_TILTEVIDENCE']._serialized_end=563
-  _globals['_TILTUPDATE']._serialized_start=566
-  _globals['_TILTUPDATE']._serialized_end=824
-  _globals['_GETTILTPOLICYREQUEST']._serialized_start=826
-  _globals['_GETTILTPOLICYREQUEST']._serialized_end=861
-  _globals['_GETTILTPOLICYRESPONSE']._serialized_start=863
-  _globals['_GETTILTPOLICYRESPONSE']._serialized_end=945
-  _globals['_LISTTILTUPDATESREQUEST']._serialized_start=947
-  _globals['_LISTTILTUPDATESREQUEST']._serialized_end=999
-  _globals['_LISTTILTUPDATESRESPONSE']._serialized_start=1001
-  _globals['_LISTTILTUPDATESRESPONSE']._serialized_end=1068
-  _globals['_PROPOSETILTUPDATEREQUEST']._serialized_start=1070
-  _globals['_PROPOSETILTUPDATEREQUEST']._serialized_end=1109
-  _globals['_PROPOSETILTUPDATERESPONSE']._serialized_start=1111
-  _globals['_PROPOSETILTUPDATERESPONSE']._serialized_end=1179
-  _globals['_REVERTTILTUPDATEREQUEST']._serialized_start=1181
-  _globals['_REVERTTILTUPDATEREQUEST']._serialized_end=1219
-  _globals['_REVERTTILTUPDATERESPONSE']._serialized_start=1221
-  _globals['_REVERTTILTUPDATERESPONSE']._serialized_end=1288
-  _globals['_LEARNINGSERVICE']._serialized_start=1452
-  _globals['_LEARNINGSERVICE']._serialized_end=1848
+  _globals['_TILTPOLICY']._serialized_end=193
+  _globals['_TILTSEGMENT']._serialized_start=196
+  _globals['_TILTSEGMENT']._serialized_end=348
+  _globals['_TILTSEGMENT_PROBABILITIESENTRY']._serialized_start=296
+  _globals['_TILTSEGMENT_PROBABILITIESENTRY']._serialized_end=348
+  _globals['_ESTIMATE']._serialized_start=350
+  _globals['_ESTIMATE']._serialized_end=402
+  _globals['_TILTEVIDENCE']._serialized_start=405
+  _globals['_TILTEVIDENCE']._serialized_end=587
+  _globals['_TILTUPDATE']._serialized_start=590
+  _globals['_TILTUPDATE']._serialized_end=848
+  _globals['_GETTILTPOLICYREQUEST']._serialized_start=850
+  _globals['_GETTILTPOLICYREQUEST']._serialized_end=885
+  _globals['_GETTILTPOLICYRESPONSE']._serialized_start=887
+  _globals['_GETTILTPOLICYRESPONSE']._serialized_end=969
+  _globals['_LISTTILTUPDATESREQUEST']._serialized_start=971
+  _globals['_LISTTILTUPDATESREQUEST']._serialized_end=1023
+  _globals['_LISTTILTUPDATESRESPONSE']._serialized_start=1025
+  _globals['_LISTTILTUPDATESRESPONSE']._serialized_end=1092
+  _globals['_PROPOSETILTUPDATEREQUEST']._serialized_start=1094
+  _globals['_PROPOSETILTUPDATEREQUEST']._serialized_end=1133
+  _globals['_PROPOSETILTUPDATERESPONSE']._serialized_start=1135
+  _globals['_PROPOSETILTUPDATERESPONSE']._serialized_end=1203
+  _globals['_REVERTTILTUPDATEREQUEST']._serialized_start=1205
+  _globals['_REVERTTILTUPDATEREQUEST']._serialized_end=1243
+  _globals['_REVERTTILTUPDATERESPONSE']._serialized_start=1245
+  _globals['_REVERTTILTUPDATERESPONSE']._serialized_end=1312
+  _globals['_LEARNINGSERVICE']._serialized_start=1511
+  _globals['_LEARNINGSERVICE']._serialized_end=1907
 # @@protoc_insertion_point(module_scope)

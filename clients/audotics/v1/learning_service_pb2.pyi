@@ -14,20 +14,24 @@ class TiltUpdateOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TILT_UPDATE_OUTCOME_PUBLISHED: _ClassVar[TiltUpdateOutcome]
     TILT_UPDATE_OUTCOME_DROPPED: _ClassVar[TiltUpdateOutcome]
     TILT_UPDATE_OUTCOME_REVERTED: _ClassVar[TiltUpdateOutcome]
+    TILT_UPDATE_OUTCOME_RESTARTED: _ClassVar[TiltUpdateOutcome]
 TILT_UPDATE_OUTCOME_UNSPECIFIED: TiltUpdateOutcome
 TILT_UPDATE_OUTCOME_PUBLISHED: TiltUpdateOutcome
 TILT_UPDATE_OUTCOME_DROPPED: TiltUpdateOutcome
 TILT_UPDATE_OUTCOME_REVERTED: TiltUpdateOutcome
+TILT_UPDATE_OUTCOME_RESTARTED: TiltUpdateOutcome
 
 class TiltPolicy(_message.Message):
-    __slots__ = ("arm", "number", "segments")
+    __slots__ = ("arm", "number", "segments", "hybrid_version")
     ARM_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    HYBRID_VERSION_FIELD_NUMBER: _ClassVar[int]
     arm: str
     number: int
     segments: _containers.RepeatedCompositeFieldContainer[TiltSegment]
-    def __init__(self, arm: _Optional[str] = ..., number: _Optional[int] = ..., segments: _Optional[_Iterable[_Union[TiltSegment, _Mapping]]] = ...) -> None: ...
+    hybrid_version: int
+    def __init__(self, arm: _Optional[str] = ..., number: _Optional[int] = ..., segments: _Optional[_Iterable[_Union[TiltSegment, _Mapping]]] = ..., hybrid_version: _Optional[int] = ...) -> None: ...
 
 class TiltSegment(_message.Message):
     __slots__ = ("segment", "probabilities")

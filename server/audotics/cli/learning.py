@@ -35,7 +35,8 @@ def show(arm: ArmOption = "", json: JsonOption = False, server: ServerOption = "
         ((segment, _likeliest(probabilities)) for segment, probabilities in policy.segments.items()),
         columns=("segment", f"the {_MOST_SHOWN} likeliest tilts"),
     )
-    print_line(f"policy number {policy.number}" if policy.number else "nothing is learned yet", style="dim")
+    learned = f"policy number {policy.number}" if policy.number else "nothing is learned yet"
+    print_line(f"{learned}, of hybrid/{policy.hybrid_version}" if policy.hybrid_version else learned, style="dim")
 
 
 @app.command("list")

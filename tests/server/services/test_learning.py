@@ -54,16 +54,24 @@ class World:
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     made: int = 0
 
-    def live(self, learning: Learning, *, lists: int, arm: str = "") -> None:
+    def live(self, learning: Learning, *, lists: int, arm: str = "", hybrid: int = 1) -> None:
         events, decisions = [], []
         for _ in range(lists):
             self.made += 1
             self.clock.now += 1.0
             user_id, list_id = f"u{self.made % 600}", f"r{self.made}"
-            draw = learning.draw(Subject("user", user_id=user_id), STRANGER, Context(), arm=arm)
+            draw = learning.draw(Subject("user", user_id=user_id), STRANGER, Context(), arm=arm, hybrid=hybrid)
             decisions.append(
                 StoredDecision(
-                    list_id, user_id, self.clock.now, arm, draw.segment, draw.tilt, draw.propensity, draw.policy
+                    list_id,
+                    user_id,
+                    self.clock.now,
+                    arm,
+                    draw.segment,
+                    draw.tilt,
+                    draw.propensity,
+                    draw.policy,
+                    hybrid=hybrid,
                 )
             )
             if self.random.random() < self.mean(draw.tilt):
@@ -149,6 +157,38 @@ async def test_a_better_policy_is_published_and_a_worse_one_gone_back_from(
     assert learning.policy().to_json()["new"][AS_TRAINED] == pytest.approx(0.5 + 0.5 / len(TILTS))
     assert [(one.number, one.outcome) for one in await learning.updates(limit=9)] == [(2, "reverted"), (1, "published")]
     assert learning.outcomes == {"published": 1, "dropped": 0, "reverted": 1}
+
+
+async def test_what_is_learned_belongs_to_a_version_of_the_hybrid(
+    learning: Learning, world: World, database: Database, log: EventLog, executor: ThreadPoolExecutor, clock: Clock
+) -> None:
+    world.live(learning, lists=4000)
+    published = await learning.learn()
+    assert published is not None
+    assert (published.outcome, published.hybrid) == ("published", 1)
+    learned = learning.policy().to_json()
+
+    world.live(learning, lists=200, hybrid=2)
+    assert (learning.policy().number, learning.policy().hybrid) == (0, 2)  # at once, not with the next round
+    assert learning.policy().to_json()["new"][AS_TRAINED] == pytest.approx(0.5 + 0.5 / len(TILTS))
+    begun = await learning.learn()
+    assert begun is not None
+    assert (begun.number, begun.outcome, begun.replaced, begun.hybrid) == (2, "restarted", 1, 2)
+    assert begun.reason == "hybrid/2 makes the lists in place of hybrid/1: learning begins anew"
+    assert await learning.learn() is None  # 200 lists are too few, and those of the other version do not count
+    with pytest.raises(RefusedChangeError, match="number 2 is where learning began"):
+        await learning.revert()
+
+    async with open_learning(database, log, executor, clock) as next_server:
+        assert (next_server.policy().number, next_server.policy().hybrid) == (2, 2)
+        world.live(next_server, lists=10)
+        assert next_server.policy().to_json() == learned  # rolled back: what was learned is there again
+        resumed = await next_server.learn()
+        assert resumed is not None
+        assert (resumed.number, resumed.outcome, resumed.replaced, resumed.hybrid) == (3, "restarted", 2, 1)
+        assert resumed.reason == "hybrid/1 makes the lists in place of hybrid/2: number 1 is in force again"
+        assert next_server.policy().to_json() == learned
+        assert next_server.policy().number == 3
 
 
 async def test_where_nothing_matters_the_proposal_is_dropped_and_recorded(learning: Learning, world: World) -> None:
@@ -248,5 +288,5 @@ async def test_a_tilted_list_is_replayed_exactly_and_its_draw_is_stored(
     assert tilted > 0
     decisions = DecisionStore(database).unsettled(before=2e9, limit=50)
     assert len(decisions) == 12
-    assert {one.segment for one in decisions} == {"some tracks"}
+    assert {(one.segment, one.hybrid) for one in decisions} == {("some tracks", 1)}
     assert all(0 < one.propensity < 1 for one in decisions)

@@ -60,7 +60,7 @@ def revert_tilt_update(*, arm: str = "", timeout_s: float | None = None) -> Call
 
 def _policy(message: learning.TiltPolicy) -> TiltPolicy:
     segments = {item.segment: dict(item.probabilities) for item in message.segments}
-    return TiltPolicy(message.arm, message.number, segments)
+    return TiltPolicy(message.arm, message.number, segments, message.hybrid_version)
 
 
 def _update(message: learning.TiltUpdate) -> TiltUpdate:

@@ -14,15 +14,20 @@ class TiltUpdateOutcome(StrEnum):
     PUBLISHED = "published"
     DROPPED = "dropped"
     REVERTED = "reverted"
+    RESTARTED = "restarted"
 
 
 @dataclass(frozen=True, slots=True)
 class TiltPolicy:
-    """How probably each tilt of the hybrid is drawn, by segment and name. `number` 0: nothing was learned yet."""
+    """How probably each tilt of a version of the hybrid is drawn, by segment and name.
+
+    `number` 0: nothing was learned yet. `hybrid_version` is 0 where no hybrid makes the lists.
+    """
 
     arm: str
     number: int
     segments: dict[str, dict[str, float]]
+    hybrid_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class TiltEvidence:
 
 @dataclass(frozen=True, slots=True)
 class TiltUpdate:
-    """What became of a proposed policy, and why. `evidence` is None where an operator went back."""
+    """What became of a proposed policy, and why. `evidence` is None where nothing was estimated."""
 
     arm: str
     number: int

@@ -24,18 +24,22 @@ NAMES = tuple(TILTS)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TiltPolicy:
-    """`probabilities` float64 (segments, tilts), in the order of SEGMENTS and TILTS. `number` is that of its record."""
+    """`probabilities` float64 (segments, tilts), in the order of SEGMENTS and TILTS. `number` is that of its record.
+
+    `hybrid` is the version of the hybrid whose weights it tilts.
+    """
 
     arm: str
     number: int
     probabilities: NDArray[np.float64]
+    hybrid: int = 0
 
     @classmethod
-    def start(cls, arm: str, *, exploration: float) -> Self:
+    def start(cls, arm: str, *, exploration: float, hybrid: int = 0) -> Self:
         """Before anything is learned: the trained weights, but for a share `exploration` spread over all tilts."""
         probabilities = np.full((len(SEGMENTS), len(NAMES)), exploration / len(NAMES))
         probabilities[:, NAMES.index(AS_TRAINED)] += 1.0 - exploration
-        return cls(arm, 0, probabilities)
+        return cls(arm, 0, probabilities, hybrid)
 
     def towards(self, target: NDArray[np.float64], *, step: float) -> NDArray[np.float64]:
         """Probabilities on the way to `target`, each segment no further from here than `step` in total variation."""
@@ -52,7 +56,7 @@ class TiltPolicy:
         }
 
     @classmethod
-    def from_json(cls, arm: str, number: int, value: Mapping[str, Any], *, exploration: float) -> Self:
+    def from_json(cls, arm: str, number: int, value: Mapping[str, Any], *, exploration: float, hybrid: int = 0) -> Self:
         """Segments that another version did not know begin anew; tilts that it alone knew leave weights as trained."""
         probabilities = cls.start(arm, exploration=exploration).probabilities
         for place, segment in enumerate(SEGMENTS):
@@ -60,7 +64,7 @@ class TiltPolicy:
                 row = np.asarray([float(known.get(name, 0.0)) for name in NAMES])
                 row[NAMES.index(AS_TRAINED)] += sum(float(share) for name, share in known.items() if name not in TILTS)
                 probabilities[place] = row
-        return cls(arm, number, probabilities)
+        return cls(arm, number, probabilities, hybrid)
 
 
 class Drawing:

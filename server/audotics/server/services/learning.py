@@ -81,10 +81,12 @@ class Learning:
         self._limits = LearningLimits() if limits is None else limits
         self._now = now
         self._chance = chance
-        self._drawings: dict[str, Drawing] = {}
+        self._drawings: dict[tuple[str, int], Drawing] = {}
+        self._hybrids: dict[str, int] = {}
+        """The version of the hybrid that makes the lists of each arm."""
         self._one_round = asyncio.Lock()
         self._learning: asyncio.Task[None] | None = None
-        self.outcomes: Final[Counter[str]] = Counter(published=0, dropped=0, reverted=0)
+        self.outcomes: Final[Counter[str]] = Counter(published=0, dropped=0, reverted=0, restarted=0)
         """What became of policies on this server since the start."""
 
     async def __aenter__(self) -> Self:
@@ -101,9 +103,13 @@ class Learning:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._learning
 
-    def draw(self, subject: Subject, listener: Listener, context: Context, *, arm: str = "") -> Draw:
-        """A tilt for a list. The same listener gets the same one for a while. Never waits."""
-        drawing = self._drawing(arm)
+    def draw(self, subject: Subject, listener: Listener, context: Context, *, arm: str = "", hybrid: int = 0) -> Draw:
+        """A tilt for a list of a version of the hybrid. The same listener gets the same one for a while. Never waits.
+
+        What was learned of one version is nothing to another: each begins anew, and goes on when it comes back.
+        """
+        self._hybrids[arm] = hybrid
+        drawing = self._drawing(arm, hybrid)
         segment = segment_of(len(listener.history), asked=context.asks)
         if not subject.user_id:
             return drawing.draw(segment, self._chance())
@@ -112,8 +118,8 @@ class Learning:
         return drawing.draw(segment, int.from_bytes(blake2b(named.encode(), digest_size=6).digest()) / 2**48)
 
     def policy(self, arm: str = "") -> TiltPolicy:
-        """The policy in force."""
-        return self._drawing(arm).policy
+        """The policy in force, of the version of the hybrid that makes the arm's lists."""
+        return self._drawing(arm, self._hybrids.get(arm, 0)).policy
 
     async def updates(self, arm: str = "", *, limit: int) -> list[StoredUpdate]:
         """What became of proposals, the latest first. Raises StorageError."""
@@ -123,13 +129,13 @@ class Learning:
         """Run one round now; None where nothing was proposed yet. Raises StorageError."""
         async with self._one_round:
             await self._settle()
-            await self._refresh()
-            return await self._watch(arm) or await self._propose(arm)
+            await self._refresh(arm)
+            return await self._restart(arm) or await self._watch(arm) or await self._propose(arm)
 
     async def revert(self, arm: str = "") -> StoredUpdate:
         """Go back to the policy before the one in force. Raises RefusedChangeError, StorageError."""
         async with self._one_round:
-            await self._refresh()
+            await self._refresh(arm)
             published = await self._published(arm)
             if published is None:
                 raise RefusedChangeError(
@@ -162,6 +168,16 @@ class Learning:
             if len(waiting) < _STEP_DECISIONS:
                 return
 
+    async def _restart(self, arm: str) -> StoredUpdate | None:
+        """Write down that another version of the hybrid makes the lists than that of the last record."""
+        policy, latest = self.policy(arm), await self.updates(arm, limit=1)
+        if not latest or latest[0].hybrid == policy.hybrid:
+            return None
+        what = f"number {policy.number} is in force again" if policy.number else "learning begins anew"
+        before = self._drawing(arm, latest[0].hybrid).policy.number
+        reason = f"hybrid/{policy.hybrid} makes the lists in place of hybrid/{latest[0].hybrid}: {what}"
+        return await self._record("restarted", policy, reason=reason, replaced=before)
+
     async def _watch(self, arm: str) -> StoredUpdate | None:
         """Go back where the policy before would have earned more on the lists since."""
         published = await self._published(arm)
@@ -170,6 +186,7 @@ class Learning:
         read = partial(
             self._decisions.latest,
             arm,
+            hybrid=published.hybrid,
             since=max(published.created_at, self._since()),
             limit=_MOST_HELD_BACK,
             policy=published.number,
@@ -178,7 +195,13 @@ class Learning:
         if len(lists) < self._limits.watch_decisions:
             return None
         others = await self._read(
-            partial(self._decisions.tallies, arm, since=self._since(), before=published.created_at)
+            partial(
+                self._decisions.tallies,
+                arm,
+                hybrid=published.hybrid,
+                since=self._since(),
+                before=published.created_at,
+            )
         )
         before = await self._policy_of(arm, published.replaced)
         judgement = await self._read(partial(regret, self.policy(arm), before, others=others, lists=lists))
@@ -192,18 +215,19 @@ class Learning:
         return await self._record("reverted", before, reason=reason, evidence=judgement.to_json())
 
     async def _propose(self, arm: str) -> StoredUpdate | None:
-        limits, since = self._limits, self._since()
+        limits, since, hybrid = self._limits, self._since(), self.policy(arm).hybrid
         latest = await self.updates(arm, limit=1)
         begun = max(since, latest[0].created_at) if latest else since
-        if await self._read(partial(self._decisions.settled_count, arm, since=begun)) < limits.min_decisions:
+        settled = partial(self._decisions.settled_count, arm, hybrid=hybrid)
+        if await self._read(partial(settled, since=begun)) < limits.min_decisions:
             return None
-        count = await self._read(partial(self._decisions.settled_count, arm, since=since))
+        count = await self._read(partial(settled, since=since))
         most = min(_MOST_HELD_BACK, round(limits.held_back * count))
-        held_back = await self._read(partial(self._decisions.latest, arm, since=since, limit=most))
+        held_back = await self._read(partial(self._decisions.latest, arm, hybrid=hybrid, since=since, limit=most))
         if not held_back:
             return None
         cut = held_back[0].created_at
-        earlier = await self._read(partial(self._decisions.tallies, arm, since=since, before=cut))
+        earlier = await self._read(partial(self._decisions.tallies, arm, hybrid=hybrid, since=since, before=cut))
         proposal = await self._read(
             partial(
                 propose,
@@ -221,7 +245,13 @@ class Learning:
         return await self._record(outcome, proposal.policy, reason=proposal.reason, evidence=evidence)
 
     async def _record(
-        self, outcome: Outcome, policy: TiltPolicy, *, reason: str, evidence: dict[str, object] | None = None
+        self,
+        outcome: Outcome,
+        policy: TiltPolicy,
+        *,
+        reason: str,
+        evidence: dict[str, object] | None = None,
+        replaced: int | None = None,
     ) -> StoredUpdate | None:
         """Append a record and put its policy in force; None where another server was faster."""
         latest = await self.updates(policy.arm, limit=1)
@@ -230,16 +260,17 @@ class Learning:
             number=latest[0].number + 1 if latest else 1,
             outcome=outcome,
             created_at=self._now(),
-            replaced=self.policy(policy.arm).number,
+            replaced=self.policy(policy.arm).number if replaced is None else replaced,
             reason=reason,
             policy=policy.to_json(),
             evidence=evidence,
+            hybrid=policy.hybrid,
         )
         if not await self._log.in_turn(partial(self._updates.append, record)):
-            await self._refresh()
+            await self._refresh(policy.arm)
             return None
         if outcome != "dropped":
-            self._drawings[policy.arm] = Drawing(replace(policy, number=record.number))
+            self._drawings[policy.arm, policy.hybrid] = Drawing(replace(policy, number=record.number))
         self.outcomes[outcome] += 1
         _LOG.info("learning: number %d is %s: %s", record.number, outcome, reason)
         return record
@@ -252,25 +283,32 @@ class Learning:
 
     async def _policy_of(self, arm: str, number: int) -> TiltPolicy:
         record = await self._read(partial(self._updates.find, arm, number)) if number else None
-        return self._start(arm) if record is None else self._opened(record)
+        return self._start(arm, self._hybrids.get(arm, 0)) if record is None else self._opened(record)
 
-    async def _refresh(self) -> None:
-        """Take over what other servers of the same database have put in force."""
-        for arm, record in (await self._read(self._updates.in_force)).items():
-            if self.policy(arm).number != record.number:
-                self._drawings[arm] = Drawing(self._opened(record))
+    async def _refresh(self, arm: str | None = None) -> None:
+        """Take over what other servers have put in force, and what they say of an arm: which hybrid makes its lists."""
+        if arm is not None and (made_by := await self._read(partial(self._decisions.hybrid, arm))) is not None:
+            self._hybrids[arm] = made_by
+        in_force = await self._read(self._updates.in_force)
+        for (name, hybrid), record in sorted(in_force.items(), key=lambda item: -item[1].number):
+            self._hybrids.setdefault(name, hybrid)  # that of the latest record, until anything else is known
+            if self._drawing(name, hybrid).policy.number != record.number:
+                self._drawings[name, hybrid] = Drawing(self._opened(record))
 
-    def _drawing(self, arm: str) -> Drawing:
-        drawing = self._drawings.get(arm)
+    def _drawing(self, arm: str, hybrid: int) -> Drawing:
+        drawing = self._drawings.get((arm, hybrid))
         if drawing is None:
-            drawing = self._drawings[arm] = Drawing(self._start(arm))
+            drawing = self._drawings[arm, hybrid] = Drawing(self._start(arm, hybrid))
         return drawing
 
-    def _start(self, arm: str) -> TiltPolicy:
-        return TiltPolicy.start(arm, exploration=self._limits.step.exploration)
+    def _start(self, arm: str, hybrid: int) -> TiltPolicy:
+        return TiltPolicy.start(arm, exploration=self._limits.step.exploration, hybrid=hybrid)
 
     def _opened(self, record: StoredUpdate) -> TiltPolicy:
-        return TiltPolicy.from_json(record.arm, record.number, record.policy, exploration=self._limits.step.exploration)
+        exploration = self._limits.step.exploration
+        return TiltPolicy.from_json(
+            record.arm, record.number, record.policy, exploration=exploration, hybrid=record.hybrid
+        )
 
     def _since(self) -> float:
         return self._now() - self._limits.memory_days * _DAY_S

@@ -216,4 +216,5 @@ def _decision(waiting: _Waiting) -> StoredDecision | None:
         tilt=draw.tilt,
         propensity=draw.propensity,
         policy=draw.policy,
+        hybrid=0 if made.snapshot.hybrid is None else made.snapshot.hybrid.version,
     )

@@ -52,7 +52,8 @@ class RecommendService:
         degraded = (*assigned.degraded, *degraded)
         query = in_context(query, listener)
         if self._learning is not None and asked.models is None:
-            draw = self._learning.draw(query.subject, listener, query.context, arm=query.arm_key)
+            hybrid = 0 if snapshot.hybrid is None else snapshot.hybrid.version
+            draw = self._learning.draw(query.subject, listener, query.context, arm=query.arm_key, hybrid=hybrid)
             query = replace(query, draw=draw)
         attempt = Attempt()
         try:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy import ColumnElement, bindparam, func, select, text, update
 
 from audotics.server.storage.database import Database
 from audotics.server.storage.schema import DECISIONS, EVENTS, NAMES_A_LIST
@@ -20,7 +20,10 @@ Said = tuple[str, str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """One row. `user_id` is empty for anonymous subjects, `created_at` in UTC seconds, `reward` None until settled."""
+    """One row. `user_id` is empty for anonymous subjects, `created_at` in UTC seconds, `reward` None until settled.
+
+    `hybrid` is the version of the hybrid whose weights were tilted, 0 for none.
+    """
 
     recommendation_id: str
     user_id: str
@@ -31,6 +34,7 @@ class StoredDecision:
     propensity: float
     policy: int
     reward: float | None = None
+    hybrid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,11 @@ class DecisionStore:
         with self._database.transaction() as connection:
             connection.execute(statement, [{"list_id": name, "earned": reward} for name, reward in rewards.items()])
 
-    def settled_count(self, arm: str, *, since: float) -> int:
+    def settled_count(self, arm: str, *, hybrid: int, since: float) -> int:
         """How many decisions made since a time are settled. Raises StorageError."""
+        statement = select(func.count()).where(*_settled(arm, hybrid, since))
         with self._database.reading() as connection:
-            return _count(connection, arm, since)
+            return connection.scalar(statement) or 0
 
     def arms(self, *, since: float) -> list[str]:
         """The arms for which anything was drawn since a time. Raises StorageError."""
@@ -107,26 +112,30 @@ class DecisionStore:
         with self._database.reading() as connection:
             return list(connection.scalars(statement))
 
-    def latest(self, arm: str, *, since: float, limit: int, policy: int | None = None) -> list[StoredDecision]:
+    def hybrid(self, arm: str) -> int | None:
+        """The version of the hybrid that the latest decision was made for, by any server. Raises StorageError."""
+        latest = select(DECISIONS.c.hybrid).where(DECISIONS.c.arm == arm).order_by(DECISIONS.c.created_at.desc())
+        with self._database.reading() as connection:
+            version: int | None = connection.scalar(latest.limit(1))
+        return version
+
+    def latest(
+        self, arm: str, *, hybrid: int, since: float, limit: int, policy: int | None = None
+    ) -> list[StoredDecision]:
         """The latest settled decisions made since a time, by one policy or any, oldest first. Raises StorageError."""
-        chosen = [DECISIONS.c.arm == arm, DECISIONS.c.created_at >= since, DECISIONS.c.reward.is_not(None)]
+        chosen = _settled(arm, hybrid, since)
         if policy is not None:
             chosen.append(DECISIONS.c.policy == policy)
         statement = select(DECISIONS).where(*chosen).order_by(DECISIONS.c.created_at.desc()).limit(limit)
         with self._database.reading() as connection:
             return [StoredDecision(**row) for row in connection.execute(statement).mappings()][::-1]
 
-    def tallies(self, arm: str, *, since: float, before: float) -> list[Tally]:
+    def tallies(self, arm: str, *, hybrid: int, since: float, before: float) -> list[Tally]:
         """What settled decisions made in a span of time earned. Raises StorageError."""
         reward = DECISIONS.c.reward
         statement = (
             select(DECISIONS.c.segment, DECISIONS.c.tilt, func.count(), func.sum(reward), func.sum(reward * reward))
-            .where(
-                DECISIONS.c.arm == arm,
-                DECISIONS.c.created_at >= since,
-                DECISIONS.c.created_at < before,
-                reward.is_not(None),
-            )
+            .where(*_settled(arm, hybrid, since), DECISIONS.c.created_at < before)
             .group_by(DECISIONS.c.segment, DECISIONS.c.tilt)
             .order_by(DECISIONS.c.segment, DECISIONS.c.tilt)
         )
@@ -139,8 +148,11 @@ def rows_of(decisions: Sequence[StoredDecision]) -> list[dict[str, object]]:
     return [asdict(decision) for decision in decisions]
 
 
-def _count(connection: Connection, arm: str, since: float) -> int:
-    statement = select(func.count()).where(
-        DECISIONS.c.arm == arm, DECISIONS.c.created_at >= since, DECISIONS.c.reward.is_not(None)
-    )
-    return connection.scalar(statement) or 0
+def _settled(arm: str, hybrid: int, since: float) -> list[ColumnElement[bool]]:
+    decisions = DECISIONS.c
+    return [
+        decisions.arm == arm,
+        decisions.hybrid == hybrid,
+        decisions.created_at >= since,
+        decisions.reward.is_not(None),
+    ]

@@ -260,11 +260,15 @@ DECISIONS: Final = Table(
     Column("propensity", Float, nullable=False),
     Column("policy", Integer, nullable=False),
     Column("reward", Float),
+    Column("hybrid", Integer, nullable=False, server_default="0"),
     Index("decisions_by_user", "user_id"),
     Index("decisions_by_time", "arm", "created_at"),
     Index("decisions_open", "created_at", sqlite_where=text("reward IS NULL"), postgresql_where=text("reward IS NULL")),
 )
-"""Tilts that were drawn for lists. `reward` is unset until the time in which feedback counts is over."""
+"""Tilts that were drawn for lists of a version of the hybrid.
+
+`reward` is unset until the time in which feedback counts is over.
+"""
 
 TILT_UPDATES: Final = Table(
     "tilt_updates",
@@ -277,5 +281,7 @@ TILT_UPDATES: Final = Table(
     Column("reason", String, nullable=False),
     Column("policy", JSON, nullable=False),
     Column("evidence", JSON),
+    Column("hybrid", Integer, nullable=False, server_default="0"),
 )
-"""What became of each proposed policy of an arm, in order. The last that was published or reverted to is in force."""
+"""What became of the policies of an arm, in order. Of each version of the hybrid the last that was not dropped is in
+force."""

@@ -11,14 +11,15 @@ from sqlalchemy import func, select
 from audotics.server.storage.database import Database
 from audotics.server.storage.schema import TILT_UPDATES
 
-Outcome = Literal["published", "dropped", "reverted"]
+Outcome = Literal["published", "dropped", "reverted", "restarted"]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredUpdate:
     """One record. `number` counts from 1 for each arm; `replaced` is the number of the policy in force before.
 
-    `policy` is what was proposed, or gone back to; `evidence` the estimates that decided, None without any.
+    `policy` is what was proposed, gone back to or begun with; `evidence` the estimates that decided, None without any.
+    `hybrid` is the version of the hybrid that the policy belongs to.
     """
 
     arm: str
@@ -29,6 +30,7 @@ class StoredUpdate:
     reason: str
     policy: Mapping[str, Any]
     evidence: Mapping[str, Any] | None
+    hybrid: int = 0
 
 
 class TiltUpdateStore:
@@ -57,15 +59,15 @@ class TiltUpdateStore:
             row = connection.execute(statement).mappings().one_or_none()
         return None if row is None else StoredUpdate(**row)
 
-    def in_force(self) -> dict[str, StoredUpdate]:
-        """By arm, the last record that was published or reverted to. Raises StorageError."""
+    def in_force(self) -> dict[tuple[str, int], StoredUpdate]:
+        """By arm and version of the hybrid, the last record that was not dropped. Raises StorageError."""
         newest = (
-            select(TILT_UPDATES.c.arm, func.max(TILT_UPDATES.c.number).label("number"))
+            select(TILT_UPDATES.c.arm, TILT_UPDATES.c.hybrid, func.max(TILT_UPDATES.c.number).label("number"))
             .where(TILT_UPDATES.c.outcome != "dropped")
-            .group_by(TILT_UPDATES.c.arm)
+            .group_by(TILT_UPDATES.c.arm, TILT_UPDATES.c.hybrid)
             .subquery()
         )
         joined = (TILT_UPDATES.c.arm == newest.c.arm) & (TILT_UPDATES.c.number == newest.c.number)
         with self._database.reading() as connection:
             rows = connection.execute(select(TILT_UPDATES).join(newest, joined)).mappings()
-            return {row["arm"]: StoredUpdate(**row) for row in rows}
+            return {(row["arm"], row["hybrid"]): StoredUpdate(**row) for row in rows}

@@ -38,7 +38,7 @@ def decode_list(request: pb.ListTiltUpdatesRequest) -> tuple[str, int]:
 
 
 def encode_policy(policy: TiltPolicy) -> pb.TiltPolicy:
-    return _policy(policy.arm, policy.number, policy.to_json())
+    return _policy(policy.arm, policy.number, policy.hybrid, policy.to_json())
 
 
 def encode_update(update: StoredUpdate) -> pb.TiltUpdate:
@@ -51,7 +51,7 @@ def encode_update(update: StoredUpdate) -> pb.TiltUpdate:
         created_at=created_at,
         replaced=update.replaced,
         reason=update.reason,
-        policy=_policy(update.arm, update.number, update.policy),
+        policy=_policy(update.arm, update.number, update.hybrid, update.policy),
     )
     if (evidence := update.evidence) is not None:
         names = ("before", "after", "difference")
@@ -77,9 +77,9 @@ def encode_draw(draw: Draw) -> recommender_service_pb2.DrawnTilt:
     )
 
 
-def _policy(arm: str, number: int, segments: Mapping[str, Mapping[str, float]]) -> pb.TiltPolicy:
+def _policy(arm: str, number: int, hybrid: int, segments: Mapping[str, Mapping[str, float]]) -> pb.TiltPolicy:
     rows = [pb.TiltSegment(segment=name, probabilities=row) for name, row in segments.items()]
-    return pb.TiltPolicy(arm=arm, number=number, segments=rows)
+    return pb.TiltPolicy(arm=arm, number=number, segments=rows, hybrid_version=hybrid)
 
 
 def _check_arm(arm: str, violations: Violations) -> None:
