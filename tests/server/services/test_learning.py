@@ -156,7 +156,7 @@ async def test_a_better_policy_is_published_and_a_worse_one_gone_back_from(
     assert learning.policy().number == 2
     assert learning.policy().to_json()["new"][AS_TRAINED] == pytest.approx(0.5 + 0.5 / len(TILTS))
     assert [(one.number, one.outcome) for one in await learning.updates(limit=9)] == [(2, "reverted"), (1, "published")]
-    assert learning.outcomes == {"published": 1, "dropped": 0, "reverted": 1}
+    assert learning.outcomes == {"published": 1, "dropped": 0, "reverted": 1, "restarted": 0}
 
 
 async def test_what_is_learned_belongs_to_a_version_of_the_hybrid(
