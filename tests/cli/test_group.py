@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from audotics.cli.commands import app
-from audotics.client import FeedbackEvent, RecommenderClient
+from audotics.client import Arm, ExperimentPlan, FeedbackEvent, RecommenderClient
 from audotics.server.app import open_app
 from audotics.server.settings import load_settings
 from tests.small_repository import write_repository
@@ -66,6 +66,20 @@ def test_json_is_the_answer_whole(run: Run) -> None:
     answer: Any = json.loads(run("group", "recommend", "u00", "u04", "-n", "3", "--json").stdout)
     assert len(answer["tracks"]) == 3
     assert [member["user_id"] for member in answer["members"]] == ["u00", "u04"]
+
+
+def test_the_arm_of_an_experiment_is_named(run: Run, address: str) -> None:
+    plan = ExperimentPlan("shown", (Arm("a"), Arm("b", diversity=0.9)), overrides={"u02": "b"})
+    with RecommenderClient(address) as client:
+        client.create_experiment(plan)
+        try:
+            assert "in experiment shown, arm b\n" in run("recommend", "u02").stdout
+            of_group = run("group", "recommend", "u02", "u03").stdout
+            (line,) = [line for line in of_group.splitlines() if line.startswith("in experiment")]
+            assert line in ("in experiment shown, arm a", "in experiment shown, arm b")
+        finally:
+            client.stop_experiment("shown")
+    assert "in experiment" not in run("group", "recommend", "u02", "u03").stdout
 
 
 @pytest.mark.parametrize("arguments", [("recommend",), ("recommend", "u00", "--session", "s"), ("watch",)])

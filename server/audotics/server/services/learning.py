@@ -175,7 +175,7 @@ class Learning:
             return None
         what = f"number {policy.number} is in force again" if policy.number else "learning begins anew"
         before = self._drawing(arm, latest[0].hybrid).policy.number
-        reason = f"hybrid/{policy.hybrid} makes the lists in place of hybrid/{latest[0].hybrid}: {what}"
+        reason = f"{_named(policy.hybrid)} makes the lists in place of {_named(latest[0].hybrid)}: {what}"
         return await self._record("restarted", policy, reason=reason, replaced=before)
 
     async def _watch(self, arm: str) -> StoredUpdate | None:
@@ -315,3 +315,8 @@ class Learning:
 
     async def _read(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+def _named(hybrid: int) -> str:
+    """Records from before policies belonged to a version do not say which it was."""
+    return f"hybrid/{hybrid}" if hybrid else "no known hybrid"
