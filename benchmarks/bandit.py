@@ -7,12 +7,13 @@ shows one list, drawn uniformly or mostly as trained, and the log keeps that one
 log is one that the server could have written, and yet the truth of every policy is known. With --reward rare only
 tracks outside the most played fifth count: the models were not trained for that, so there is something to learn.
 
-The bandit is the server's: the same tilts, segments, posterior, bounded steps and judgement. It learns from the first
-half of the log, in rounds, each judged on decisions held back. The policy that it arrives at is then fixed, and
-estimated on the second half, in three ways:
+The bandit is the server's: the same tilts, segments, credit, posterior, bounded steps and judgement. It learns from the
+first half of the log, in rounds, each judged on decisions held back. The policy that it arrives at is then fixed, and
+estimated on the second half, in four ways:
 
     replay           mean reward where the policy draws what was logged, by rejection (Li et al. 2011; von Neumann 1951)
     SNIPS            all logged decisions, weighed by how much likelier the policy shows the list than the logger did
+    shared credit    the server's own: a track that several tilts would have listed counts for all of them
     truth            its mean over all tilts' rewards, which a real log would not hold
 
 beside fixed weights. These are the gate's, as it was trained, or, with --weights fixed, those that the server gives to
@@ -26,6 +27,7 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -38,14 +40,15 @@ from rich.table import Table
 from support.sessions import Steps, replayed_steps, trained_on_first
 
 from audotics.features.interval import Interval
-from audotics.features.rewards import MOST
+from audotics.features.off_policy import snips
+from audotics.features.rewards import MOST, track_rewards
 from audotics.features.tilts import AS_TRAINED, TILTS
+from audotics.server.learning.credit import Overlap
 from audotics.server.learning.judgement import Logged, judge
 from audotics.server.learning.policy import Drawing, TiltPolicy
 from audotics.server.learning.proposal import StepLimits, propose
 from audotics.server.learning.segments import SEGMENTS
-from audotics.server.learning.thompson import Earned, Posterior
-from audotics.server.storage.decisions import StoredDecision, Tally
+from audotics.server.storage.decisions import StoredDecision
 from audotics.training.threads import wait_passively
 
 K: Final = 10
@@ -77,17 +80,17 @@ def main() -> None:
     run = trained_on_first(given.data, share=given.share, folder=given.run, seed=given.seed)
     steps = replayed_steps(run, given.data, share=given.share, most=given.steps)
     counted = steps.rare if given.reward == "rare" else np.ones_like(steps.rare)
-    rewards = np.concatenate(
-        [
-            rewards_of(steps, start, counted, trained=given.weights == "trained")
-            for start in track(steps.starts, "replaying", console=console, transient=True)
-        ]
-    )
+    hits = [
+        found
+        for start in track(steps.starts, "replaying", console=console, transient=True)
+        for found in hits_of(steps, start, counted, trained=given.weights == "trained")
+    ]
+    rewards = np.asarray([np.minimum(found.sum(axis=0), MOST) for found in hits], np.float32)
     half = len(rewards) // 2
     half = int(np.searchsorted(steps.listener, steps.listener[half]))  # no listener on both sides
     started = time.perf_counter()
     logger = TiltPolicy.start("", exploration=given.exploration)
-    log = logged(logger, steps, rewards, seed=given.seed)
+    log = logged(logger, steps, hits, seed=given.seed)
     policy, records = learn(TiltPolicy.start("", exploration=EXPLORED), log[:half], rounds=given.rounds)
     seconds = time.perf_counter() - started
     document = report(given, steps, rewards, log, half, policy, records) | {"seconds": round(seconds, 2)}
@@ -97,30 +100,41 @@ def main() -> None:
     show(document)
 
 
-def rewards_of(steps: Steps, start: int, counted: NDArray[np.bool_], *, trained: bool) -> NDArray[np.float32]:
-    """What the list of each tilt earns by the `counted` tracks, (steps of a batch, tilts)."""
+def hits_of(steps: Steps, start: int, counted: NDArray[np.bool_], *, trained: bool) -> Iterator[NDArray[np.bool_]]:
+    """For each step of a batch, which of the `counted` tracks to come stand on the tilts' lists, (tracks, tilts)."""
     factors = np.asarray(list(TILTS.values()), np.float32)
-    found = []
     for step in steps.batch(start, trained=trained):
         # (tracks, components) x (components, tilts): every tilt's scores at once.
         scores = (step.weights * step.components) @ factors.T
         scores[step.heard] = -np.inf
         worst_listed = np.partition(scores, len(scores) - K, axis=0)[len(scores) - K]
         wanted = step.to_come[counted[step.to_come]]
-        found.append(np.minimum((scores[wanted] >= worst_listed).sum(axis=0), MOST))
-    return np.asarray(found, np.float32)
+        listed = scores[wanted] >= worst_listed
+        yield listed[listed.any(axis=1)]
 
 
-def logged(policy: TiltPolicy, steps: Steps, rewards: NDArray[np.float32], *, seed: int) -> list[StoredDecision]:
-    """The log that a server with this policy would have written."""
+def logged(policy: TiltPolicy, steps: Steps, hits: Sequence[NDArray[np.bool_]], *, seed: int) -> list[StoredDecision]:
+    """The log that a server with this policy would have written: one list a step, and what was heard of its tracks."""
     random, drawing = np.random.default_rng(seed), Drawing(policy)
     decisions = []
     for number, (segment, listener) in enumerate(zip(steps.segment, steps.listener.tolist(), strict=True)):
         draw = drawing.draw(segment, random.random())
-        reward = float(rewards[number, NAMES.index(draw.tilt)])
+        heard = hits[number][hits[number][:, NAMES.index(draw.tilt)]]
+        tracks = [str(place) for place in range(len(heard))]
+        rewards = track_rewards((name, "complete", None) for name in tracks)
+        credits = Overlap.of(tracks, heard, np.asarray(draw.chances)).credits(rewards) if tracks else []
         decisions.append(
             StoredDecision(
-                f"r{number}", f"u{listener}", float(number), "", segment, draw.tilt, draw.propensity, 0, reward
+                f"r{number}",
+                f"u{listener}",
+                float(number),
+                "",
+                segment,
+                draw.tilt,
+                draw.propensity,
+                0,
+                reward=sum(rewards.values()),
+                credits=credits,
             )
         )
     return decisions
@@ -133,7 +147,7 @@ def learn(policy: TiltPolicy, log: list[StoredDecision], *, rounds: int) -> tupl
     for number in range(1, rounds + 1):
         known = log[: len(log) * number // rounds]
         cut = round(0.7 * len(known))
-        proposal = propose(policy, earlier=_tallies(known[:cut]), held_back=known[cut:], number=number, limits=limits)
+        proposal = propose(policy, earlier=known[:cut], held_back=known[cut:], number=number, limits=limits)
         if proposal is None:
             continue
         records.append(
@@ -159,17 +173,18 @@ def report(
     records: list[dict[str, Any]],
 ) -> dict[str, Any]:
     rest = Logged.of(log[half:])
+    shown = np.asarray([NAMES.index(one.tilt) for one in log[half:]])
+    propensity = np.asarray([one.propensity for one in log[half:]])
     fixed = replace(policy, number=0, probabilities=_as_trained())
-    # Of an untouched half: nothing that the bandit learned from is in it.
-    expected = _expected(log[:half])
-    judgement = judge(rest, fixed, policy, expected=expected)
+    judgement = judge(rest, fixed, policy)
+    weights = [each.probabilities[rest.segment, shown] / propensity for each in (fixed, policy)]
     truth_fixed = rewards[half:, NAMES.index(AS_TRAINED)].astype(np.float64)
     truth = (rewards[half:] * policy.probabilities[rest.segment]).sum(axis=1)
     random = np.random.default_rng(given.seed + 1)
     rows = {
-        "replay": [_replay(rest, fixed, random), _replay(rest, policy, random), None],
-        "SNIPS": [judgement.before, judgement.after, None],
-        "doubly robust, difference": [None, None, judgement.difference],
+        "replay": [*(_replay(rest, each, random) for each in weights), None],
+        "SNIPS": [*(snips(each, rest.reward, listeners=rest.listener) for each in weights), None],
+        "shared credit": [judgement.before, judgement.after, judgement.difference],
         "truth": [
             _over_listeners(truth_fixed, rest.listener),
             _over_listeners(truth, rest.listener),
@@ -201,9 +216,8 @@ def report(
     }
 
 
-def _replay(log: Logged, policy: TiltPolicy, random: np.random.Generator) -> Interval:
-    """Keep a logged decision with a probability that is in proportion to π/p: what is kept is drawn from π."""
-    ratio = policy.probabilities[log.segment, log.tilt] / log.propensity
+def _replay(log: Logged, ratio: NDArray[np.float64], random: np.random.Generator) -> Interval:
+    """Keep a logged decision with a probability that is in proportion to `ratio`, π/p: what is kept is drawn from π."""
     kept = random.random(len(log)) < ratio / ratio.max()
     return _over_listeners(log.reward[kept], log.listener[kept])
 
@@ -220,19 +234,6 @@ def _as_trained() -> NDArray[np.float64]:
     probabilities = np.zeros((len(SEGMENTS), len(NAMES)))
     probabilities[:, NAMES.index(AS_TRAINED)] = 1.0
     return probabilities
-
-
-def _expected(log: list[StoredDecision]) -> NDArray[np.float64]:
-    return Posterior.of(Earned.of(_tallies(log))).expected()
-
-
-def _tallies(log: list[StoredDecision]) -> list[Tally]:
-    sums: dict[tuple[str, str], NDArray[np.float64]] = {}
-    for one in log:
-        reward = one.reward or 0.0
-        cell = sums.setdefault((one.segment, one.tilt), np.zeros(3))
-        cell += (1.0, reward, reward * reward)
-    return [Tally(*cell, int(count), total, squares) for cell, (count, total, squares) in sums.items()]
 
 
 def _plain(estimate: Interval) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audotics.server.storage.database import Database
-from audotics.server.storage.decisions import DecisionStore, StoredDecision, Tally
+from audotics.server.storage.decisions import DecisionStore, Settlement, StoredDecision
 from audotics.server.storage.events import EventStore
 from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
 from audotics.server.storage.retention import Expired, RetentionStore
@@ -14,7 +14,8 @@ from audotics.server.storage.tilt_updates import StoredUpdate, TiltUpdateStore
 from audotics.server.storage.users import UserStore
 from audotics.server.types import Event
 
-DECISION = StoredDecision("r1", "u1", 100.5, "", "new", "more ncf", 0.25, 3, hybrid=2)
+OVERLAP = {"of": 2, "tracks": ["t0"], "tilts": [3], "chances": [1.0]}
+DECISION = StoredDecision("r1", "u1", 100.5, "", "new", "more ncf", 0.25, 3, hybrid=2, overlap=OVERLAP)
 UPDATE = StoredUpdate("", 1, "published", 50.5, 0, "why", {"new": {"more ncf": 1.0}}, {"decisions": 5, "low": 0.1}, 2)
 
 
@@ -46,14 +47,17 @@ def test_decisions_are_settled_once_by_what_was_said_in_time(database: Database)
         "r2": [("t4", "rating", 4.5)],
     }
     assert store.said_of([], window_s=10.0) == {}
-    store.settle({"r1": 0.5})
-    store.settle({"r1": 9.0, "nowhere": 1.0})
+    store.settle({"r1": Settlement(0.5, [0.25, 0.75])})
+    store.settle({"r1": Settlement(9.0), "nowhere": Settlement(1.0)})
     store.settle({})
     assert store.unsettled(before=200.0, limit=5) == [stranger]
-    assert store.latest("", hybrid=2, since=0.0, limit=5) == [replace(DECISION, reward=0.5)]
+    settled = replace(DECISION, reward=0.5, overlap=None, credits=[0.25, 0.75])
+    assert store.latest("", hybrid=2, since=0.0, limit=5) == [settled]
+    store.settle({"r2": Settlement(0.0, [])})
+    assert [one.credits for one in store.latest("", hybrid=2, since=101.0, limit=5)] == [[]]
 
 
-def test_decisions_of_an_arm_are_summed_and_listed(database: Database) -> None:
+def test_decisions_of_an_arm_are_counted_and_listed(database: Database) -> None:
     store = DecisionStore(database)
     lists = [
         replace(DECISION, recommendation_id=f"r{n}", created_at=float(n), tilt=("more ncf", "less ncf")[n % 2])
@@ -61,17 +65,15 @@ def test_decisions_of_an_arm_are_summed_and_listed(database: Database) -> None:
     ]
     write(database, *lists, replace(DECISION, recommendation_id="other", arm="b"), replace(lists[0], policy=4))
     write(database, replace(lists[4], recommendation_id="newer", hybrid=3))
-    store.settle({f"r{n}": float(n) for n in range(5)} | {"other": 9.0, "newer": 9.0})
+    earned = {f"r{n}": float(n) for n in range(5)} | {"other": 9.0, "newer": 9.0}
+    store.settle({name: Settlement(reward) for name, reward in earned.items()})
     assert [one.recommendation_id for one in store.latest("", hybrid=3, since=0.0, limit=5)] == ["newer"]
     assert store.arms(since=0.0) == ["", "b"]
     write(database, replace(lists[5], recommendation_id="last", created_at=9.0, hybrid=4))
     assert (store.hybrid(""), store.hybrid("b"), store.hybrid("c")) == (4, 2, None)
     assert store.arms(since=50.0) == ["b"]
-    assert store.tallies("", hybrid=2, since=0.0, before=5.0) == [
-        Tally("new", "less ncf", 2, 4.0, 10.0),
-        Tally("new", "more ncf", 3, 6.0, 20.0),
-    ]
-    assert store.tallies("", hybrid=2, since=4.0, before=4.0) == []
+    assert [one.reward for one in store.latest("", hybrid=2, since=0.0, before=4.0, limit=2)] == [2.0, 3.0]
+    assert store.latest("", hybrid=2, since=4.0, before=4.0, limit=5) == []
     assert store.settled_count("", hybrid=2, since=2.0) == 3
     assert [one.reward for one in store.latest("", hybrid=2, since=1.0, limit=3)] == [2.0, 3.0, 4.0]
     assert store.latest("", hybrid=2, since=0.0, limit=3, policy=4) == []

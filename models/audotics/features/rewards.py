@@ -42,13 +42,22 @@ def event_reward(event: str, rating: float | None = None) -> float:
     return EVENT_REWARDS.get(event, 0.0)
 
 
-def list_reward(events: Iterable[tuple[str, str, float | None]]) -> float:
-    """What a list earned by events of a track, a type and a rating each; 0 without any."""
+def track_rewards(events: Iterable[tuple[str, str, float | None]]) -> dict[str, float]:
+    """What each track of a list earned by events of a track, a type and a rating each.
+
+    They add up to what the list earned. Where that would be beyond MOST, all of them are scaled down.
+    """
     lowest: dict[str, float] = {}
     highest: dict[str, float] = {}
     for track_id, event, rating in events:
         reward = event_reward(event, rating)
         lowest[track_id] = min(reward, lowest.get(track_id, 0.0))
         highest[track_id] = max(reward, highest.get(track_id, 0.0))
-    total = sum(low if low < 0 else highest[track_id] for track_id, low in lowest.items())
-    return max(-MOST, min(MOST, total))
+    rewards = {track_id: low if low < 0 else highest[track_id] for track_id, low in lowest.items()}
+    beyond = abs(sum(rewards.values())) / MOST
+    return {track_id: reward / max(1.0, beyond) for track_id, reward in rewards.items()}
+
+
+def list_reward(events: Iterable[tuple[str, str, float | None]]) -> float:
+    """What a list earned by events of a track, a type and a rating each; 0 without any."""
+    return sum(track_rewards(events).values())

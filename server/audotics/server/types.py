@@ -127,7 +127,8 @@ class Draw:
     """A tilt of the hybrid's weights that was drawn for a list.
 
     `factors` (6,) multiply the weights of `audotics.features.hybrid.COMPONENTS`; `propensity` is the probability with
-    which policy number `policy` of an experiment's `arm` ("" without one) draws this tilt in this segment.
+    which policy number `policy` of an experiment's `arm` ("" without one) draws this tilt in this segment, `chances`
+    those of all tilts.
     """
 
     arm: str
@@ -136,6 +137,7 @@ class Draw:
     factors: tuple[float, ...]
     propensity: float
     policy: int
+    chances: tuple[float, ...] = field(default=(), compare=False, repr=False)
 
 
 def _factors(tilt: tuple[float, ...], draw: Draw | None) -> tuple[float, ...]:

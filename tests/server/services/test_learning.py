@@ -12,6 +12,7 @@ import pytest
 
 from audotics.features.tilts import AS_TRAINED, TILTS
 from audotics.server.errors import RefusedChangeError
+from audotics.server.learning.credit import Overlap
 from audotics.server.learning.proposal import StepLimits
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.registry import Registry
@@ -264,13 +265,14 @@ async def test_a_tilted_list_is_replayed_exactly_and_its_draw_is_stored(
     explain = ExplainService(
         registry=registry, recommender=recommender, receipts=stored_receipts, writer=receipts, executor=executor
     )
-    tilted = 0
+    tilted, untilted_lists = 0, {}
     for number in range(12):
         query = RecommendQuery(Subject("user", user_id=f"u{number:02d}"), limit=5, explain=True)
         answer = await service.recommend(query)
         plain = await service.recommend(
             RecommendQuery(query.subject, limit=5, models=ModelSelector(versions=registry.snapshot.model_versions))
         )
+        untilted_lists[answer.recommendation_id] = {track.track_id for track in plain.tracks}
         explained = await explain.explain(answer.recommendation_id)
         draw, replay = explained.receipt.draw, explained.replay
         assert draw is not None
@@ -290,3 +292,11 @@ async def test_a_tilted_list_is_replayed_exactly_and_its_draw_is_stored(
     assert len(decisions) == 12
     assert {(one.segment, one.hybrid) for one in decisions} == {("some tracks", 1)}
     assert all(0 < one.propensity < 1 for one in decisions)
+    for decision in decisions:
+        overlap = Overlap.from_json(decision.overlap)
+        assert overlap is not None
+        as_trained, own = (list(TILTS).index(name) for name in (AS_TRAINED, decision.tilt))
+        by_both = {track for track, bits in zip(overlap.tracks, overlap.tilts, strict=True) if bits >> as_trained & 1}
+        assert by_both == untilted_lists[decision.recommendation_id] & set(overlap.tracks)
+        assert all(bits >> own & 1 for bits in overlap.tilts)
+        assert all(decision.propensity <= chance <= 1 + 1e-9 for chance in overlap.chances)

@@ -1,11 +1,12 @@
 """What another policy would have earned: settled decisions and two policies go in, estimates with intervals come out.
 
-Estimates are those of `features.off_policy`: the reward under each policy by SNIPS, and doubly robust the difference,
+With rᵢ what list i earned and gᵢₐ how much more tilt a would have earned with it (`credit`), a policy π would earn
 
-    mean of Σₐ δ(a|sᵢ)q(sᵢ,a) + δ(aᵢ|sᵢ)/pᵢ · (rᵢ - q(sᵢ,aᵢ))
+    mean of rᵢ + Σₐ π(a|sᵢ) gᵢₐ
 
-with p the logged propensity, q the expected reward learned from other decisions, and δ the new policy's probability
-less the old one's. It is estimated in one go, so that what both policies share costs no width.
+and the difference of two policies is estimated in one go, so that what both share costs no width. Where it is not
+known which tilts would have listed the tracks, gᵢₐ is ([a was drawn] / pᵢ - 1)(rᵢ - r̄) with p the logged propensity:
+IPS, with the mean reward r̄ for a control variate.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.features.interval import Interval
-from audotics.features.off_policy import doubly_robust, snips
+from audotics.features.off_policy import ratio_interval
 from audotics.features.tilts import TILTS
 from audotics.server.learning.policy import TiltPolicy
 from audotics.server.learning.segments import SEGMENTS
@@ -47,12 +48,15 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Logged:
-    """m settled decisions as arrays (m,): places of segment and tilt, propensities, rewards, numbers of listeners."""
+    """m settled decisions: `segment` places, `reward` and numbers of listeners (m,), and `gain` (m, tilts).
+
+    `gain` says how much more than the list did each of TILTS would have earned; its mean under the policy that made the
+    list is 0.
+    """
 
     segment: NDArray[np.int64]
-    tilt: NDArray[np.int64]
-    propensity: NDArray[np.float64]
     reward: NDArray[np.float64]
+    gain: NDArray[np.float64]
     listener: NDArray[np.int64]
 
     @classmethod
@@ -61,41 +65,43 @@ class Logged:
         rows = {name: place for place, name in enumerate(SEGMENTS)}
         columns = {name: place for place, name in enumerate(TILTS)}
         known = [one for one in decisions if one.reward is not None and one.segment in rows and one.tilt in columns]
+        reward = np.asarray([one.reward for one in known], np.float64)
         # Anonymous lists are by nobody else: each stands for itself.
-        names = [one.user_id or f"\0{one.recommendation_id}" for one in known]
+        names = np.asarray([one.user_id or f"\0{one.recommendation_id}" for one in known], np.str_)
+        gain = np.zeros((len(known), len(TILTS)))
+        level = reward.mean() if len(known) else 0.0
+        for place, one in enumerate(known):
+            if one.credits == []:
+                continue  # nobody said anything of the list, so no tilt would have earned anything with it
+            if one.credits is not None and len(one.credits) == len(TILTS):
+                gain[place] = np.asarray(one.credits) - reward[place]
+            else:
+                gain[place] -= reward[place] - level
+                gain[place, columns[one.tilt]] += (reward[place] - level) / one.propensity
         return cls(
             np.asarray([rows[one.segment] for one in known], np.int64),
-            np.asarray([columns[one.tilt] for one in known], np.int64),
-            np.asarray([one.propensity for one in known], np.float64),
-            np.asarray([one.reward for one in known], np.float64),
-            np.unique(np.asarray(names, object).astype(str), return_inverse=True)[1].astype(np.int64)
-            if names
-            else np.empty(0, np.int64),
+            reward,
+            gain,
+            np.unique(names, return_inverse=True)[1].astype(np.int64),
         )
 
     def __len__(self) -> int:
         return len(self.reward)
 
 
-def judge(logged: Logged, before: TiltPolicy, after: TiltPolicy, *, expected: NDArray[np.float64]) -> Judgement:
-    """Compare two policies on the same decisions, of which `expected` (segments, tilts) must know nothing.
-
-    Raises ValueError without decisions.
-    """
+def judge(logged: Logged, before: TiltPolicy, after: TiltPolicy) -> Judgement:
+    """Compare two policies on the same decisions. Raises ValueError without decisions."""
     if not len(logged):
         raise ValueError("there are no settled decisions to judge by")
-    cell = (logged.segment, logged.tilt)
-    change = after.probabilities - before.probabilities
+
+    def mean(values: NDArray[np.float64]) -> Interval:
+        return ratio_interval(values, np.ones(len(values)), listeners=logged.listener)
+
+    gains = [(policy.probabilities[logged.segment] * logged.gain).sum(axis=1) for policy in (before, after)]
     return Judgement(
         decisions=len(logged),
         listeners=int(logged.listener.max()) + 1,
-        before=snips(before.probabilities[cell] / logged.propensity, logged.reward, listeners=logged.listener),
-        after=snips(after.probabilities[cell] / logged.propensity, logged.reward, listeners=logged.listener),
-        difference=doubly_robust(
-            change[cell] / logged.propensity,
-            logged.reward,
-            expected=(change * expected).sum(axis=1)[logged.segment],
-            predicted=expected[cell],
-            listeners=logged.listener,
-        ),
+        before=mean(logged.reward + gains[0]),
+        after=mean(logged.reward + gains[1]),
+        difference=mean(gains[1] - gains[0]),
     )

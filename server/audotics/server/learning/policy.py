@@ -75,7 +75,9 @@ class Drawing:
         self._cumulated = {
             segment: list(accumulate(row)) for segment, row in zip(SEGMENTS, policy.probabilities.tolist(), strict=True)
         }
-        self._propensities = dict(zip(SEGMENTS, policy.probabilities.tolist(), strict=True))
+        self._chances = {
+            segment: tuple(row) for segment, row in zip(SEGMENTS, policy.probabilities.tolist(), strict=True)
+        }
 
     def draw(self, segment: str, chance: float) -> Draw:
         """`chance` is uniform in [0, 1)."""
@@ -86,6 +88,7 @@ class Drawing:
             segment=segment,
             tilt=name,
             factors=TILTS[name],
-            propensity=self._propensities[segment][place],
+            propensity=self._chances[segment][place],
             policy=self.policy.number,
+            chances=self._chances[segment],
         )

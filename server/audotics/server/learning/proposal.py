@@ -14,8 +14,8 @@ import numpy as np
 
 from audotics.server.learning.judgement import Judgement, Logged, judge
 from audotics.server.learning.policy import TiltPolicy
-from audotics.server.learning.thompson import Earned, Posterior, best_probabilities, promising
-from audotics.server.storage.decisions import StoredDecision, Tally
+from audotics.server.learning.thompson import Posterior, best_probabilities, promising
+from audotics.server.storage.decisions import StoredDecision
 
 LEAST_LISTENERS: Final = 20
 """Below this many, the variance between listeners says too little for an interval."""
@@ -42,20 +42,20 @@ class Proposal:
 def propose(
     policy: TiltPolicy,
     *,
-    earlier: Sequence[Tally],
+    earlier: Sequence[StoredDecision],
     held_back: Sequence[StoredDecision],
     number: int,
     limits: StepLimits,
 ) -> Proposal | None:
     """A step from `policy` to one of `number`; None where too few listeners would judge it."""
-    posterior = Posterior.of(Earned.of(earlier))
+    posterior = Posterior.of(Logged.of(earlier))
     target = best_probabilities(posterior, exploration=limits.exploration, seed=number)
     stepped = policy.towards(target, step=limits.max_step)
     # Where nothing is learned yet a step is only more exploration: it would cost, and blur what the others gain.
     moving = promising(posterior, stepped - policy.probabilities)
     stepped = np.where(moving[:, None], stepped, policy.probabilities)
     proposed = replace(policy, number=number, probabilities=stepped)
-    judgement = _judge(held_back, policy, proposed, posterior)
+    judgement = _judge(held_back, policy, proposed)
     if judgement is None:
         return None
     gain = judgement.difference
@@ -68,20 +68,16 @@ def propose(
     return Proposal(proposed, judgement, accepted, reason)
 
 
-def regret(
-    policy: TiltPolicy, before: TiltPolicy, *, others: Sequence[Tally], lists: Sequence[StoredDecision]
-) -> Judgement | None:
+def regret(policy: TiltPolicy, before: TiltPolicy, *, lists: Sequence[StoredDecision]) -> Judgement | None:
     """What going back to `before` would have changed on `lists` that were made under `policy`; None for too few.
 
     Both are compared on the same lists, so that a bad week does not count against the policy that it fell upon.
     """
-    return _judge(lists, policy, before, Posterior.of(Earned.of(others)))
+    return _judge(lists, policy, before)
 
 
-def _judge(
-    decisions: Sequence[StoredDecision], policy: TiltPolicy, other: TiltPolicy, posterior: Posterior
-) -> Judgement | None:
+def _judge(decisions: Sequence[StoredDecision], policy: TiltPolicy, other: TiltPolicy) -> Judgement | None:
     logged = Logged.of(decisions)
     if not len(logged) or int(logged.listener.max()) + 1 < LEAST_LISTENERS:
         return None
-    return judge(logged, policy, other, expected=posterior.expected())
+    return judge(logged, policy, other)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audotics.server.pipeline.group_query import GroupRecommendation
+from audotics.server.pipeline.selection import Selection
 from audotics.server.pipeline.shortlist import Shortlist
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.types import Context, Recommendation, RecommendQuery
@@ -22,6 +24,13 @@ class MadeList:
     shortlist: Shortlist
     answer: Recommendation
     untilted: Shortlist
+    selection: Selection
+
+    def listed_with(self, factors: Sequence[float]) -> NDArray[np.int64]:
+        """The catalogue rows of the list that would have been made had `factors` been drawn."""
+        tilt = self.query.tilt
+        both = tuple(one * other for one, other in zip(tilt, factors, strict=True)) if tilt else tuple(factors)
+        return self.untilted.rows[self.selection.places(self.snapshot, self.untilted.tilted(both))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

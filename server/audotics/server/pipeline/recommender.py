@@ -28,8 +28,8 @@ from audotics.server.pipeline.list_memory import ListMemory, Place, Remembered
 from audotics.server.pipeline.made_list import MadeList
 from audotics.server.pipeline.neighbourhood import SearchDepth, search
 from audotics.server.pipeline.options import PipelineOptions
-from audotics.server.pipeline.reranking import select, utility
 from audotics.server.pipeline.scoring import NeuralScoring, ScoredRows, ScoringJob, needs_models
+from audotics.server.pipeline.selection import Selection
 from audotics.server.pipeline.shortlist import Shortlist
 from audotics.server.pipeline.similarity import find_similar
 from audotics.server.pipeline.slate import Slate
@@ -350,23 +350,21 @@ class Recommender:
     def _list(
         self, snapshot: Snapshot, query: RecommendQuery, degraded: Sequence[Degradation], shortlist: Shortlist
     ) -> MadeList:
-        catalog, rows = snapshot.catalog, shortlist.rows
         options = self._options.with_settings(query.pipeline)
         untilted, shortlist = shortlist, shortlist.tilted(query.factors)
-        places = select(
-            utility(shortlist.relevance.score, rows, signals=catalog.signals, objectives=query.objectives),
-            embed=partial(shortlist.embeddings, snapshot),
-            artists=catalog.artist_codes.take(rows),
+        selection = Selection(
             limit=query.limit,
+            objectives=query.objectives,
             diversity=options.default_diversity if query.diversity is None else query.diversity,
             artist_cap=options.artist_cap,
         )
+        places = selection.places(snapshot, shortlist)
         left_out = [*degraded, *shortlist.degraded]
         if len(places) < query.limit:
             detail = f"{len(places)} of {query.limit}: no more tracks pass the filter and the exclusions"
             left_out.append(Degradation("candidates", DegradationReason.FEW_MATCHES, detail))
         answer = present(snapshot, shortlist, places, query, degraded=left_out)
-        return MadeList(snapshot, query, shortlist, answer, untilted)
+        return MadeList(snapshot, query, shortlist, answer, untilted, selection)
 
 
 def _given(snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], context: Context) -> Slate:

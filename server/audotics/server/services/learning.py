@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,13 +20,14 @@ from hashlib import blake2b
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from audotics.features.rewards import list_reward
+from audotics.features.rewards import track_rewards
 from audotics.server.errors import RefusedChangeError
+from audotics.server.learning.credit import Overlap
 from audotics.server.learning.policy import Drawing, TiltPolicy
 from audotics.server.learning.proposal import StepLimits, propose, regret
 from audotics.server.learning.segments import segment_of
 from audotics.server.services.event_log import EventLog
-from audotics.server.storage.decisions import DecisionStore
+from audotics.server.storage.decisions import DecisionStore, Said, Settlement, StoredDecision
 from audotics.server.storage.errors import StorageError
 from audotics.server.storage.tilt_updates import Outcome, StoredUpdate, TiltUpdateStore
 from audotics.server.types import Context, Draw, Listener, Subject
@@ -37,6 +38,7 @@ _LOG: Final = logging.getLogger(__name__)
 _STEP_DECISIONS: Final = 500
 """Decisions settled in one turn: some 10 ms, for which feedback waits."""
 _MOST_HELD_BACK: Final = 20_000
+_MOST_LEARNED_FROM: Final = 50_000
 _DAY_S: Final = 24 * 3600.0
 
 
@@ -163,8 +165,8 @@ class Learning:
             before = self._now() - self._limits.window_s
             waiting = await self._read(partial(self._decisions.unsettled, before=before, limit=_STEP_DECISIONS))
             said = await self._read(partial(self._decisions.said_of, waiting, window_s=self._limits.window_s))
-            rewards = {one.recommendation_id: list_reward(said.get(one.recommendation_id, ())) for one in waiting}
-            await self._log.in_turn(partial(self._decisions.settle, rewards))
+            settlements = {one.recommendation_id: _settled(one, said.get(one.recommendation_id, ())) for one in waiting}
+            await self._log.in_turn(partial(self._decisions.settle, settlements))
             if len(waiting) < _STEP_DECISIONS:
                 return
 
@@ -194,17 +196,8 @@ class Learning:
         lists = await self._read(read)
         if len(lists) < self._limits.watch_decisions:
             return None
-        others = await self._read(
-            partial(
-                self._decisions.tallies,
-                arm,
-                hybrid=published.hybrid,
-                since=self._since(),
-                before=published.created_at,
-            )
-        )
         before = await self._policy_of(arm, published.replaced)
-        judgement = await self._read(partial(regret, self.policy(arm), before, others=others, lists=lists))
+        judgement = await self._read(partial(regret, self.policy(arm), before, lists=lists))
         if judgement is None or judgement.difference.low <= 0:
             return None
         gain = judgement.difference
@@ -227,7 +220,8 @@ class Learning:
         if not held_back:
             return None
         cut = held_back[0].created_at
-        earlier = await self._read(partial(self._decisions.tallies, arm, hybrid=hybrid, since=since, before=cut))
+        known = partial(self._decisions.latest, arm, hybrid=hybrid, since=since, before=cut, limit=_MOST_LEARNED_FROM)
+        earlier = await self._read(known)
         proposal = await self._read(
             partial(
                 propose,
@@ -320,3 +314,10 @@ class Learning:
 def _named(hybrid: int) -> str:
     """Records from before policies belonged to a version do not say which it was."""
     return f"hybrid/{hybrid}" if hybrid else "no known hybrid"
+
+
+def _settled(decision: StoredDecision, said: Iterable[Said]) -> Settlement:
+    rewards = track_rewards(said)
+    overlap = Overlap.from_json(decision.overlap)
+    credits = None if overlap is None else overlap.credits(rewards) if any(rewards.values()) else []
+    return Settlement(sum(rewards.values()), credits)

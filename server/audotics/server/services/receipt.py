@@ -111,7 +111,7 @@ class Receipt:
         if self.tilt:
             header["tilt"] = self.tilt
         if self.draw is not None:
-            header["draw"] = asdict(self.draw)
+            header["draw"] = {name: value for name, value in asdict(self.draw).items() if name != "chances"}
         text = json.dumps(header, separators=(",", ":")).encode()
         scores = np.ascontiguousarray(self.scores, "<f4").tobytes()
         return struct.pack("<BI", _FORMAT, len(text)) + zlib.compress(text + scores, _FAST)

@@ -17,9 +17,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
+import numpy as np
+
+from audotics.features.tilts import TILTS
 from audotics.server.experiments.metrics import list_diversity
+from audotics.server.learning.credit import Overlap
 from audotics.server.pipeline.made_list import MadeGroupList, MadeList
 from audotics.server.services.event_log import EventLog
 from audotics.server.services.receipt import Receipt
@@ -27,10 +31,13 @@ from audotics.server.storage.decisions import StoredDecision
 from audotics.server.storage.errors import StorageError
 from audotics.server.storage.exposures import StoredExposure
 from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
+from audotics.server.types import Draw
 
 _LOG: Final = logging.getLogger(__name__)
 _STEP_RECEIPTS: Final = 50
 """Receipts of one transaction: feedback that comes meanwhile waits for it."""
+_LONGEST_COMPARED: Final = 50
+"""Up to so many tracks a list is made once for each tilt, to see what they have in common."""
 _LATE_S: Final = 60.0
 """How long after a deletion a list of that listener may still be under way; its receipt is dropped."""
 
@@ -123,16 +130,18 @@ class ReceiptWriter:
     async def _write(self, batch: list[_Waiting]) -> None:
         loop = asyncio.get_running_loop()
         wanted = [waiting for waiting in batch if not self._is_deleted(waiting.user_id)]
-        packed, shown = await loop.run_in_executor(
+        packed, shown, drawn = await loop.run_in_executor(
             self._executor,
-            lambda: ([_pack(waiting) for waiting in wanted], [row for each in wanted for row in _exposures(each)]),
+            lambda: (
+                [_pack(waiting) for waiting in wanted],
+                [row for each in wanted for row in _exposures(each)],
+                [decision for each in wanted if (decision := _decision(each)) is not None],
+            ),
         )
         wanted_now = [receipt for receipt in packed if not self._is_deleted(receipt.user_id)]
         shown_now = [exposure for exposure in shown if not self._is_deleted(exposure.user_id)]
         listed = {receipt.recommendation_id for receipt in wanted_now}
-        decisions = [
-            decision for decision in map(_decision, wanted) if decision and decision.recommendation_id in listed
-        ]
+        decisions = [decision for decision in drawn if decision.recommendation_id in listed]
         try:
             write = partial(self._store.write, wanted_now, exposures=shown_now, decisions=decisions)
             await self._log.in_turn(write)
@@ -217,4 +226,16 @@ def _decision(waiting: _Waiting) -> StoredDecision | None:
         propensity=draw.propensity,
         policy=draw.policy,
         hybrid=0 if made.snapshot.hybrid is None else made.snapshot.hybrid.version,
+        overlap=_overlap(made, draw),
     )
+
+
+def _overlap(made: MadeList, draw: Draw) -> dict[str, Any] | None:
+    """Which tilts would have listed the tracks; None for a list so long that to find out would take too long."""
+    ids = [track.track_id for track in made.answer.tracks]
+    if not draw.chances or len(ids) > _LONGEST_COMPARED:
+        return None
+    rows = made.snapshot.catalog.all_rows_of(ids)
+    listed = np.stack([np.isin(rows, made.listed_with(factors)) for factors in TILTS.values()], axis=1)
+    listed[:, list(TILTS).index(draw.tilt)] = True
+    return Overlap.of(ids, listed, np.asarray(draw.chances)).to_json()

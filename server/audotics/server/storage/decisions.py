@@ -5,11 +5,13 @@ A decision is settled once the time in which feedback on its list counts is over
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, select, text, update
+from sqlalchemy import ColumnElement, bindparam, func, null, select, text, update
 
 from audotics.server.storage.database import Database
 from audotics.server.storage.schema import DECISIONS, EVENTS, NAMES_A_LIST
@@ -22,7 +24,9 @@ Said = tuple[str, str, float | None]
 class StoredDecision:
     """One row. `user_id` is empty for anonymous subjects, `created_at` in UTC seconds, `reward` None until settled.
 
-    `hybrid` is the version of the hybrid whose weights were tilted, 0 for none.
+    `hybrid` is the version of the hybrid whose weights were tilted, 0 for none. `overlap` says which tilts would have
+    listed the tracks, until the decision is settled; `credits` what each would have earned: nothing where nobody said
+    anything, None where the overlap is not known.
     """
 
     recommendation_id: str
@@ -35,17 +39,16 @@ class StoredDecision:
     policy: int
     reward: float | None = None
     hybrid: int = 0
+    overlap: dict[str, Any] | None = None
+    credits: list[float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """Settled decisions of one segment and tilt: how many, and the sums of their rewards and of the squares."""
+class Settlement:
+    """What a list earned, and what every tilt would have; see `StoredDecision`."""
 
-    segment: str
-    tilt: str
-    count: int
-    total: float
-    squares: float
+    reward: float
+    credits: list[float] | None = None
 
 
 class DecisionStore:
@@ -88,17 +91,21 @@ class DecisionStore:
                     said[list_id].append((track_id, event, rating))
         return said
 
-    def settle(self, rewards: Mapping[str, float]) -> None:
-        """Write what lists earned, in one transaction; what is settled stays. Raises StorageError."""
-        if not rewards:
+    def settle(self, settlements: Mapping[str, Settlement]) -> None:
+        """Write what lists earned, by their ids, in one transaction; what is settled stays. Raises StorageError."""
+        if not settlements:
             return
         statement = (
             update(DECISIONS)
             .where(DECISIONS.c.recommendation_id == bindparam("list_id"), DECISIONS.c.reward.is_(None))
-            .values(reward=bindparam("earned"))
+            .values(reward=bindparam("earned"), credits=bindparam("credited"), overlap=null())
         )
+        rows = [
+            {"list_id": name, "earned": settled.reward, "credited": settled.credits}
+            for name, settled in settlements.items()
+        ]
         with self._database.transaction() as connection:
-            connection.execute(statement, [{"list_id": name, "earned": reward} for name, reward in rewards.items()])
+            connection.execute(statement, rows)
 
     def settled_count(self, arm: str, *, hybrid: int, since: float) -> int:
         """How many decisions made since a time are settled. Raises StorageError."""
@@ -120,27 +127,27 @@ class DecisionStore:
         return version
 
     def latest(
-        self, arm: str, *, hybrid: int, since: float, limit: int, policy: int | None = None
+        self,
+        arm: str,
+        *,
+        hybrid: int,
+        since: float,
+        limit: int,
+        before: float = math.inf,
+        policy: int | None = None,
     ) -> list[StoredDecision]:
-        """The latest settled decisions made since a time, by one policy or any, oldest first. Raises StorageError."""
+        """The latest settled decisions made in a span of time, by one policy or any, oldest first.
+
+        Raises StorageError.
+        """
         chosen = _settled(arm, hybrid, since)
+        if before < math.inf:
+            chosen.append(DECISIONS.c.created_at < before)
         if policy is not None:
             chosen.append(DECISIONS.c.policy == policy)
         statement = select(DECISIONS).where(*chosen).order_by(DECISIONS.c.created_at.desc()).limit(limit)
         with self._database.reading() as connection:
             return [StoredDecision(**row) for row in connection.execute(statement).mappings()][::-1]
-
-    def tallies(self, arm: str, *, hybrid: int, since: float, before: float) -> list[Tally]:
-        """What settled decisions made in a span of time earned. Raises StorageError."""
-        reward = DECISIONS.c.reward
-        statement = (
-            select(DECISIONS.c.segment, DECISIONS.c.tilt, func.count(), func.sum(reward), func.sum(reward * reward))
-            .where(*_settled(arm, hybrid, since), DECISIONS.c.created_at < before)
-            .group_by(DECISIONS.c.segment, DECISIONS.c.tilt)
-            .order_by(DECISIONS.c.segment, DECISIONS.c.tilt)
-        )
-        with self._database.reading() as connection:
-            return [Tally(*row) for row in connection.execute(statement)]
 
 
 def rows_of(decisions: Sequence[StoredDecision]) -> list[dict[str, object]]:

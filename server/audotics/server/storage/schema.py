@@ -261,6 +261,8 @@ DECISIONS: Final = Table(
     Column("policy", Integer, nullable=False),
     Column("reward", Float),
     Column("hybrid", Integer, nullable=False, server_default="0"),
+    Column("overlap", JSON(none_as_null=True)),
+    Column("credits", JSON(none_as_null=True)),
     Index("decisions_by_user", "user_id"),
     Index("decisions_by_time", "arm", "created_at"),
     Index("decisions_open", "created_at", sqlite_where=text("reward IS NULL"), postgresql_where=text("reward IS NULL")),
