@@ -10,7 +10,7 @@ import torch
 
 from audotics.features.history import PADDING, pad_histories
 from audotics.models.attributes import Attributes
-from audotics.models.ncf import RECENCY_STEPS, TABLES, Ncf, recency_step
+from audotics.models.ncf import LEAST_NEGATIVES, RECENCY_STEPS, TABLES, Ncf, NcfOptions, recency_step
 
 N_TRACKS = 30
 
@@ -163,3 +163,12 @@ def test_folding_attributes_in_changes_no_score(
     assert back.shared is None
     for network in (with_attributes, with_attributes.folded(), back):
         np.testing.assert_allclose(network.scores(histories), expected, atol=1e-5)
+
+
+def test_a_small_catalogue_has_fewer_negatives() -> None:
+    options = NcfOptions(negatives=256)
+
+    assert options.drawn(100_000) == 256
+    assert options.drawn(1_000) == 125
+    assert options.drawn(30) == LEAST_NEGATIVES
+    assert NcfOptions(negatives=16).drawn(30) == 16

@@ -58,7 +58,7 @@ def train_ncf(
 
     def batches(rng: np.random.Generator, *, deep: bool) -> list[Callable[[], Tensor]]:
         order = rng.permutation(source.listeners)
-        n_candidates = options.negatives if deep else n_tracks
+        n_candidates = options.drawn(n_tracks) if deep else n_tracks
         return [
             partial(_loss, averaged, source, listeners, rng, options, n_candidates=n_candidates, deep=deep)
             for listeners in np.array_split(order, max(1, -(-len(order) // options.batch_size)))

@@ -82,7 +82,7 @@ def update_ncf(
     def batches(rng: np.random.Generator, *, deep: bool) -> list[Callable[[], Tensor]]:
         replayed = rng.permutation(others)[: round(how.replay * len(others))]
         order = rng.permutation(np.concatenate([renewed, replayed]))
-        n_candidates = options.negatives if deep else len(tracks)
+        n_candidates = options.drawn(len(tracks)) if deep else len(tracks)
 
         def loss(listeners: NDArray[np.int64]) -> Tensor:
             averaged.follow()
