@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from audotics.exporters.prepared import LabelSource
 from audotics.exporters.saved_model import SavedModel
 from audotics.features.descriptors import DESCRIPTORS
 from audotics.features.moods import MOODS
+from audotics.models.boosted_trees import BoostedTrees
 from audotics.models.genre import Experts, GenreModel, GenreOptions
 from audotics.models.preprocessing import Preprocessing
 from audotics.training.label_run import LabelRun, LabelRunOptions
@@ -54,6 +56,13 @@ def genre_model() -> GenreModel:
     preprocessing = Preprocessing.fit(DATA.x, DATA.labels, selected=5, components=4)
     experts = Experts.fit(preprocessing.transform(DATA.x), DATA.labels, 3, GenreOptions(anchors=60), seed=0)
     return GenreModel(DATA.feature_names, DATA.class_names, preprocessing, experts, np.asarray([4.0, 3.0, 0.4]))
+
+
+@pytest.fixture(scope="module")
+def genre_model_with_trees(genre_model: GenreModel) -> GenreModel:
+    trees = BoostedTrees.fit(np.tile(DATA.x, (6, 1)), np.tile(DATA.labels, 6), 3, rounds=30, seed=0)
+    assert trees.depth > 2
+    return replace(genre_model, pool=np.append(genre_model.pool, 1.5), trees=trees)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +120,19 @@ def test_a_genre_bundle_holds_what_the_server_reads(genre_model: GenreModel, tmp
     assert {path.name for path in out.iterdir()} == {"model.onnx", "warmup.npz"}
     with np.load(out / "warmup.npz", allow_pickle=False) as warmup:
         assert ExportedModel(out / "model.onnx").run(dict(warmup))["probabilities"].shape == (16, 3)
+
+
+def test_a_genre_bundle_with_trees_is_the_same_in_onnx_and_tensorflow(
+    genre_model_with_trees: GenreModel, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    prepared = genre.prepare(trained(tmp_path, "genre", DATA, genre_model_with_trees), out, Quiet())
+
+    assert prepared.inputs == (TensorSpec("features", "float32", (-1, 6)),)
+    differences = {name: value for name, value in prepared.parity.items() if name.endswith("_diff")}
+    assert {"max_abs_diff", "saved_model_max_abs_diff"} <= set(differences)
+    assert max(differences.values()) < 1e-5
 
 
 def test_all_columns_without_a_logarithm_are_exported_too(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audotics.models.boosted_trees import BoostedTrees
 from audotics.models.genre import EXPERTS, Experts, GenreModel, GenreOptions, load, pooled
 from audotics.models.preprocessing import Preprocessing
 from tests.labelled import clouds
@@ -15,12 +16,15 @@ DATA = clouds()
 POOL = np.asarray([4.0, 3.0, 0.5])
 
 
-@pytest.fixture(scope="module")
-def model() -> GenreModel:
+@pytest.fixture(scope="module", params=["without trees", "with trees"])
+def model(request: pytest.FixtureRequest) -> GenreModel:
     preprocessing = Preprocessing.fit(DATA.x, DATA.labels, selected=5, components=4)
     points = preprocessing.transform(DATA.x)
     experts = Experts.fit(points, DATA.labels, 3, GenreOptions(anchors=50), seed=0)
-    return GenreModel(DATA.feature_names, DATA.class_names, preprocessing, experts, POOL)
+    if request.param == "without trees":
+        return GenreModel(DATA.feature_names, DATA.class_names, preprocessing, experts, POOL)
+    trees = BoostedTrees.fit(DATA.x, DATA.labels, 3, rounds=4, seed=0)
+    return GenreModel(DATA.feature_names, DATA.class_names, preprocessing, experts, np.append(POOL, 2.0), trees)
 
 
 def test_probabilities_find_the_genres(model: GenreModel) -> None:
@@ -33,10 +37,10 @@ def test_probabilities_find_the_genres(model: GenreModel) -> None:
 
 
 def test_an_expert_without_weight_has_no_say() -> None:
-    scores = np.random.default_rng(0).normal(size=(3, 5, 4))
+    scores = np.random.default_rng(0).normal(size=(len(EXPERTS), 5, 4))
 
     for place in range(len(EXPERTS)):
-        np.testing.assert_array_equal(pooled(scores, np.eye(3)[place]), scores[place])
+        np.testing.assert_array_equal(pooled(scores, np.eye(len(EXPERTS))[place]), scores[place])
 
 
 def test_unknown_features_are_borne(model: GenreModel) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,24 @@ def test_genres_are_learnt_and_the_record_says_how_well(tmp_path: Path) -> None:
     assert record["validation"]["accuracy"] == pytest.approx(right, abs=0.1)
     assert record["validation"]["log_loss"] == pytest.approx(record["fit"]["log_loss"])
     assert record["options"] == asdict(FIXED)
-    assert set(record["fit"]["pool"]) == set(EXPERTS)
+    assert list(record["fit"]["pool"]) == [name for name in EXPERTS if name != "trees"]
+
+
+def test_trees_grow_where_a_kernel_machine_cannot_keep_all_tracks(tmp_path: Path) -> None:
+    """Classes that lie in stripes, which three anchors cannot show."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 6, (1_200, 3))
+    data = labelled(x, np.asarray(["black", "white"])[x[:, 0].astype(int) % 2].tolist())
+    options = replace(FIXED, anchors=3, rounds=60)
+
+    model, record = train(data, options, tmp_path)
+    _, without = train(data, replace(options, rounds=0), tmp_path)
+
+    assert list(record["fit"]["pool"]) == list(EXPERTS)
+    assert record["fit"]["pool"]["trees"] > 0
+    assert record["validation"]["accuracy"] > without["validation"]["accuracy"] + 0.2
+    assert model.trees is not None
+    assert model.trees.roots.shape == (60, 2)
 
 
 def test_nothing_is_learnt_from_noise_and_the_record_says_so(tmp_path: Path) -> None:

@@ -1,16 +1,17 @@
 """Genre: features of a track go in, a probability for each genre comes out.
 
-Three experts look at the preprocessed features, and a weighted sum of their scores, fitted on tracks that they had not
-seen, goes through a softmax (a logarithmic pool, Heskes 1998):
+Experts look at the features, and a weighted sum of their scores, fitted on tracks that they had not seen, goes through
+a softmax (a logarithmic pool, Heskes 1998):
 
-    machine           a kernel machine on the components as they are
+    machine           a kernel machine on the preprocessed features
     whitened machine  the same where the spread within genres is the same in all directions
     Gaussians         one a genre, there too
+    trees             boosted trees on the features as they are
 
 The kernel machines find islands of a genre, the Gaussians its shape; whitening tells both which differences matter. The
-same model learns the ten genres of GTZAN from audio, and product genres from a catalogue's columns. It suits many
-smooth features and few tracks; on the few columns of a catalogue with many tracks, boosted trees are better
-(`benchmarks/genre_model.py` shows both).
+same model learns the ten genres of GTZAN from audio, and product genres from a catalogue's columns. The first three
+suit many smooth features and few tracks, the trees the few columns of a catalogue with many tracks. Trees are grown
+where there are more tracks than a kernel machine keeps.
 """
 
 from __future__ import annotations
@@ -24,13 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from audotics.models.boosted_trees import BoostedTrees
 from audotics.models.gaussians import Gaussians, whitening
 from audotics.models.kernel_machine import KernelMachine
 from audotics.models.preprocessing import Preprocessing
 
-EXPERTS: Final = ("machine", "whitened machine", "gaussians")
+EXPERTS: Final = ("machine", "whitened machine", "gaussians", "trees")
+"""In the order of their weights in a pool. The last may be missing."""
 
 _FILE: Final = "genre.npz"
+_TREES: Final = "trees_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class GenreOptions:
     whitening             how far the spread within genres is drawn towards a mere scale, 0..1
     shrinkage             how far each genre's covariance is drawn towards what is common, 0..1
     anchors               the most that a kernel machine keeps
+    rounds                of boosting, in each of which every genre gets a tree; 0 is no trees
     """
 
     selected: int = 0
@@ -52,6 +57,7 @@ class GenreOptions:
     whitening: float = 0.1
     shrinkage: float = 0.6
     anchors: int = 1_500
+    rounds: int = 200
     search: bool = True
 
 
@@ -92,7 +98,7 @@ class Experts:
         return cls(machine, white, whitened_machine, gaussians)
 
     def scores(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """float64 (3, n, c) in the order of EXPERTS."""
+        """float64 (3, n, c) in the order of EXPERTS, without the trees."""
         whitened = points @ self.white
         return np.stack(
             [self.machine.scores(points), self.whitened_machine.scores(whitened), self.gaussians.scores(whitened)]
@@ -101,19 +107,24 @@ class Experts:
 
 @dataclass(frozen=True, slots=True)
 class GenreModel:
-    """A trained classifier of `class_names` from columns `feature_names`; `pool` (3,) weighs the experts' scores."""
+    """A trained classifier of `class_names` from columns `feature_names`; `pool` (e,) weighs the experts' scores."""
 
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
     experts: Experts
     pool: NDArray[np.float64]
+    trees: BoostedTrees | None = None
 
     def probabilities(self, x: NDArray[np.floating]) -> NDArray[np.float32]:
         """float32 (n, classes) from (n, f), NaN where unknown."""
-        scores = self.experts.scores(self.preprocessing.transform(x).astype(np.float64))
-        result: NDArray[np.float32] = softmax(pooled(scores, self.pool), axis=1).astype(np.float32)
+        result: NDArray[np.float32] = softmax(pooled(self.scores(x), self.pool), axis=1).astype(np.float32)
         return result
+
+    def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        """float64 (e, n, c): of all experts that it has, in the order of EXPERTS."""
+        scores = self.experts.scores(self.preprocessing.transform(x).astype(np.float64))
+        return scores if self.trees is None else np.concatenate([scores, self.trees.scores(x)[None]])
 
     def save(self, folder: Path) -> None:
         self.preprocessing.save(folder)
@@ -133,6 +144,8 @@ class GenreModel:
                 f"{name}_bias": machine.bias,
                 f"{name}_gamma": np.asarray(machine.gamma),
             }
+        if self.trees is not None:
+            arrays |= {f"{_TREES}{name}": value for name, value in self.trees.arrays().items()}
         np.savez(folder / _FILE, allow_pickle=False, **arrays)
 
 
@@ -151,12 +164,14 @@ def load(folder: Path) -> GenreModel:
                 for name in ("machine", "whitened")
             )
             gaussians = Gaussians(arrays["factors"], arrays["centres"], arrays["offsets"])
+            trees = {name.removeprefix(_TREES): arrays[name] for name in arrays.files if name.startswith(_TREES)}
             return GenreModel(
                 tuple(arrays["feature_names"].tolist()),
                 tuple(arrays["class_names"].tolist()),
                 Preprocessing.load(folder),
                 Experts(machine, arrays["white"], whitened_machine, gaussians),
                 arrays["pool"],
+                BoostedTrees.of_arrays(trees) if trees else None,
             )
     except (KeyError, EOFError, BadZipFile) as error:
         raise ValueError(f"{path}: is not a whole genre model; train again") from error

@@ -18,8 +18,8 @@ from scipy.special import softmax
 
 from audotics.data.labelled import LabelledTracks
 from audotics.evaluation.classification import assess, stratified_folds
+from audotics.models.boosted_trees import BoostedTrees
 from audotics.models.genre import EXPERTS, Experts, GenreModel, GenreOptions, pooled
-from audotics.models.preprocessing import Preprocessing
 from audotics.training.checkpoints import CheckpointError
 from audotics.training.classifiers import baselines, compare, inner_folds
 from audotics.training.genre_search import choose, fit_pool, points_of, preprocess
@@ -52,19 +52,20 @@ def train_genre(
         chosen = options
     folds = stratified_folds(data, folds=inner_folds(data), seed=seed)
     with progress.stage("genre", len(folds) + 1) as stage:
-        scores = np.zeros((len(EXPERTS), len(data), len(data.class_names)))
+        with_trees = bool(chosen.rounds) and len(data) > chosen.anchors
+        names = EXPERTS if with_trees else EXPERTS[:-1]
+        scores = np.zeros((len(names), len(data), len(data.class_names)))
+        equal = np.ones(len(names))
         for fold in folds:
-            preprocessing, experts = _fit(data.take(fold.train), chosen, seed=seed)
-            scores[:, fold.test] = experts.scores(points_of(preprocessing, data.x[fold.test]))
+            scores[:, fold.test] = _fit(data.take(fold.train), chosen, equal, seed=seed).scores(data.x[fold.test])
             stage.advance(1)
         pool, log_loss = fit_pool(scores, data.labels)
         held_out = assess(softmax(pooled(scores, pool), axis=1), data.labels, data.class_names)
-        preprocessing, experts = _fit(data, chosen, seed=seed)
+        model = _fit(data, chosen, pool, seed=seed)
         stage.advance(1, f"validation {held_out.accuracy:.3f}")
-    model = GenreModel(data.feature_names, data.class_names, preprocessing, experts, pool)
     record = {
         "options": asdict(chosen),
-        "fit": {"pool": dict(zip(EXPERTS, pool.tolist(), strict=True)), "log_loss": log_loss},
+        "fit": {"pool": dict(zip(names, pool.tolist(), strict=True)), "log_loss": log_loss},
         "validation": held_out.metrics,
     }
     return model, record
@@ -85,10 +86,17 @@ def cross_validate(
     return compare(data, {**baselines(len(data)), "genre": ours}, folds=folds, seed=seed, progress=progress)
 
 
-def _fit(data: LabelledTracks, options: GenreOptions, *, seed: int) -> tuple[Preprocessing, Experts]:
+def _fit(data: LabelledTracks, options: GenreOptions, pool: NDArray[np.float64], *, seed: int) -> GenreModel:
+    """The classifier with the experts that `pool` has weights for."""
+    n_classes = len(data.class_names)
     preprocessing = preprocess(data, options)
-    points = points_of(preprocessing, data.x)
-    return preprocessing, Experts.fit(points, data.labels, len(data.class_names), options, seed=seed)
+    experts = Experts.fit(points_of(preprocessing, data.x), data.labels, n_classes, options, seed=seed)
+    trees = (
+        BoostedTrees.fit(data.x, data.labels, n_classes, rounds=options.rounds, seed=seed)
+        if len(pool) == len(EXPERTS)
+        else None
+    )
+    return GenreModel(data.feature_names, data.class_names, preprocessing, experts, pool, trees)
 
 
 class _Search:
