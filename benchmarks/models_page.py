@@ -65,7 +65,7 @@ ENTRIES: Final = MappingProxyType(
         "text-lastfm": Entry("text_model.py", LASTFM),
         "group": Entry("group_model.py", "camra2011", GROUPS),
         "genre": Entry("genre_model.py", "gtzan", LABELS),
-        "product-genre": Entry("genre_model.py", "spotify-songs", LABELS),
+        "product-genre": Entry("genre_model.py", "spotify-songs", LABELS, ("--folds", "5")),
         "mood": Entry("mood_model.py", "mood", LABELS),
     }
 )
