@@ -18,7 +18,8 @@ from audotics.features.hybrid import COMPONENTS, CONTEXT_FEATURES
 from audotics.features.tracks import TrackColumns
 from audotics.models.hybrid import Ensemble, Gate, HybridOptions
 from audotics.training.checkpoints import Checkpoints
-from audotics.training.hybrid import LISTED, calibrate, calibration_error, collect_examples, train_hybrid
+from audotics.training.hybrid import LISTED, calibrate, calibration_error, train_hybrid
+from audotics.training.hybrid_examples import collect_examples
 from audotics.training.loop import Fit
 from audotics.training.progress import Quiet
 

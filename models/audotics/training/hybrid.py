@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -14,23 +13,13 @@ from torch import Tensor, nn
 from audotics.data.dataset import DataError
 from audotics.evaluation.metrics import expected_calibration_error, ndcg
 from audotics.evaluation.ranking import Holdout
-from audotics.features.genres import GENRES
-from audotics.features.hybrid import COMPONENTS, HybridInputs
-from audotics.features.moods import MOODS
+from audotics.features.hybrid import COMPONENTS
 from audotics.models.hybrid import Ensemble, Gate, HybridOptions
 from audotics.training.averaging import Averaged
 from audotics.training.checkpoints import Checkpoints
+from audotics.training.hybrid_examples import Examples, collect_examples
 from audotics.training.loop import Fit, Schedule, fit
 from audotics.training.progress import Progress
-
-CONTEXT_SHARE = 0.3
-"""Share of the listeners that stand among the examples twice, again with a context that suits their held-out track."""
-
-UNHEARD_SHARE = 0.3
-"""Share of the listeners that stand among the examples again, with some tracks as if nobody had heard them."""
-
-UNHEARD_TRACKS = 0.2
-"""Share of the tracks that nobody has heard in such an example; the held-out one is as likely among them as others."""
 
 JUDGING_SHARE = 0.2
 """Share of the listeners kept for calibration, and to measure how well the gate ranks."""
@@ -50,61 +39,11 @@ ASKED = 0.0
 LEADING, FOLLOWING = 1.0, -3.0
 """Biases with which the collaborative weight and the others begin: what is learned is where to depart from it."""
 
-LISTENERS_AT_ONCE = 128
 DEPTH = 10
 """Places that count in the NDCG of a gate."""
 
 LISTED = 20
 """Length of the lists over which the calibration error is measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """float32 tensors (m, c, 6): m lists of c candidates; the held-out track is candidate 0.
-
-    `listeners` int64 (m,) tells whose list it is, and `plain` bool (m,) whether it is as it was: a listener may have
-    others, with a context, or as if nobody had heard some tracks.
-    `multiplicity` (m, c) says for how many tracks of the catalogue a candidate stands: 1 for the held-out one and for
-    those among a component's best, more for those drawn from the rest. Without it the gate would learn that what a
-    component puts on top is mostly wrong, for only those of its scores are seen.
-    """
-
-    listeners: Tensor
-    components: Tensor
-    available: Tensor
-    context: Tensor
-    multiplicity: Tensor
-    plain: Tensor
-
-    def __len__(self) -> int:
-        return len(self.components)
-
-    def take(self, rows: Tensor) -> Examples:
-        return Examples(
-            self.listeners[rows],
-            self.components[rows],
-            self.available[rows],
-            self.context[rows],
-            self.multiplicity[rows],
-            self.plain[rows],
-        )
-
-    def of(self, listeners: Tensor) -> Examples:
-        """The lists of some listeners."""
-        return self.take(torch.isin(self.listeners, listeners))
-
-    def without(self, listeners: Tensor) -> Examples:
-        """The lists of all others."""
-        return self.take(~torch.isin(self.listeners, listeners))
-
-    def unaltered(self) -> Examples:
-        """The plain lists alone."""
-        return self.take(self.plain.nonzero().squeeze(1))
-
-    def run(self, gate: Gate) -> tuple[Tensor, Tensor]:
-        """Scores and confidences (m, c)."""
-        _, score, confidence = gate(self.components, self.available, self.context)
-        return score, confidence
 
 
 def train_hybrid(
@@ -175,48 +114,6 @@ def draw_listeners(
     )
     order = np.random.default_rng([seed, 1]).permutation(len(drawn.targets))
     return drawn, order[: max(2, int(len(order) * JUDGING_SHARE))]
-
-
-def collect_examples(
-    ensemble: Ensemble, holdout: Holdout, n_candidates: int, *, seed: int, progress: Progress
-) -> Examples:
-    """For each listener the held-out track, the best tracks of each component, and random ones to fill up."""
-    rng = np.random.default_rng(seed)
-    chosen: list[HybridInputs] = []
-    multiplicities: list[NDArray[np.float32]] = []
-    listeners: list[int] = []
-    plain: list[bool] = []
-    n_tracks = len(ensemble.popularity)
-    n_candidates = min(n_candidates, n_tracks // 2 + 1)
-    with progress.stage("hybrid: candidates", len(holdout.targets)) as stage:
-        for start in range(0, len(holdout.targets), LISTENERS_AT_ONCE):
-            histories = holdout.histories[start : start + LISTENERS_AT_ONCE]
-            for offset, inputs in enumerate(ensemble.inputs(histories)):
-                target = int(holdout.targets[start + offset])
-                variants = [inputs]
-                if rng.random() < CONTEXT_SHARE:
-                    mood, genres = _context_of(ensemble, target, rng)
-                    if mood is not None or genres:
-                        variants.append(ensemble.with_context(inputs, mood=mood, genres=genres))
-                if rng.random() < UNHEARD_SHARE:
-                    variants.append(ensemble.with_unheard(inputs, rng.random(n_tracks) < UNHEARD_TRACKS))
-                for variant in variants:
-                    rows, multiplicity = _candidates(variant, histories[offset], target, n_candidates, rng)
-                    multiplicities.append(multiplicity)
-                    listeners.append(start + offset)
-                    plain.append(variant is inputs)
-                    chosen.append(
-                        HybridInputs(variant.components[rows], variant.available[rows], variant.context[rows])
-                    )
-            stage.advance(len(histories))
-    return Examples(
-        torch.tensor(listeners),
-        torch.from_numpy(np.stack([inputs.components for inputs in chosen])),
-        torch.from_numpy(np.stack([inputs.available for inputs in chosen])),
-        torch.from_numpy(np.stack([inputs.context for inputs in chosen])),
-        torch.from_numpy(np.stack(multiplicities)),
-        torch.tensor(plain),
-    )
 
 
 def calibrate(gate: Gate, examples: Examples) -> None:
@@ -308,38 +205,3 @@ def _spread(examples: Examples) -> Tensor:
         if len(values) > 1 and float(values.std()) > 1e-6:
             spread[column] = values.std()
     return spread
-
-
-def _candidates(
-    inputs: HybridInputs, history: NDArray[np.int32], target: int, n_candidates: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Rows (c,) and multiplicities (c,): the target, the best open tracks of each component, and random others."""
-    n_tracks, n_components = inputs.components.shape
-    blocked = np.zeros(n_tracks, np.bool_)
-    blocked[history] = True
-    blocked[target] = True
-    open_rows = np.flatnonzero(~blocked)
-    share = (n_candidates - 1) // (2 * n_components)
-    best = [
-        open_rows[np.argpartition(-values, min(share, len(values) - 1))[:share]]
-        for values in inputs.components[open_rows].T
-    ]
-    picked = np.unique(np.concatenate(best))
-    rest = np.setdiff1d(open_rows, picked)
-    wanted = n_candidates - 1 - len(picked)
-    pool = rest if len(rest) else open_rows
-    drawn = rng.choice(pool, wanted, replace=len(pool) < wanted)
-    multiplicity = np.ones(n_candidates, np.float32)
-    multiplicity[1 + len(picked) :] = len(rest) / max(wanted, 1)  # 0 for repeats of those picked
-    return np.concatenate([[target], picked, drawn]).astype(np.int64), multiplicity
-
-
-def _context_of(ensemble: Ensemble, target: int, rng: np.random.Generator) -> tuple[str | None, tuple[str, ...]]:
-    """A mood or a genre that the track suits; nothing when it has neither audio nor a genre."""
-    genres = [GENRES[column] for column in np.flatnonzero(ensemble.genres[target])]
-    moods = ensemble.moods[target]
-    if genres and (rng.random() < 0.5 or not moods.any()):
-        return None, (genres[int(rng.integers(len(genres)))],)
-    if moods.any():
-        return MOODS[int(rng.choice(np.argsort(-moods)[:2]))], ()
-    return None, ()

@@ -17,7 +17,8 @@ from audotics.evaluation.ranking import Holdout
 from audotics.models.hybrid import Gate, HybridOptions
 from audotics.training.ensemble import load_ensemble
 from audotics.training.folder import RunError
-from audotics.training.hybrid import calibrate, calibration_error, collect_examples, draw_listeners
+from audotics.training.hybrid import calibrate, calibration_error, draw_listeners
+from audotics.training.hybrid_examples import collect_examples
 from audotics.training.policy import PolicyOptions, Refinement, refine
 from audotics.training.progress import Progress
 from audotics.training.rewards import LoggedDecisions
