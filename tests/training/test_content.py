@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from audotics.data.dataset import DataError
-from audotics.features.content import ContentEncoder, ContentInputs
+from audotics.features.content import ContentEncoder, ContentInputs, Embeddings
 from audotics.features.tracks import TagSets, TrackColumns
-from audotics.models.content import ContentOptions, encode, load, save
+from audotics.models.content import Blend, ContentOptions, blended, build, encode, load, save, start
 from audotics.models.content_map import ContentMapOptions, fit_content_map, listening_factors
 from audotics.training.checkpoints import CheckpointError
-from audotics.training.content import ContentFit, draw_pairs, train_content
+from audotics.training.content import RIDGE_STRENGTHS, ContentFit, draw_pairs, train_content
+from audotics.training.content_trial import ContentTrial
 from audotics.training.progress import Quiet
 
 OPTIONS = ContentOptions(
@@ -180,7 +181,7 @@ def test_two_listeners_are_enough(content: Content) -> None:
 
 
 def test_what_no_epoch_improves_stays_in_its_closed_form(content: Content) -> None:
-    network, result = content.train(replace(OPTIONS, epochs=1, learning_rate=50.0), name="wild")
+    network, result = content.train(replace(OPTIONS, epochs=1, learning_rate=0.0), name="still")
     heard = np.zeros(40, np.bool_)
     heard[np.concatenate(content.histories)] = True
     options = ContentMapOptions(l2=result.l2)
@@ -192,20 +193,73 @@ def test_what_no_epoch_improves_stays_in_its_closed_form(content: Content) -> No
     lengths = np.linalg.norm(expected, axis=1)
     embeddings = encode(network, content.inputs)
     np.testing.assert_allclose(embeddings.vectors, expected / lengths[:, None], atol=1e-4)
-    np.testing.assert_allclose(embeddings.lengths, lengths / lengths.mean(), atol=1e-4)
+    np.testing.assert_allclose(embeddings.lengths, (lengths / lengths.mean()) ** result.exponent, atol=1e-4)
 
 
-def test_the_closed_form_already_finds_tracks_that_nobody_has_heard(content: Content) -> None:
+def test_the_closed_form_already_finds_tracks_of_the_same_taste(content: Content) -> None:
+    trial = ContentTrial.draw(content.histories, 40, 0.2, seed=0)
+    shuffled = Embeddings(np.eye(40, dtype=np.float32), np.ones(40, np.float32))
     _, result = content.train(replace(OPTIONS, epochs=1), name="start")
 
-    assert result.start > 0.7  # at random it would be about 0.55
+    assert result.start > trial.score(shuffled) * 1.2
+
+
+def test_a_trial_holds_out_tracks_from_all_and_one_more_from_some(content: Content) -> None:
+    trial = ContentTrial.draw(content.histories, 40, 0.2, seed=0)
+
+    assert trial.held_out.sum() == 8
+    assert not trial.held_out[np.concatenate(trial.known)].any()
+    assert not trial.held_out[trial.heard.targets].any()
+    whole = {frozenset(history[~trial.held_out[history]].tolist()) for history in content.histories}
+    for history, target in zip(trial.heard.histories, trial.heard.targets, strict=True):
+        assert target not in history
+        assert {*history.tolist(), int(target)} in whole
+    assert len(trial.heard.targets) >= 10
+
+
+def test_a_trial_of_a_blend_takes_the_best_of_both_ends(content: Content) -> None:
+    """The one end knows nothing, the other the tastes."""
+    trial = ContentTrial.draw(content.histories, 40, 0.2, seed=0)
+    rng = np.random.default_rng(0)
+    nothing = rng.normal(size=(40, 4)).astype(np.float32)
+    tastes = np.repeat(np.eye(2, 4, dtype=np.float32), 20, axis=0) + rng.normal(0, 0.01, (40, 4)).astype(np.float32)
+
+    assert trial.best(nothing, tastes)[1].share >= 0.75
+    assert trial.best(nothing, tastes)[0] >= trial.score(Blend(1.0, 1.0).of(nothing, tastes))
+    assert trial.best(tastes)[0] > trial.best(nothing)[0]
+    assert trial.best(tastes)[1].share == 0.0
+
+
+def test_a_blended_network_gives_the_embeddings_that_were_judged(
+    content: Content, trained: tuple[keras.Model, ContentFit]
+) -> None:
+    """Up to one factor, which lets lengths stay near 1."""
+    options = replace(OPTIONS, embedding_size=8)
+    factors = listening_factors(content.histories, 40, 8, damping=3.0)
+    heard = np.ones(40, np.bool_)
+    content_map = fit_content_map(content.inputs, factors, heard, buckets=16, options=ContentMapOptions())
+    begun, ended = build(content.encoder, options), build(content.encoder, options)
+    for network in (begun, ended):
+        start(network, content_map, content.inputs)
+    rng = np.random.default_rng(0)
+    for layer in ended.layers:
+        layer.set_weights([value + rng.normal(0, 0.3, value.shape) for value in layer.get_weights()])
+    ends = [encode(network, content.inputs) for network in (begun, ended)]
+    blend = Blend(0.5, 0.5)
+    expected = blend.of(*(each.vectors * each.lengths[:, None] for each in ends))
+    found = encode(blended(ended, content_map, content.encoder, content.inputs, options, blend), content.inputs)
+
+    np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-4)
+    ratios = found.lengths / expected.lengths
+    np.testing.assert_allclose(ratios, ratios[0], rtol=1e-4)
+    assert (found.lengths**2).mean() == pytest.approx(1.0, rel=1e-4)
 
 
 def test_the_record_of_a_fit_tells_where_it_started(trained: tuple[keras.Model, ContentFit]) -> None:
     record = trained[1].to_json()
 
     assert record["start"] == trained[1].start
-    assert record["l2"] in (1.0, 3.0, 9.0)
+    assert record["l2"] in RIDGE_STRENGTHS
     assert len(record["losses"]) == 4
 
 

@@ -1,8 +1,10 @@
 """Training of the content embedding: inputs and listening histories go in, a fitted network comes out.
 
-The embedding is for tracks that nobody has heard, so it is validated on such: a share of the tracks is kept out of all
-pairs and out of the closed form that the network starts as, and training stops when these tracks are no longer found
-better. Then all tracks are trained on, for as many epochs.
+The embedding is for tracks that nobody has heard, and speaks beside the other models for those that somebody has, so
+it is validated on both (`content_trial.py`): a share of the tracks is kept out of all pairs and out of the closed form
+that the network starts as, and training stops when nothing is found better. What it then comes to is a blend of the
+closed form and the trained network, for the one is better with unheard tracks and the other with heard ones. Then all
+tracks are trained on, for as many epochs, and blended alike.
 """
 
 from __future__ import annotations
@@ -17,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.data.dataset import DataError
-from audotics.evaluation.metrics import ndcg
-from audotics.evaluation.ranking import Histories, set_ranking
-from audotics.features.content import ContentEncoder, ContentInputs, Embeddings
-from audotics.models.content import ContentOptions, PairModel, build, encode, start
+from audotics.evaluation.ranking import Histories
+from audotics.features.content import ContentEncoder, ContentInputs
+from audotics.models.content import ContentOptions, PairModel, blended, build, encode, start
 from audotics.models.content_map import (
     ContentMap,
     ContentMapOptions,
@@ -28,29 +29,31 @@ from audotics.models.content_map import (
     listening_factors,
     shared_artists,
 )
+from audotics.training.content_trial import ContentTrial
 from audotics.training.keras_checkpoints import KerasCheckpoints, reseed
 from audotics.training.loop import Fit
-from audotics.training.nearest import nearest
 from audotics.training.progress import Progress, Stage
 
-VALIDATION_LISTENERS = 1_000
 RIDGE_STRENGTHS = (3.0, 9.0, 27.0)
 """Values of `ContentMapOptions.l2` that are tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContentFit(Fit):
-    """How training went: scores are NDCG@10 among the validation tracks, `start` the closed form's before any epoch.
+    """How training went: scores are those of `ContentTrial`, `start` the closed form's before any epoch.
 
-    `best_epoch` is 0 where no epoch improved on that.
+    `best_epoch` is 0 where no epoch improved on that. `share` and `exponent` are those of the blend.
     """
 
     start: float = 0.0
     l2: float = 0.0
+    share: float = 0.0
+    exponent: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
         """As the record of the kind has it."""
-        return Fit.to_json(self) | {"start": self.start, "l2": self.l2}
+        own = {"start": self.start, "l2": self.l2, "share": self.share, "exponent": self.exponent}
+        return Fit.to_json(self) | own
 
 
 def train_content(
@@ -75,53 +78,32 @@ def train_content(
             "content needs two listeners who keep two tracks each for training, but there are "
             f"{sum(len(history) >= 2 for history in histories)}; lower --k-core or bring more data"
         )
-    trial = _Trial.draw(histories, len(inputs), options.validation_split, seed=seed)
+    trial = ContentTrial.draw(histories, len(inputs), options.validation_split, seed=seed)
     with progress.stage("content", 2 * options.epochs) as stage:
         maps = _closed_forms(encoder, inputs, trial.known, options, RIDGE_STRENGTHS)
-        scores = [trial.score(_embeddings(content_map.factors(inputs))) for content_map in maps]
-        best = int(np.argmax(scores))
-        stage.advance(0, f"closed form, validation {scores[best]:.4f}")
+        starts = [trial.best(_sums(content_map, inputs)) for content_map in maps]
+        best = int(np.argmax([score for score, _ in starts]))
+        start_score, blend = starts[best]
+        stage.advance(0, f"closed form, validation {start_score:.4f}")
         trainer = _Trainer(encoder, inputs, options, seed, resume, stage, progress)
-        _, selection = trainer.run(maps[best], trial.known, checkpoints / "selection", options.epochs, trial)
-        improved = max(selection.scores, default=0.0) > scores[best]
-        epochs = selection.best_epoch if improved else 0
+        network, selection = trainer.run(maps[best], trial.known, checkpoints / "selection", options.epochs, trial)
+        epochs = 0
+        if max(selection.scores, default=0.0) > start_score:
+            epochs = selection.best_epoch
+            _, blend = trial.best(_sums(maps[best], inputs), _trained_sums(network, inputs))
         (content_map,) = _closed_forms(encoder, inputs, histories, options, RIDGE_STRENGTHS[best : best + 1])
         network, _ = trainer.run(content_map, histories, checkpoints / "final", epochs, None)
+        network = blended(network, content_map, encoder, inputs, options, blend)
         stage.advance(options.epochs - epochs)
-    return network, ContentFit(epochs, selection.losses, selection.scores, scores[best], RIDGE_STRENGTHS[best])
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """Listeners with some of their tracks held out, the same tracks for everybody; `known` has all listeners."""
-
-    known: Histories
-    asked: Histories
-    relevant: Histories
-    held_out: NDArray[np.bool_]
-
-    @classmethod
-    def draw(cls, histories: Histories, n_tracks: int, share: float, *, seed: int) -> _Trial:
-        rng = np.random.default_rng(seed)
-        heard = np.unique(np.concatenate(histories))
-        held_out = np.zeros(n_tracks, np.bool_)
-        held_out[rng.permutation(heard)[: max(1, int(len(heard) * share))]] = True
-        known = [history[~held_out[history]] for history in histories]
-        if sum(len(history) >= 2 for history in known) < 2:  # too little to spare any
-            known = list(histories)
-        able = [user for user, history in enumerate(histories) if len(known[user]) and held_out[history].any()]
-        chosen = np.sort(rng.permutation(able)[:VALIDATION_LISTENERS]).astype(np.int64)
-        asked = [known[user][~held_out[known[user]]] for user in chosen]
-        relevant = [histories[user][held_out[histories[user]]] for user in chosen]
-        return cls(known, asked, relevant, held_out)
-
-    def score(self, tracks: Embeddings) -> float:
-        """Mean NDCG@10 of the held-out tracks among themselves; 0 without anybody to ask."""
-        if not len(self.asked):
-            return 0.0
-
-        ranks = set_ranking(nearest(tracks), self.asked, self.relevant, among=self.held_out)
-        return float(ndcg(ranks, 10).mean())
+    return network, ContentFit(
+        epochs,
+        selection.losses,
+        selection.scores,
+        start=start_score,
+        l2=RIDGE_STRENGTHS[best],
+        share=blend.share,
+        exponent=blend.exponent,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +119,7 @@ class _Trainer:
     progress: Progress
 
     def run(
-        self, content_map: ContentMap, histories: Histories, folder: Path, epochs: int, trial: _Trial | None
+        self, content_map: ContentMap, histories: Histories, folder: Path, epochs: int, trial: ContentTrial | None
     ) -> tuple[keras.Model, Fit]:
         """Train for `epochs`, or, with a trial, until its score has not risen for `patience` epochs."""
         options, seed = self.options, self.seed
@@ -147,6 +129,7 @@ class _Trainer:
         trained_on = replace(self.inputs, artist=shared_artists(self.inputs.artist, heard))
         model = PairModel(build(self.encoder, options), trained_on, options.temperature)
         start(model.network, content_map, self.inputs)
+        begun = _sums(content_map, self.inputs)
         model.compile(
             optimizer=keras.optimizers.Adam(options.learning_rate),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -163,7 +146,7 @@ class _Trainer:
             if trial is not None and epoch - record.best_epoch >= options.patience:
                 break
             loss = self._epoch(model, pairs, epoch)
-            score = None if trial is None else trial.score(encode(model.network, self.inputs))
+            score = None if trial is None else trial.best(begun, _trained_sums(model.network, self.inputs))[0]
             record.add(loss=loss, score=score)
             self.stage.advance(1, f"loss {loss:.4f}" + ("" if score is None else f", validation {score:.4f}"))
         if trial is not None:
@@ -206,9 +189,16 @@ def _heard(histories: Histories, n_tracks: int) -> NDArray[np.bool_]:
     return heard
 
 
-def _embeddings(factors: NDArray[np.float32]) -> Embeddings:
-    lengths = np.maximum(np.linalg.norm(factors, axis=1), np.float32(1e-9))
-    return Embeddings(factors / lengths[:, None], lengths)
+def _sums(content_map: ContentMap, inputs: ContentInputs) -> NDArray[np.float32]:
+    """Sums of the network that starts as `content_map`, 1 long on average, float32 (n, d)."""
+    factors = content_map.factors(inputs)
+    return factors / max(float(np.linalg.norm(factors, axis=1).mean()), 1e-9)
+
+
+def _trained_sums(network: keras.Model, inputs: ContentInputs) -> NDArray[np.float32]:
+    """Of a network that is no blend yet, float32 (n, d), in units of L."""
+    tracks = encode(network, inputs)
+    return tracks.vectors * tracks.lengths[:, None]
 
 
 def draw_pairs(histories: Histories, n_pairs: int, *, batch_size: int, rng: np.random.Generator) -> NDArray[np.int32]:
