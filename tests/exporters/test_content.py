@@ -46,7 +46,7 @@ def network(encoder):
         from audotics.models.content import ContentOptions, build
 
         keras.utils.set_random_seed(1)
-        return build(encoder, ContentOptions(embedding_size=6))
+        return build(encoder, ContentOptions(embedding_size=6), exponent=0.5)
 
 
 @pytest.fixture(scope="module")

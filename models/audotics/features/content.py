@@ -34,8 +34,8 @@ class ContentInputs:
 class Embeddings:
     """Embeddings of n tracks by their direction and their length.
 
-    `vectors` float32 (n, d) are unit vectors: the nearer two are, the more alike the tracks. `lengths` float32 (n,), 1
-    on average, say how much listening content alone foretells.
+    `vectors` float32 (n, d) are unit vectors: the nearer two are, the more alike the tracks. `lengths` float32 (n,),
+    about 1 on average, say how much listening content alone foretells.
     """
 
     vectors: NDArray[np.float32]
