@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from audotics.server.learning.credit import Overlap
 from audotics.server.learning.judgement import Logged, judge
 from audotics.server.learning.policy import NAMES, Drawing, TiltPolicy
+from audotics.server.learning.proposal import regret
 from audotics.server.storage.decisions import StoredDecision
 
 TILTS = len(NAMES)
@@ -71,14 +71,16 @@ def test_intervals_cover_the_truth_and_are_narrower_than_those_of_single_tilts()
     liking = [random.random(30) * 0.2 for _ in range(40)]
     earned = np.asarray([worth @ lists for worth, lists in zip(liking, listed, strict=True)])
     truth = float((earned[:, 5] - earned.mean(axis=1)).mean())
-    covered, width, width_alone = 0, 0.0, 0.0
+    covered, covered_alone, width, width_alone = 0, 0, 0.0, 0.0
     for seed in range(200):
         decisions = world(start, listed, liking, seed=seed)
-        difference = judge(Logged.of(decisions), start, other).difference
-        alone = judge(Logged.of([replace(one, credits=None) for one in decisions]), start, other).difference
+        judgement = judge(Logged.of(decisions), start, other)
+        difference, alone = judgement.difference, judgement.check
         covered += difference.low <= truth <= difference.high
+        covered_alone += alone.low <= truth <= alone.high
         width, width_alone = width + difference.high - difference.low, width_alone + alone.high - alone.low
     assert 180 <= covered <= 198
+    assert 180 <= covered_alone <= 198
     assert width < width_alone / 3
 
 
@@ -108,3 +110,41 @@ def world(
             )
         )
     return decisions
+
+
+def test_credit_that_is_wrong_is_checked() -> None:
+    """Listeners who like the first track alone: a tilt that lists it last loses, and by credit gains."""
+    start = TiltPolicy.start("", exploration=1.0)
+    random, drawing = np.random.default_rng(1), Drawing(start)
+    everywhere, trained_alone = np.ones(TILTS, np.bool_), np.arange(TILTS) == 0
+    probabilities = np.zeros_like(start.probabilities)
+    probabilities[:, 5] = 1.0
+    bad = TiltPolicy("", 1, probabilities)
+    decisions = []
+    for number in range(3000):
+        draw = drawing.draw(SEGMENT, random.random())
+        rewards = {"a": float(draw.tilt != NAMES[5])}
+        listed = [everywhere]
+        if draw.tilt == NAMES[0]:
+            rewards["b"], listed = -0.5, [everywhere, trained_alone]
+        overlap = Overlap.of(list(rewards), np.asarray(listed), np.asarray(draw.chances))
+        decisions.append(
+            StoredDecision(
+                f"r{number}",
+                f"u{number % 300}",
+                float(number),
+                "",
+                SEGMENT,
+                draw.tilt,
+                draw.propensity,
+                0,
+                reward=sum(rewards.values()),
+                credits=overlap.credits(rewards),
+            )
+        )
+    judgement = judge(Logged.of(decisions), start, bad)
+    assert judgement.difference.low > 0
+    assert judgement.check.high < 0
+    back = regret(bad, start, lists=decisions)
+    assert back is not None
+    assert back.difference.low < 0 < back.check.low

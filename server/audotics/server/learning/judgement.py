@@ -4,9 +4,11 @@ With rᵢ what list i earned and gᵢₐ how much more tilt a would have earned 
 
     mean of rᵢ + Σₐ π(a|sᵢ) gᵢₐ
 
-and the difference of two policies is estimated in one go, so that what both share costs no width. Where it is not
-known which tilts would have listed the tracks, gᵢₐ is ([a was drawn] / pᵢ - 1)(rᵢ - r̄) with p the logged propensity:
-IPS, with the mean reward r̄ for a control variate.
+and the difference of two policies is estimated in one go, so that what both share costs no width.
+
+Credit supposes that what a listener says of a track does not depend on its place. So there is a second estimate of the
+difference that supposes nothing, and is wide: gᵢₐ is then ([a was drawn] / pᵢ - 1)(rᵢ - r̄) with p the logged propensity
+(IPS, with the mean reward r̄ for a control variate). It also stands in for lists without credit.
 """
 
 from __future__ import annotations
@@ -28,13 +30,17 @@ from audotics.server.storage.decisions import StoredDecision
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Mean reward a list under the policy `before` and `after`, and how much more the latter earns."""
+    """Mean reward a list under the policy `before` and `after`, and how much more the latter earns.
+
+    `check` estimates the difference without the help of credit.
+    """
 
     decisions: int
     listeners: int
     before: Interval
     after: Interval
     difference: Interval
+    check: Interval
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -43,20 +49,22 @@ class Judgement:
             "before": self.before.to_json(),
             "after": self.after.to_json(),
             "difference": self.difference.to_json(),
+            "check": self.check.to_json(),
         }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Logged:
-    """m settled decisions: `segment` places, `reward` and numbers of listeners (m,), and `gain` (m, tilts).
+    """m settled decisions: `segment` places, `reward` and numbers of listeners (m,), `gain` and `check` (m, tilts).
 
     `gain` says how much more than the list did each of TILTS would have earned; its mean under the policy that made the
-    list is 0.
+    list is 0. `check` says so without credit.
     """
 
     segment: NDArray[np.int64]
     reward: NDArray[np.float64]
     gain: NDArray[np.float64]
+    check: NDArray[np.float64]
     listener: NDArray[np.int64]
 
     @classmethod
@@ -68,20 +76,21 @@ class Logged:
         reward = np.asarray([one.reward for one in known], np.float64)
         # Anonymous lists are by nobody else: each stands for itself.
         names = np.asarray([one.user_id or f"\0{one.recommendation_id}" for one in known], np.str_)
-        gain = np.zeros((len(known), len(TILTS)))
-        level = reward.mean() if len(known) else 0.0
+        beyond = reward - (reward.mean() if len(known) else 0.0)
+        check = np.repeat(-beyond[:, None], len(TILTS), axis=1)
+        drawn = np.asarray([columns[one.tilt] for one in known], np.int64)
+        check[np.arange(len(known)), drawn] += beyond / np.asarray([one.propensity for one in known], np.float64)
+        gain = check.copy()
         for place, one in enumerate(known):
             if one.credits == []:
-                continue  # nobody said anything of the list, so no tilt would have earned anything with it
-            if one.credits is not None and len(one.credits) == len(TILTS):
+                gain[place] = 0.0  # nobody said anything of the list, so no tilt would have earned anything with it
+            elif one.credits is not None and len(one.credits) == len(TILTS):
                 gain[place] = np.asarray(one.credits) - reward[place]
-            else:
-                gain[place] -= reward[place] - level
-                gain[place, columns[one.tilt]] += (reward[place] - level) / one.propensity
         return cls(
             np.asarray([rows[one.segment] for one in known], np.int64),
             reward,
             gain,
+            check,
             np.unique(names, return_inverse=True)[1].astype(np.int64),
         )
 
@@ -98,10 +107,12 @@ def judge(logged: Logged, before: TiltPolicy, after: TiltPolicy) -> Judgement:
         return ratio_interval(values, np.ones(len(values)), listeners=logged.listener)
 
     gains = [(policy.probabilities[logged.segment] * logged.gain).sum(axis=1) for policy in (before, after)]
+    change = (after.probabilities - before.probabilities)[logged.segment]
     return Judgement(
         decisions=len(logged),
         listeners=int(logged.listener.max()) + 1,
         before=mean(logged.reward + gains[0]),
         after=mean(logged.reward + gains[1]),
         difference=mean(gains[1] - gains[0]),
+        check=mean((change * logged.check).sum(axis=1)),
     )

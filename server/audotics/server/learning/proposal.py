@@ -1,7 +1,8 @@
 """A proposal: what was earned and a policy go in, a bounded step to a better one comes out, judged on held-back lists.
 
 The earlier decisions say what the step is, and in which segments it promises anything; the latest ones, held back, what
-it is worth. It is published only when the lower end of the interval of its gain is above zero.
+it is worth. It is published only when the lower end of the interval of its gain is above zero, and the estimate without
+credit does not say the opposite.
 """
 
 from __future__ import annotations
@@ -58,13 +59,15 @@ def propose(
     judgement = _judge(held_back, policy, proposed)
     if judgement is None:
         return None
-    gain = judgement.difference
-    accepted = gain.low > 0
-    verdict = "is above 0" if accepted else "is not above 0"
+    gain, check = judgement.difference, judgement.check
+    accepted = gain.low > 0 and check.high > 0
+    verdict = "is above 0" if gain.low > 0 else "is not above 0"
     reason = (
         f"on {judgement.decisions} lists held back, its gain of {gain.estimate:+.4f} a list has a lower bound of "
         f"{gain.low:+.4f}, which {verdict}"
     )
+    if check.high <= 0:
+        reason += f"; without shared credit it loses {-check.high:.4f} at least"
     return Proposal(proposed, judgement, accepted, reason)
 
 

@@ -198,9 +198,9 @@ class Learning:
             return None
         before = await self._policy_of(arm, published.replaced)
         judgement = await self._read(partial(regret, self.policy(arm), before, lists=lists))
-        if judgement is None or judgement.difference.low <= 0:
+        if judgement is None or max(judgement.difference.low, judgement.check.low) <= 0:
             return None
-        gain = judgement.difference
+        gain = max(judgement.difference, judgement.check, key=lambda interval: interval.low)
         reason = (
             f"on its {judgement.decisions} lists, number {before.number} would have earned {gain.estimate:+.4f} a "
             f"list, {gain.low:+.4f} at least"
