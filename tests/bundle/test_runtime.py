@@ -17,6 +17,7 @@ from audotics.bundle.store import BundleStore
     ("value", "choice"),
     [
         ({"runtime": "tensorflow"}, RuntimeChoice("tensorflow")),
+        ({"runtime": "tensorflow", "join": False}, RuntimeChoice("tensorflow", join=False)),
         ({"runtime": "onnx", "device": "cuda"}, RuntimeChoice("onnx", device="cuda")),
         (
             {"runtime": "v2", "address": "[::1]:8001", "timeout_s": 0.2, "attempts": 3, "tls": True},
@@ -44,9 +45,10 @@ def test_a_choice_is_read(tmp_path: Path, value: dict[str, Any], choice: Runtime
         ("[1]", "is not an object"),
         ('{"runtime": "torch"}', "names the runtime 'torch'; there are onnx, tensorflow, v2, tensorflow_serving"),
         ("{}", "names the runtime None"),
-        ('{"runtime": "onnx", "gpu": 1}', "has 'gpu'; known are runtime, device, address"),
+        ('{"runtime": "onnx", "gpu": 1}', "has 'gpu'; known are runtime, device, join, address"),
         ('{"runtime": "onnx", "device": "tpu"}', "has 'device', which goes with onnx only and is one of auto, cpu"),
         ('{"runtime": "tensorflow", "device": "cpu"}', "has 'device', which goes with onnx only"),
+        ('{"runtime": "tensorflow", "join": 1}', "has 'join' 1; write true or false"),
         ('{"runtime": "onnx", "address": "a:1"}', "has 'address', which goes with v2 and tensorflow_serving only"),
         ('{"runtime": "v2"}', "needs 'address', HOST:PORT of the other server, and has None"),
         ('{"runtime": "v2", "address": "a b"}', "needs 'address'"),

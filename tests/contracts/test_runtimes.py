@@ -17,11 +17,14 @@ import pytest
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import BundleStore
 from audotics.server.errors import DeadlineError, RefusedModelError
+from audotics.server.repository.axes import found_axes
 from audotics.server.repository.loader import Loader
+from audotics.server.runtime.counted import CountedModel, RunCounts
 from audotics.server.runtime.model import InferenceError, Model
 from audotics.server.runtime.onnx import OnnxModel
 from audotics.server.runtime.opening import RuntimeOpener
 from audotics.server.runtime.saved_model import SavedModel
+from audotics.server.services.joining import row_plan
 from audotics.server.transport.remote.servers import RemoteServers
 from tests.far_server import far_server
 from tests.mixed_model import INPUTS, OUTPUTS, mixed_feeds, mixed_outputs, write_mixed_model
@@ -213,3 +216,19 @@ def test_a_saved_model_that_reaches_for_files_is_refused(saved_model: Path, tmp_
 
 def test_only_models_of_other_servers_wait(model: Model) -> None:
     assert model.waits is not isinstance(model, OnnxModel | SavedModel)
+
+
+def test_rows_of_several_requests_run_in_one_call(model: Model) -> None:
+    """Where the runtime has no names for axes, they are found by trying."""
+
+    def feeds_of(rows: int) -> dict[str, Any]:
+        return {name: mixed_feeds(rows)[name] for name in fitting(model)}
+
+    named = CountedModel(model, RunCounts())
+    named = named.with_axes(found_axes(named, feeds_of(3)))
+    plan = row_plan(named)
+    assert plan is not None
+    requests = [feeds_of(rows) for rows in (3, 1, 4)]
+    joined = dict(zip(names(named), named.run(plan.join(requests), names(named)), strict=True))
+    for feeds, found in zip(requests, plan.part(requests, names(named), joined), strict=True):
+        assert [array.tolist() for array in found] == [truth.tolist() for truth in mixed_outputs(feeds).values()]

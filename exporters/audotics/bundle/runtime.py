@@ -35,7 +35,9 @@ _OF_REMOTE: Final = ("address", "model", "version", "tls", "timeout_s", "attempt
 
 @dataclass(frozen=True, slots=True)
 class RuntimeChoice:
-    """What runs a model. The fields after `device` are for models of other servers.
+    """What runs a model. The fields after `join` are for models of other servers.
+
+    `join` lets rows of several requests run in one call, where the model's rows are independent.
 
     `model` is its name there, by default the same as here. Of its versions the one with the same number is called, or
     with the version "serving" whichever serves there. A call may take `timeout_s` with all of its `attempts`.
@@ -44,6 +46,7 @@ class RuntimeChoice:
     runtime: Runtime = "onnx"
     device: str = ""
     """"" is the server's setting."""
+    join: bool = True
     address: str = ""
     model: str = ""
     version: str = SAME
@@ -77,6 +80,8 @@ def parse_runtime(text: str, *, where: str) -> RuntimeChoice:
         raise _corrupt(where, f"has {foreign[0]!r}, which goes with {' and '.join(REMOTE)} only")
     if "device" in value and (runtime != "onnx" or value["device"] not in _DEVICES):
         raise _corrupt(where, f"has 'device', which goes with onnx only and is one of {', '.join(_DEVICES)}")
+    if type(value.get("join", True)) is not bool:
+        raise _corrupt(where, f"has 'join' {value['join']!r}; write true or false")
     return RuntimeChoice(**(value | {"runtime": cast(Runtime, runtime)}))
 
 

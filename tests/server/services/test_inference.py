@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,10 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from audotics.bundle.store import BundleStore
+from audotics.bundle.manifest import TensorSpec
+from audotics.bundle.store import Bundle, BundleStore
 from audotics.server.errors import DeadlineError, NotFoundError
+from audotics.server.repository.loading import LoadedModel
 from audotics.server.repository.registry import Registry
-from audotics.server.services.inference import InferenceService, InferQuery
+from audotics.server.runtime.model import UnavailableModelError
+from audotics.server.services.inference import Callee, InferenceService, InferQuery, Pace
+from audotics.server.services.signature import Signature
 from audotics.server.services.tensors import TensorError
 
 Feeds = dict[str, NDArray[Any]]
@@ -113,3 +117,139 @@ async def test_versions_are_found_by_number(service: InferenceService, repositor
 @pytest.mark.parametrize("model", ["collaborative", "content", "ncf", "hybrid"])
 async def test_models_of_independent_rows_have_a_plan(model: str, service: InferenceService) -> None:
     assert service.find(model).signature.plan is not None
+
+
+class Far:
+    """A model on another server that answers once `gate` is open, and says what it was asked."""
+
+    platform = "test"
+    waits = True
+    inputs = (TensorSpec("x", "float32", (-1, 2)),)
+    outputs = (TensorSpec("y", "float32", (-1,)),)
+
+    def __init__(self, *, gate: threading.Event | None = None, error: Exception | None = None) -> None:
+        self.axes: dict[str, tuple[int | str, ...]] = {"x": ("rows", 2), "y": ("rows",)}
+        self.asked: list[tuple[int, float | None]] = []
+        self._began = threading.Semaphore(0)
+        self._gate, self._error = gate, error
+
+    def run(
+        self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], *, deadline: float | None = None
+    ) -> list[NDArray[Any]]:
+        self.asked.append((len(feeds["x"]), deadline))
+        self._began.release()
+        if self._gate is not None:
+            assert self._gate.wait(20)
+        if self._error is not None:
+            raise self._error
+        return [feeds["x"].sum(axis=1)]
+
+    async def called(self) -> None:
+        """Return when it was asked once more."""
+        assert await asyncio.to_thread(self._began.acquire, timeout=20)
+
+    def callee(self, bundle: Bundle) -> Callee:
+        return Callee(Signature.of("far", LoadedModel(bundle, self, None, 0)), self, Pace())
+
+
+def ones(rows: int) -> Feeds:
+    return {"x": np.full((rows, 2), rows, np.float32)}
+
+
+async def waiting(
+    service: InferenceService, far: Far, callee: Callee, queries: list[InferQuery], *, first: Feeds
+) -> list[asyncio.Task[Any]]:
+    """Have as many calls of `first` under way as may be, and then send `queries`, which wait for one to end."""
+    tasks = []
+    for _ in range(4):
+        tasks.append(asyncio.ensure_future(service.infer(callee, InferQuery(first))))
+        await far.called()
+    tasks += [asyncio.ensure_future(service.infer(callee, query)) for query in queries]
+    for _ in range(5):
+        await asyncio.sleep(0)  # turns of the loop, after which every task has submitted
+    return tasks
+
+
+async def test_requests_for_another_server_go_in_one_call_until_the_last_one_s_deadline(
+    service: InferenceService, repository: Any
+) -> None:
+    gate = threading.Event()
+    far = Far(gate=gate)
+    callee = far.callee(repository.store.open("ncf", 1))
+    deadlines = [time.monotonic() + seconds for seconds in (60, 50, 70)]
+    queries = [InferQuery(ones(rows), deadline=deadlines[rows - 1]) for rows in (1, 2, 3)]
+    tasks = await waiting(service, far, callee, queries, first=ones(1))
+    gate.set()
+    answers = (await asyncio.gather(*tasks))[4:]
+    assert [answer.arrays[0].tolist() for answer in answers] == [[2.0], [4.0, 4.0], [6.0, 6.0, 6.0]]
+    assert far.asked == [(1, None)] * 4 + [(6, deadlines[2])]
+
+
+async def test_the_earliest_deadline_is_kept_while_the_call_goes_on_for_the_others(
+    service: InferenceService, repository: Any
+) -> None:
+    gate = threading.Event()
+    far = Far(gate=gate)
+    callee = far.callee(repository.store.open("ncf", 1))
+    patient = asyncio.ensure_future(service.infer(callee, InferQuery(ones(2))))
+    with pytest.raises(DeadlineError):
+        await service.infer(callee, InferQuery(ones(1), deadline=time.monotonic() + 0.05))
+    assert not patient.done()
+    gate.set()
+    assert (await patient).arrays[0].tolist() == [4.0, 4.0]
+
+
+async def test_a_server_that_is_away_is_called_once_for_all_who_wait(
+    service: InferenceService, repository: Any
+) -> None:
+    gate = threading.Event()
+    far = Far(gate=gate, error=UnavailableModelError("far/1: its server does not answer"))
+    callee = far.callee(repository.store.open("ncf", 1))
+    tasks = await waiting(service, far, callee, [InferQuery(ones(2))] * 5, first=ones(1))
+    gate.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [UnavailableModelError] * 9
+    assert [rows for rows, _ in far.asked] == [1] * 4 + [10]
+    assert service.statistics.of("far", 1).failure.count == 9
+
+
+async def test_a_server_that_hangs_holds_up_no_other_model(service: InferenceService, repository: Any) -> None:
+    gate = threading.Event()
+    bundle = repository.store.open("ncf", 1)
+    hanging, other = Far(gate=gate), Far()
+    callee = hanging.callee(bundle)
+    stuck = await waiting(service, hanging, callee, [InferQuery(ones(1))] * 36, first=ones(1))
+    home = await asyncio.gather(*(service.infer(service.find("ncf"), InferQuery(pairs(seed))) for seed in range(8)))
+    assert all(len(answer.arrays[0]) == 5 for answer in home)
+    assert (await service.infer(other.callee(bundle), InferQuery(ones(3)))).arrays[0].tolist() == [6.0] * 3
+    assert not any(task.done() for task in stuck)
+    assert service.far.waiting_rows == 36
+    gate.set()
+    await asyncio.gather(*stuck)
+    assert service.far.waiting_rows == 0
+    assert service.far.counts.jobs == 41
+
+
+async def test_what_goes_to_another_server_stays_small_enough_for_it(
+    service: InferenceService, repository: Any
+) -> None:
+    gate = threading.Event()
+    far = Far(gate=gate)
+    far.inputs = (TensorSpec("x", "float32", (-1, 2**18)),)  # a row of a mebibyte
+    far.axes = {"x": ("rows", 2**18), "y": ("rows",)}
+    callee = far.callee(repository.store.open("ncf", 1))
+    large: Feeds = {"x": np.zeros((1, 2**18), np.float32)}
+    tasks = await waiting(service, far, callee, [InferQuery(large)] * 6, first=large)
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert sorted(rows for rows, _ in far.asked[4:]) == [2, 4]
+
+
+async def test_an_operator_may_have_requests_run_one_by_one(repository: Any, executor: ThreadPoolExecutor) -> None:
+    (repository.path / "ncf" / "runtime.json").write_text('{"runtime": "onnx", "join": false}')
+    async with Registry(BundleStore(repository.path), executor=executor) as registry:
+        await registry.start()
+        async with InferenceService(registry=registry, executor=executor) as service:
+            await together(service, executor, "ncf", [pairs(seed) for seed in range(6)])
+            assert service.find("ncf").signature.plan is None
+            assert service.statistics.of("ncf", 1).executions == 6

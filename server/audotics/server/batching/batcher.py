@@ -48,8 +48,14 @@ class RowBatcher(Generic[JobT, ResultT]):
     """Runs a workload's jobs in batches. Use it as an async context manager; leaving it waits for submitted jobs."""
 
     def __init__(
-        self, workload: Workload[JobT, ResultT], *, executor: Executor, limits: BatchLimits | None = None
+        self,
+        workload: Workload[JobT, ResultT],
+        *,
+        executor: Executor,
+        limits: BatchLimits | None = None,
+        counts: BatchCounts | None = None,
     ) -> None:
+        """`counts` is for several batchers that count as one."""
         self._workload = workload
         self._executor = executor
         self._limits = BatchLimits() if limits is None else limits
@@ -62,7 +68,7 @@ class RowBatcher(Generic[JobT, ResultT]):
         self._idle = asyncio.Event()
         self._idle.set()
         self._open = False
-        self.counts: Final = BatchCounts()
+        self.counts: Final = BatchCounts() if counts is None else counts
 
     async def __aenter__(self) -> Self:
         self._open = True

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-from audotics.server.batching.batcher import RowBatcher
 from audotics.server.meters.retrieval import read_indexes
-from audotics.server.meters.serving import read_batchers, read_models
+from audotics.server.meters.serving import Batching, read_batchers, read_models
 from audotics.server.meters.state import read_caches, read_database, read_feedback, read_receipts
 from audotics.server.meters.trials import read_experiments, read_learning, read_probation, read_shadow
 from audotics.server.pipeline.list_memory import ListMemory
@@ -54,9 +52,10 @@ def readers(
     probation: Probation | None,
 ) -> list[Reader]:
     """`trying` makes the lists of the shadow and of the promotion gate. What is None is switched off."""
-    batchers: dict[str, RowBatcher[Any, Any]] = {
+    batchers: dict[str, Batching] = {
         "recommend": recommender.batcher,
         "infer": inference.batcher,
+        "far": inference.far,
         "trial": trying.batcher,
     }
     return [

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final, Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from audotics.server.batching.batcher import RowBatcher
+from audotics.server.batching.counts import BatchCounts
 from audotics.server.errors import NotReadyError
 from audotics.server.repository.registry import Registry
 from audotics.server.runtime.counted import ModelRuns
 from audotics.server.services.statistics import Statistics
 
 _MODEL: Final = ("model", "version")
+
+
+class Batching(Protocol):
+    """A batcher, or several that count as one."""
+
+    @property
+    def counts(self) -> BatchCounts: ...
+
+    @property
+    def waiting_rows(self) -> int: ...
 
 
 def read_models(registry: Registry, runs: ModelRuns, statistics: Statistics) -> Iterator[Metric]:
@@ -75,7 +85,7 @@ def _requests(statistics: Statistics) -> Iterator[Metric]:
     yield from (inferred, waited)
 
 
-def read_batchers(batchers: Mapping[str, RowBatcher[Any, Any]]) -> Iterator[Metric]:
+def read_batchers(batchers: Mapping[str, Batching]) -> Iterator[Metric]:
     """What the batchers ran and turned away, and what waits in them. `batchers` are by name."""
     label = ("batcher",)
     rows = HistogramMetricFamily("audotics_batch_rows", "Rows of the batches that ran.", labels=label)

@@ -17,13 +17,14 @@ from audotics.features.audio import AUDIO_FEATURES
 from audotics.features.content import ContentEncoder
 from audotics.features.hybrid import COMPONENTS
 from audotics.server.errors import RefusedModelError
+from audotics.server.repository.axes import found_axes
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.classifier import ClassifierPart
 from audotics.server.repository.graph import look_over
 from audotics.server.repository.group import GroupPart
 from audotics.server.repository.parts import CollaborativePart, ContentPart, HybridPart, NcfPart, SequencePart
 from audotics.server.repository.rows import RowMap
-from audotics.server.repository.signature import WARMUP_FILE, check_signature, warm_up
+from audotics.server.repository.signature import WARMUP_FILE, check_signature, recorded_inputs, warm_up
 from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.retrieval.vectors import INDEX_FILE, VECTORS_FILE, VectorIndex
 from audotics.server.runtime.model import Model
@@ -68,6 +69,8 @@ class LoadedModel:
     model: Model
     index: VectorIndex | None
     size_bytes: int
+    joins: bool = True
+    """Whether rows of several requests may run together, as far as the operator is concerned."""
 
     @property
     def version(self) -> int:
@@ -111,11 +114,13 @@ def load_model(bundle: Bundle, choice: RuntimeChoice, *, runtimes: RuntimeOpener
         raise RefusedModelError(f"{error}; it asks for the operators of {opsets}" if opsets else str(error)) from error
     check_signature(bundle, model)
     warm_up(bundle, model, width=_width(bundle, model, index))
+    if choice.join:
+        model = model.with_axes(found_axes(model, recorded_inputs(bundle)))
     recorded = bundle.manifest.files
     size_bytes = sum(recorded[name].size_bytes for name in files)
     if graph == GRAPH_FILE:  # the weights of a SavedModel are in a folder beside it
         size_bytes += sum(record.size_bytes for name, record in recorded.items() if name.startswith("variables/"))
-    return LoadedModel(bundle, model, index, size_bytes)
+    return LoadedModel(bundle, model, index, size_bytes, joins=choice.join)
 
 
 def link(loaded: LoadedModel, catalog: Catalog) -> Part | None:
@@ -163,7 +168,8 @@ def _width(bundle: Bundle, model: Model, index: VectorIndex | None) -> int | Non
     if not _makes_lists(bundle) or bundle.manifest.kind == GROUP:
         return None
     if bundle.manifest.kind == "sequence":
-        return {spec.name: spec.shape[-1] for spec in model.outputs}["scores"]  # `link` compares it with the rows
+        width = {spec.name: spec.shape[-1] for spec in model.outputs}["scores"]  # `link` compares it with the rows
+        return None if width < 0 else width  # TensorFlow does not know it
     if bundle.manifest.kind in CLASSIFIER_KINDS:
         return len(bundle.manifest.preprocessing.get("classes", ()))
     return len(COMPONENTS) if index is None else index.dimension

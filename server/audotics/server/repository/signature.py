@@ -87,7 +87,7 @@ def warm_up(bundle: Bundle, model: Model, *, width: int | None) -> None:
     ranks = _OUTPUTS.get(bundle.manifest.kind)
     outputs = [spec.name for spec in model.outputs] if ranks is None else list(ranks)
     try:
-        results = model.run(_recorded(bundle), outputs)
+        results = model.run(recorded_inputs(bundle), outputs)
     except UnavailableModelError:
         raise
     except (OSError, ValueError, MemoryError, EOFError, zipfile.BadZipFile, InferenceError) as error:
@@ -105,7 +105,8 @@ def warm_up(bundle: Bundle, model: Model, *, width: int | None) -> None:
             )
 
 
-def _recorded(bundle: Bundle) -> dict[str, NDArray[Any]]:
+def recorded_inputs(bundle: Bundle) -> dict[str, NDArray[Any]]:
+    """By name. Raises RefusedModelError, and whatever reading such a file raises."""
     path = bundle.path / WARMUP_FILE
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())

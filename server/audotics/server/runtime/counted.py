@@ -64,9 +64,15 @@ class CountedModel:
         self._counts = counts
         self.inputs = model.inputs
         self.outputs = model.outputs
-        self.axes = model.axes
+        self.axes: Mapping[str, tuple[int | str, ...]] = model.axes
         self.platform = model.platform
         self.waits = model.waits
+
+    def with_axes(self, axes: Mapping[str, tuple[int | str, ...]]) -> CountedModel:
+        """The same model and counts, with other names for its axes."""
+        renamed = CountedModel(self._model, self._counts)
+        renamed.axes = axes
+        return renamed
 
     def run(
         self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], *, deadline: float | None = None

@@ -39,7 +39,7 @@ class RuntimeOpener:
         """The file of a bundle that the runtime opens; None when the model lies elsewhere."""
         return {"onnx": ONNX_FILE, "tensorflow": GRAPH_FILE}.get(choice.runtime)
 
-    def open(self, bundle: Bundle, choice: RuntimeChoice) -> Model:
+    def open(self, bundle: Bundle, choice: RuntimeChoice) -> CountedModel:
         """Raises RefusedModelError, or UnavailableModelError when another server would have to answer and does not."""
         model = self._open(bundle, choice)
         counts = self.runs.of(bundle.manifest.name, bundle.manifest.version)

@@ -24,6 +24,7 @@ from audotics.server.batching.batcher import BatchLimits, RowBatcher
 from audotics.server.errors import NotReadyError
 from audotics.server.repository.registry import Registry
 from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError
+from audotics.server.services.far import FarBatchers
 from audotics.server.services.signature import Signature
 from audotics.server.services.statistics import Statistics
 from audotics.server.services.tensors import TensorError
@@ -43,6 +44,10 @@ class InferQuery:
     caller: Caller = ANYBODY
     checked: bool = False
 
+
+_ROW_BYTES: Final = 1024
+"""On its way to another server a row counts as one for each so many bytes: a batch of 4,096 stays below the 4 MiB that
+gRPC takes where nobody says otherwise."""
 
 _SHORT_NS: Final = 500_000
 """A run that takes no longer may hold the event loop while nobody else waits for it."""
@@ -97,12 +102,16 @@ class _Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ran:
-    """Outputs of a job; when its run began on the clock of `perf_counter_ns`, how long it took, who shared it."""
+    """Outputs of a job; when its run began on the clock of `perf_counter_ns`, how long it took, who shared it.
+
+    With `unavailable` there are none: the server of the model did not answer.
+    """
 
     arrays: Sequence[NDArray[Any]]
     started_ns: int
     compute_ns: int
     share: float
+    unavailable: UnavailableModelError | None = None
 
 
 class _Inference:
@@ -110,7 +119,10 @@ class _Inference:
 
     def rows(self, job: _Job) -> int:
         plan = job.signature.plan
-        return 1 if plan is None else plan.weight(job.feeds)
+        if plan is None:
+            return 1
+        rows = plan.weight(job.feeds)
+        return max(rows, sum(array.nbytes for array in job.feeds.values()) // _ROW_BYTES) if job.model.waits else rows
 
     def key(self, job: _Job) -> Hashable:
         plan = job.signature.plan
@@ -124,8 +136,9 @@ class _Inference:
         return [replace(job, feeds=feeds) for feeds in plan.cut(job.feeds, limit_rows, outputs=job.outputs)]
 
     def join(self, results: Sequence[_Ran]) -> _Ran:
-        if len(results) == 1:
-            return results[0]
+        failed = next((result for result in results if result.unavailable is not None), None)
+        if failed is not None or len(results) == 1:
+            return failed or results[0]
         arrays = [np.concatenate(parts) for parts in zip(*(result.arrays for result in results), strict=True)]
         compute_ns, share = sum(result.compute_ns for result in results), sum(result.share for result in results)
         return _Ran(arrays, min(result.started_ns for result in results), compute_ns, share)
@@ -139,7 +152,12 @@ class _Inference:
             arrays = first.model.run(first.feeds, outputs, deadline=deadline)
             return [_Ran(arrays, started_ns, time.perf_counter_ns() - started_ns, 1.0)]
         requests = [job.feeds for job in jobs]
-        together = dict(zip(outputs, first.model.run(plan.join(requests), outputs, deadline=deadline), strict=True))
+        try:
+            arrays = first.model.run(plan.join(requests), outputs, deadline=deadline)
+        except UnavailableModelError as error:
+            # No request is the cause: each of them alone would wait for the same silence, one after the other.
+            return [_Ran((), started_ns, time.perf_counter_ns() - started_ns, 1.0 / len(jobs), error) for _ in jobs]
+        together = dict(zip(outputs, arrays, strict=True))
         parts = plan.part(requests, outputs, together)
         compute_ns = time.perf_counter_ns() - started_ns
         return [_Ran(part, started_ns, compute_ns, 1.0 / len(jobs)) for part in parts]
@@ -157,24 +175,33 @@ class InferenceService:
     def __init__(self, *, registry: Registry, executor: Executor, limits: BatchLimits | None = None) -> None:
         self._registry = registry
         self._workload = _Inference()
+        limits = BatchLimits() if limits is None else limits
         self._batcher: RowBatcher[_Job, _Ran] = RowBatcher(self._workload, executor=executor, limits=limits)
+        self._far: FarBatchers[_Job, _Ran] = FarBatchers(self._workload, limits=limits)
         self._signatures: WeakKeyDictionary[Model, tuple[Signature, Pace]] = WeakKeyDictionary()
         self._under_way = 0
         self.statistics: Final = Statistics()
 
     async def __aenter__(self) -> Self:
         await self._batcher.__aenter__()
+        await self._far.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._far.__aexit__(kind, error, trace)
         await self._batcher.__aexit__(kind, error, trace)
 
     @property
     def batcher(self) -> RowBatcher[_Job, _Ran]:
         """What runs the rows of requests together."""
         return self._batcher
+
+    @property
+    def far(self) -> FarBatchers[_Job, _Ran]:
+        """The same for models on other servers."""
+        return self._far
 
     @property
     def ready(self) -> bool:
@@ -225,12 +252,17 @@ class InferenceService:
         return Inferred(outputs, ran.arrays)
 
     async def _run(self, job: _Job, pace: Pace, caller: Caller) -> _Ran:
+        if job.model.waits:
+            ran = await (await self._far.of(job.model)).submit(job, deadline=job.deadline, caller=caller)
+            if ran.unavailable is not None:
+                raise ran.unavailable
+            return ran
         elements = sum(array.size for array in job.feeds.values())
-        if elements <= pace.brief and not job.model.waits:
+        if elements <= pace.brief:
             self._batcher.counts.alone += 1
             (ran,) = self._workload.run([job])
         else:
-            ran = await self._run_in_company(job, caller, short=elements <= pace.short and not job.model.waits)
+            ran = await self._run_in_company(job, caller, short=elements <= pace.short)
         if ran.share == 1.0:
             pace.note(elements, ran.compute_ns)
         return ran

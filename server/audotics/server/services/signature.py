@@ -60,7 +60,7 @@ class Signature:
             {spec.name: spec for spec in model.inputs},
             {spec.name: spec for spec in model.outputs},
             model.axes,
-            row_plan(model),
+            row_plan(model) if loaded.joins else None,
             model.platform,
             tuple(str(value) for value in loaded.bundle.manifest.preprocessing.get("classes", ())),
             {spec.name: np.dtype(spec.dtype) for spec in model.inputs},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from audotics.server.transport.compat.stubs import inference_pb2 as pb
 from audotics.v1 import model_service_pb2, recommender_service_pb2
 from tests.far_server import far_server
 from tests.mixed_model import write_mixed_model
+from tests.scraping import scrape
 
 Start = Callable[..., AbstractAsyncContextManager[Any]]
 INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -81,6 +83,28 @@ async def test_lists_and_inferences_are_those_of_a_model_at_home(
             with pytest.raises(grpc.aio.AioRpcError, match="a value may be outside its range") as failure:
                 await logits(server, [10**6])
             assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("runtime", ["v2", "tensorflow_serving"])
+async def test_requests_under_way_together_share_calls_and_get_their_own_rows(
+    runtime: str, start: Start, repository: Any, far_repository: Path, tmp_path: Path
+) -> None:
+    asked = [list(range(number, number + 1 + number % 5)) for number in range(40)]
+    async with start(repository.path) as at_home:
+        expected = [await logits(at_home, tracks) for tracks in asked]
+    with far_server(far_repository, tmp_path / "far") as address:
+        front(repository, address, runtime)
+        async with start(repository.path, http_port=0, batch_window_ms=1000) as server:
+            answers = await asyncio.gather(*(logits(server, tracks) for tracks in asked))
+            for answer, truth in zip(answers, expected, strict=True):
+                assert answer == pytest.approx(truth, rel=1e-5, abs=1e-6)
+            with pytest.raises(grpc.aio.AioRpcError, match="a value may be outside its range"):
+                await logits(server, [10**6])
+            seen = await scrape(server.app)
+    assert seen.value("audotics_batch_jobs_total", batcher="far") == 41
+    calls = seen.value("audotics_batch_rows_count", batcher="far")
+    assert calls is not None
+    assert calls < 41
 
 
 async def test_a_bundle_needs_no_file_of_a_model_that_lies_elsewhere(
