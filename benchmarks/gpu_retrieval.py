@@ -31,6 +31,9 @@ from audotics.server.retrieval.backends.onnx import OnnxTopK
 
 BATCHES: Final = (1, 16, 256)
 ROUNDS: Final = 20
+ON_GPU: Final = 1_000_000
+ON_CPU: Final = 50_000
+"""Vectors to search: a million would keep a CPU busy for minutes and say nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +53,24 @@ class Row:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--tracks", type=int, default=1_000_000)
+    arguments.add_argument("--tracks", type=int, help="1,000,000 on a GPU and 50,000 on the CPU unless given")
     arguments.add_argument("--dimension", type=int, default=64)
     arguments.add_argument("--k", type=int, default=100)
     arguments.add_argument("--json", action="store_true", help="print JSON instead of a table")
     given = arguments.parse_args()
-    vectors, queries = track_vectors(given.tracks, given.dimension, queries=max(BATCHES))
-    stored = build_index(vectors, IndexSettings(), threads=1)
     on_gpu = gpu_count() > 0
+    n_tracks = given.tracks or (ON_GPU if on_gpu else ON_CPU)
+    progress = Console(stderr=True)
+    if not on_gpu:
+        progress.print("FAISS sees no GPU here: what follows are times of the same code on the CPU.")
+    with progress.status("Making vectors"):
+        vectors, queries = track_vectors(n_tracks, given.dimension, queries=max(BATCHES))
+        stored = build_index(vectors, IndexSettings(), threads=1)
     device = "gpu" if on_gpu else "cpu"
     kth = exact_search(queries, vectors, given.k)[0][:, -1]
     rows = []
     for name, bytes_each, make in backends(stored):
+        progress.print(f"measuring {name} on the {device.upper()}", style="dim")
         backend = make()
         scanned = vectors.size * bytes_each
         limit_s = scanned / bandwidth(scanned, on_gpu=on_gpu)
@@ -86,7 +95,7 @@ def main() -> None:
     if given.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))  # noqa: T201
         return
-    table = Table(title=f"{given.tracks:,} × {given.dimension}, top {given.k}, on the {device.upper()}")
+    table = Table(title=f"{n_tracks:,} × {given.dimension}, top {given.k}, on the {device.upper()}")
     for column in ("backend", "batch", "recall", "ms", "QPS", "MiB scanned", "limit ms", "limit / ms"):
         table.add_column(column, justify="left" if column == "backend" else "right")
     for row in rows:
@@ -101,8 +110,6 @@ def main() -> None:
             f"{row.share:.2f}",
         )
     Console().print(table)
-    if not on_gpu:
-        Console().print("FAISS sees no GPU here: these are times of the same code on the CPU.")
 
 
 def backends(stored: StoredIndex) -> list[tuple[str, int, Callable[[], Backend]]]:

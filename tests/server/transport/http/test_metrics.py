@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 
+from audotics.bundle.indexes.stored import StoredIndex
+from audotics.server.meters.retrieval import read_indexes
+from audotics.server.repository.registry import Registry
+from audotics.server.retrieval.backends.backend import DeviceError
+from audotics.server.retrieval.backends.fallback import WithFallback
+from audotics.server.retrieval.backends.gpu import gpu_count
+from audotics.server.retrieval.opening import IndexOpener
+from audotics.server.services.indexes import IndexService
+from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.transport.compat.stubs import inference_pb2
 from audotics.v1 import catalog_service_pb2 as catalog_pb
 from audotics.v1 import experiment_service_pb2 as experiment_pb
@@ -139,6 +150,70 @@ async def test_indexes_say_what_they_hold_and_how_much_they_find(server: Any) ->
     seen = await scrape(server.app)
     assert seen.value("audotics_index_compactions_total") == 1
     assert seen.value("audotics_index_delta_rows", **content) == 0
+
+
+@pytest.mark.skipif(gpu_count() > 0, reason="FAISS sees a GPU, so nothing falls back")
+async def test_a_gpu_that_is_not_there_is_counted_and_the_cpu_serves(
+    start: Any, repository: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with start(repository.path, http_port=0, retrieval_device="cuda") as server:
+            assert len((await recommend(server, "u00")).tracks) == 10
+            seen = await scrape(server.app)
+    assert seen.value("audotics_index_device_fallbacks_total") == 2
+    assert seen.value("audotics_index_on_gpu", model="content", version="1") == 0
+    lines = [record.getMessage() for record in caplog.records if "is searched on the CPU" in record.getMessage()]
+    assert len(lines) == 2
+    assert all("no GPU 0 for FAISS" in line for line in lines)
+
+
+class Full:
+    """A device that takes vectors and has no room left to search them."""
+
+    def __init__(self, stored: StoredIndex) -> None:
+        self.size = stored.size
+
+    def search(self, *_: Any, **__: Any) -> Any:
+        raise DeviceError("out of memory on device 0")
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_device_out_of_memory_is_counted_and_the_cpu_serves(
+    repository: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def value(name: str, **labels: str) -> float:
+        (found,) = [
+            sample.value
+            for family in read_indexes(service)
+            for sample in family.samples
+            if sample.name == name and sample.labels == labels
+        ]
+        return found
+
+    with ThreadPoolExecutor(1) as executor, IndexOpener() as indexes:
+        async with Uninterrupted() as uninterrupted:
+            indexes.place = lambda stored: WithFallback(stored, (Full,), counters=indexes.counters)
+            async with Registry(repository.store, executor=executor, indexes=indexes) as registry:
+                await registry.start()
+                service = IndexService(
+                    registry=registry, indexes=indexes, executor=executor, uninterrupted=uninterrupted
+                )
+                content = {"model": "content", "version": "1"}
+                index = next(status.index for status in registry.indexes() if status.name == "content")
+                assert (value("audotics_index_on_gpu", **content), value("audotics_index_device_fallbacks_total")) == (
+                    1,
+                    0,
+                )
+                with caplog.at_level(logging.WARNING):
+                    _, rows = index.search(index.vectors(np.asarray([5])), 3)
+                assert len(rows[0]) == 3
+                assert (value("audotics_index_on_gpu", **content), value("audotics_index_device_fallbacks_total")) == (
+                    0,
+                    1,
+                )
+    assert caplog.text.count("out of memory on device 0") == 1
 
 
 async def test_events_count_by_what_became_of_them_and_watchers_while_they_watch(server: Any) -> None:
