@@ -22,7 +22,7 @@ class BatchCounts:
         self.busy_s = 0.0
         """What the batches took."""
         self.alone = 0
-        """Jobs that ran past the batcher, since nobody else's were under way."""
+        """Jobs that ran past the batcher: nobody else's were under way, or they took no time."""
         self.refused = 0
         """Jobs that found no room in the queue, or had to leave it to others."""
         self.expired = 0

@@ -91,9 +91,7 @@ def read_batchers(batchers: Mapping[str, Batching]) -> Iterator[Metric]:
     rows = HistogramMetricFamily("audotics_batch_rows", "Rows of the batches that ran.", labels=label)
     jobs = CounterMetricFamily("audotics_batch_jobs", "Jobs that ran in batches.", labels=label)
     seconds = CounterMetricFamily("audotics_batch_seconds", "What batches took.", labels=label)
-    alone = CounterMetricFamily(
-        "audotics_batcher_alone", "Jobs that ran at once, past the batcher, while nobody else asked.", labels=label
-    )
+    alone = CounterMetricFamily("audotics_batcher_alone", "Jobs that ran at once, past the batcher.", labels=label)
     refused = CounterMetricFamily("audotics_batcher_refused", "Jobs that found no room in the queue.", labels=label)
     expired = CounterMetricFamily(
         "audotics_batcher_expired", "Jobs whose deadline passed before they were done.", labels=label
