@@ -12,6 +12,7 @@ import pytest
 
 from audotics.bundle.catalog import write_ids
 from audotics.bundle.manifest import Manifest, TensorSpec
+from audotics.bundle.runtime import RuntimeChoice
 from audotics.exporters.graphs.sequence import sequence_graph
 from audotics.features.hybrid import COMPONENTS
 from audotics.models.sequence import SequenceModel, SequenceOptions, count_transitions
@@ -19,8 +20,11 @@ from audotics.server.pipeline.explanation import Explainer
 from audotics.server.pipeline.neighbourhood import SearchDepth, search
 from audotics.server.pipeline.slate import Slate
 from audotics.server.pipeline.taste import Taste
+from audotics.server.repository.loader import Loader
 from audotics.server.repository.parts import SequencePart
 from audotics.server.repository.rows import RowMap
+from audotics.server.runtime.onnx import OnnxModel
+from audotics.server.runtime.opening import RuntimeOpener
 from audotics.server.types import Context, Contribution, DegradationReason, Subject
 
 SEQUENCE = COMPONENTS.index("sequence")
@@ -138,3 +142,20 @@ async def test_a_model_that_fails_is_left_out_and_named(repository, open_stage):
 
         assert taste.next_tracks is None
         assert [(entry.part, entry.reason) for entry in taste.degraded] == [("sequence", DegradationReason.FAILED)]
+
+
+class Widthless(OnnxModel):
+    """As TensorFlow describes a SavedModel: nobody says how many tracks it scores."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.outputs = tuple(replace(spec, shape=(-1, -1)) for spec in self.outputs)
+
+
+def test_a_runtime_that_does_not_know_how_many_tracks_are_scored_is_taken_at_its_word(repository):
+    publish(repository)
+    path = repository.store.open("sequence", 1).file("model.onnx")
+    runtimes = RuntimeOpener(default=RuntimeChoice("v2"), remotes={"v2": lambda *_: Widthless(path)})
+    loaded = Loader(repository.store, runtimes=runtimes).model("sequence", 1)
+    (scores,) = loaded.model.run({"history": np.asarray([[0, 1]])}, ["scores"])
+    assert scores.shape == (1, 200)
