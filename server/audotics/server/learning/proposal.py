@@ -60,13 +60,13 @@ def propose(
     if judgement is None:
         return None
     gain, check = judgement.difference, judgement.check
-    accepted = gain.low > 0 and check.high > 0
+    accepted = gain.low > 0 and check.high >= 0
     verdict = "is above 0" if gain.low > 0 else "is not above 0"
     reason = (
         f"on {judgement.decisions} lists held back, its gain of {gain.estimate:+.4f} a list has a lower bound of "
         f"{gain.low:+.4f}, which {verdict}"
     )
-    if check.high <= 0:
+    if check.high < 0:
         reason += f"; without shared credit it loses {-check.high:.4f} at least"
     return Proposal(proposed, judgement, accepted, reason)
 
