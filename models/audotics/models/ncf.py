@@ -173,10 +173,14 @@ class Ncf(nn.Module):
         """float32 (b, n_tracks): logits of all tracks by the last `max_history` tracks of each history."""
         self.eval()
         plain = self if self.shared is None else self.folded()
-        tracks = torch.arange(self.n_tracks)
         gmf, mlp = plain.listeners(torch.from_numpy(pad_histories(histories, max_length=max_history)))
+        tracks, of_tracks = torch.arange(self.n_tracks), plain.first_track(plain.mlp_track.weight)
         step = max(1, SCORED_AT_ONCE // self.n_tracks)
-        parts = [plain(gmf[i : i + step], mlp[i : i + step], tracks) for i in range(0, len(gmf), step)]
+        parts = [
+            plain.gmf(gmf[start : start + step], tracks)
+            + plain._tower(plain.first_listener(mlp[start : start + step])[:, None] + of_tracks)
+            for start in range(0, len(gmf), step)
+        ]
         logits: NDArray[np.float32] = torch.cat(parts).numpy()
         return logits
 
@@ -192,8 +196,9 @@ class Ncf(nn.Module):
         return model.eval()
 
     def _tower(self, first: Tensor) -> Tensor:
-        hidden = torch.relu(self.second(torch.relu(first)))
-        logits: Tensor = self.output(torch.relu(self.third(hidden))).squeeze(-1)
+        # In place, `first` too: where each layer had memory of its own, scoring took half as long again.
+        hidden = torch.relu_(self.second(torch.relu_(first)))
+        logits: Tensor = self.output(torch.relu_(self.third(hidden))).squeeze(-1)
         return logits
 
     def _widths(self) -> dict[str, int]:
