@@ -27,9 +27,11 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the catalogue, the split and every model.")] = 0,
 ) -> None:
     """Generate a catalogue, then train, evaluate, export, serve and recommend, end to end."""
+    from audotics.training.memory import keep_freed_memory
     from audotics.training.threads import wait_passively
 
     wait_passively(os.environ)
+    keep_freed_memory()
     from audotics.bundle.store import BundleStore
     from audotics.cli.progress import rich_progress
     from audotics.data.synthetic import synthetic

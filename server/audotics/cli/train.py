@@ -134,9 +134,11 @@ def train(
         if not json:
             source.print()
         source.refuse_errors()
+    from audotics.training.memory import keep_freed_memory
     from audotics.training.threads import wait_passively
 
     wait_passively(os.environ)
+    keep_freed_memory()
     from audotics.cli.progress import rich_progress
     from audotics.training.checkpoints import CheckpointError
     from audotics.training.pipeline import options_of_update

@@ -18,9 +18,11 @@ def tune(
     json: Annotated[bool, typer.Option("--json", help="Print the chosen options as JSON.")] = False,
 ) -> None:
     """Choose hyper-parameters on validation data. An interrupted search goes on where it was."""
+    from audotics.training.memory import keep_freed_memory
     from audotics.training.threads import wait_passively
 
     wait_passively(os.environ)
+    keep_freed_memory()
     from audotics.cli.progress import rich_progress
     from audotics.data.dataset import DataError
     from audotics.training.folder import RunError
