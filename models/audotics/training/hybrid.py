@@ -8,6 +8,8 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
 from torch import Tensor, nn
 
 from audotics.data.dataset import DataError
@@ -125,19 +127,18 @@ def calibrate(gate: Gate, examples: Examples) -> None:
     with torch.no_grad():
         score, _ = examples.run(gate)
     listed, labels = _listed(score)
-    score, length = score.gather(1, listed), examples.context[..., 0].gather(1, listed)
-    parameters = torch.tensor([1.0, 0.0, -4.0], requires_grad=True)
-    optimizer = torch.optim.LBFGS([parameters], max_iter=100, line_search_fn="strong_wolfe")
+    inputs = torch.stack(
+        [score.gather(1, listed), examples.context[..., 0].gather(1, listed), torch.ones_like(labels)], dim=-1
+    )
+    x, y = inputs.double().numpy().reshape(-1, 3), labels.double().numpy().ravel()
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        logits = parameters[0] * score + parameters[1] * length + parameters[2]
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
-        loss.backward()
-        return loss
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logits = x @ parameters
+        return float((np.logaddexp(0.0, logits) - y * logits).mean()), x.T @ (expit(logits) - y) / len(y)
 
-    optimizer.step(closure)
-    gate.calibration = parameters.detach().clone()
+    # SciPy's, since the first optimizer of `torch.optim` in a process imports PyTorch's compiler.
+    parameters = minimize(loss, np.asarray([1.0, 0.0, -4.0]), jac=True, method="L-BFGS-B").x
+    gate.calibration = torch.from_numpy(parameters).float()
 
 
 @torch.no_grad()
