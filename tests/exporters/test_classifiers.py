@@ -135,6 +135,15 @@ def test_a_genre_bundle_with_trees_is_the_same_in_onnx_and_tensorflow(
     assert max(differences.values()) < 1e-5
 
 
+def test_at_half_precision_a_genre_bundle_stays_as_it_is(genre_model: GenreModel, tmp_path: Path) -> None:
+    source = trained(tmp_path, "genre", DATA, genre_model)
+    (tmp_path / "out").mkdir()
+    prepared = genre.prepare(source, tmp_path / "out", Quiet(), formats=Formats(saved_model=False, precision="float16"))
+
+    assert prepared.precision == "float32"
+    assert prepared.parity["max_abs_diff"] < 1e-4
+
+
 def test_all_columns_without_a_logarithm_are_exported_too(tmp_path: Path) -> None:
     data = clouds()
     preprocessing = Preprocessing.fit(data.x, data.labels)

@@ -30,7 +30,7 @@ UNHEARD_SHARE = 0.3
 UNHEARD_TRACKS = 0.2
 """Share of the tracks that nobody has heard in such an example; the held-out one is as likely among them as others."""
 
-FEW_SHARE = 0.3
+FEW_SHARE = 0.15
 """Share of the listeners that stand among the examples again as if only their last few tracks were known, or none.
 
 They stand there twice, with and without a context: the less is known of somebody, the more counts what they ask for.

@@ -75,7 +75,6 @@ def _quick() -> dict[str, dict[str, Any]]:
     """Options that end sooner, by kind. Here no epoch of content improves on the closed form that it starts as."""
     quick = flags_by_kind({"epochs": 8})
     quick["content"]["epochs"] = 1
-    quick["ncf"]["pretrain_epochs"] = 12
     return quick
 
 

@@ -115,9 +115,11 @@ def _kinds(run: Run) -> list[str]:
 
 def _train(run: Run, collected: Collected, *, min_new: int, progress: Progress) -> list[str]:
     """Bring the run up to the data where enough is new, or where an update was cut off."""
+    from audotics.training.memory import keep_freed_memory
     from audotics.training.pipeline import update
     from audotics.training.run import fingerprint
 
+    keep_freed_memory()
     new = collected.new_interactions(run)
     if collected.erased:
         progress.say(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,12 @@ from audotics.training.progress import Progress
 
 
 def prepare(source: LabelSource, out: Path, progress: Progress, *, formats: Formats = DEFAULT) -> Prepared:
-    """Export the classifier. Raises ExportError when it cannot be read."""
+    """Export the classifier. Raises ExportError when it cannot be read.
+
+    At float16 all stays float32: features come in units of their own, of which half precision cannot hold all.
+    """
+    if formats.precision == "float16":
+        formats = replace(formats, precision="float32")
     with source.trained("genre") as (trained, _):
         model = load(trained)
     onnx.save(genre_graph(model), str(out / MODEL_FILE))
