@@ -17,7 +17,7 @@ from audotics.cli.progress import rich_progress
 from audotics.evaluation.ranking import Scorer
 from audotics.models.bert import load_encoder
 from audotics.models.text import TextOptions
-from audotics.training.nearest import nearest
+from audotics.training.nearest import nearest_vectors
 from audotics.training.text import encode_descriptions, train_text
 
 SIZES = (64, 128, 256)
@@ -36,7 +36,7 @@ def main() -> None:
         for size in SIZES:
             options = replace(TextOptions(), embedding_size=size)
             model = train_text(split.tracks, options, seed=given.seed, progress=progress)
-            scorer = nearest(model.vectors(split.tracks))
+            scorer = nearest_vectors(model.vectors(split.tracks))
             note = f"{size} dimensions, {len(model.encoder.vocabulary):,} tokens"
             candidates.append((Note(note, holdout.evaluate(scorer)["ndcg@10"]), scorer))
             progress.say(f"text, {note}: validation NDCG@10 {candidates[-1][0].validation:.4f}")
@@ -45,7 +45,7 @@ def main() -> None:
         notes = {"text": best}
         if given.encoder:
             encoder = load_encoder(given.encoder)
-            bert = nearest(encode_descriptions(encoder, split.tracks, progress=progress))
+            bert = nearest_vectors(encode_descriptions(encoder, split.tracks, progress=progress))
             models["bert"], notes["bert"] = lambda: bert, Note(given.encoder, holdout.evaluate(bert)["ndcg@10"])
     report(given, run, split, models, notes)
 

@@ -225,7 +225,7 @@ def print_trained(records: dict[str, dict[str, Any]]) -> None:
             (
                 kind,
                 ", ".join(f"{name} {value:.4f}" for name, value in record.get("validation", {}).items()) or "–",
-                str(record["fit"]["best_epoch"]) if "fit" in record else "closed form",
+                str(record.get("fit", {}).get("best_epoch", "closed form")),
                 f"{record['seconds']:.1f}",
             )
             for kind, record in records.items()
