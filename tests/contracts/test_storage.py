@@ -141,6 +141,25 @@ def test_a_deletion_leaves_a_tombstone_that_an_update_lifts(tracks: TrackStore) 
     assert tracks.read() == Overlay((replace(FULL, title="New"),), ("t9",))
 
 
+def test_text_of_tracks_is_kept_to_the_letter(tracks: TrackStore) -> None:
+    odd = TrackRecord("t\t1", 'a "title"\nin two lines', "back\\slash \\N", "", ("rock\t", "\\."), popularity=0.25)
+    tracks.write(upserts=[odd], updated_at=10.0)
+    tracks.write(upserts=[replace(odd, album="NULL")], deletes=["t\t2"], updated_at=11.0)
+    assert tracks.read() == Overlay((replace(odd, album="NULL"),), ("t\t2",))
+
+
+def test_text_that_a_database_cannot_hold_is_refused_and_changes_nothing(
+    tracks: TrackStore, database: Database
+) -> None:
+    if database.dialect == "sqlite":
+        pytest.skip("SQLite holds any text")
+    with pytest.raises(StorageError):
+        tracks.write(upserts=[TrackRecord("t1"), TrackRecord("t2", "\x00")], updated_at=10.0)
+    assert tracks.read() == Overlay((), ())
+    tracks.write(upserts=[TrackRecord("t1")], updated_at=10.0)
+    assert tracks.read() == Overlay((TrackRecord("t1"),), ())
+
+
 def test_a_large_import_is_whole(tracks: TrackStore) -> None:
     records = [replace(FULL, track_id=f"t{number:05d}", release_year=number) for number in range(12_000)]
     tracks.write(upserts=records, updated_at=1.0)
