@@ -81,6 +81,13 @@ def test_the_gate_learns_whom_to_trust_and_how_far(
     assert confidence[:50].mean() > confidence[50:].mean()
     assert 0 <= measured["ece"] < 0.05
     assert measured["ndcg@10"] > 0.06  # at random among all tracks it is 0.05, among 50 of a taste 0.09
+    of_taste = []
+    for history, each in zip(holdout.histories, ensemble.inputs(holdout.histories), strict=True):
+        score = gate.rank(each)[1].copy()
+        score[history] = -np.inf
+        best = np.argsort(-score)[:10]
+        of_taste.append(((best < 50) == (history[0] < 50)).mean())
+    assert np.mean(of_taste) > 0.95
 
 
 def test_examples_put_the_held_out_track_first_among_tracks_not_heard(tasteful: tuple[Ensemble, Holdout]) -> None:
