@@ -387,25 +387,3 @@ async def test_an_executor_that_is_shut_down_fails_the_job(workload):
 def test_impossible_limits_are_refused(wrong):
     with pytest.raises(ValueError, match="at least"):
         limits(**wrong)
-
-
-async def test_what_became_of_jobs_is_counted(executor, workload):
-    limits = BatchLimits(batch_rows=4, queue_rows=4)
-    async with RowBatcher(workload, executor=executor, limits=limits) as batcher:
-        first = asyncio.ensure_future(batcher.submit(Job((1, 2))))
-        await asyncio.to_thread(workload.started.acquire)
-        waiting = [asyncio.ensure_future(batcher.submit(Job((value, value)))) for value in (3, 4)]
-        await asyncio.sleep(0)
-        assert batcher.waiting_rows == 4
-        with pytest.raises(OverloadedError):
-            await batcher.submit(Job((5,)))
-        with pytest.raises(DeadlineError):
-            await batcher.submit(Job((6,)), deadline=time.monotonic() - 1)
-        workload.gate.set()
-        await asyncio.gather(first, *waiting)
-    counts = batcher.counts
-    assert (counts.rows.count, counts.rows.total, counts.jobs) == (2, 6, 3)
-    assert dict(counts.rows.buckets())["4.0"] == 2
-    assert (counts.refused, counts.expired, counts.alone) == (1, 1, 0)
-    assert counts.busy_s > 0
-    assert batcher.waiting_rows == 0
