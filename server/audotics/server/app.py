@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
-from typing import Final
 
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import BundleStore
@@ -67,8 +66,7 @@ from audotics.server.services.tilts import TiltService
 from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.services.watch import WatchService
 from audotics.server.settings import Settings
-from audotics.server.storage.cache.feed import NewsFeed
-from audotics.server.storage.cache.redis import RedisCache
+from audotics.server.sharing import LISTENERS, SESSIONS, news_feed, shared_cache
 from audotics.server.storage.database import Database
 from audotics.server.storage.decisions import DecisionStore
 from audotics.server.storage.events import EventStore
@@ -93,10 +91,6 @@ from audotics.server.transport.servicers.groups import GroupServicer
 from audotics.server.transport.servicers.learning import LearningServicer
 from audotics.server.transport.servicers.models import ModelServicer
 from audotics.server.transport.servicers.recommender import RecommenderServicer
-
-_LISTENERS: Final = "listeners"
-_SESSIONS: Final = "sessions"
-"""What servers that share a Redis tell each other of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +165,14 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             executor=reading,
             cache_size=settings.user_cache_size,
             on_changed=lambda user_ids: changes.publish(listener_topic(user_id) for user_id in user_ids),
-            tell=lambda user_ids: None if feed is None else feed.tell(_LISTENERS, user_ids),
+            tell=lambda user_ids: None if feed is None else feed.tell(LISTENERS, user_ids),
         )
-        shared = await stack.enter_async_context(_shared_cache(settings)) if settings.cache_url else None
+        shared = await stack.enter_async_context(shared_cache(settings)) if settings.cache_url else None
         memory = ListMemory(budget_bytes=int(settings.cache_mib * 2**20), ttl_s=settings.cache_ttl_s, shared=shared)
         feed = (
-            await stack.enter_async_context(_feed(settings, listeners, memory, changes)) if settings.cache_url else None
+            await stack.enter_async_context(news_feed(settings, listeners, memory, changes))
+            if settings.cache_url
+            else None
         )
         log = await stack.enter_async_context(
             EventLog(
@@ -282,7 +278,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             executor=reading,
             uninterrupted=uninterrupted,
             now=clock,
-            tell=lambda names: None if feed is None else feed.tell(_SESSIONS, names),
+            tell=lambda names: None if feed is None else feed.tell(SESSIONS, names),
         )
         recommend_group = RecommendGroupService(
             registry=registry,
@@ -411,20 +407,3 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             refused=tuple(f"{part.part}: {part.detail}" for part in snapshot.degraded),
             http_port=http_port,
         )
-
-
-def _feed(settings: Settings, listeners: Listeners, memory: ListMemory, changes: Changes) -> NewsFeed:
-    def hear(user_ids: Sequence[str]) -> None:
-        listeners.hear(user_ids)
-        memory.let_go(user_ids)
-
-    def hear_of_all() -> None:
-        listeners.hear_of_all()
-        changes.publish_all()
-
-    hearers = {_LISTENERS: hear, _SESSIONS: changes.publish}
-    return NewsFeed(settings.cache_url or "", hearers=hearers, on_gap=hear_of_all)
-
-
-def _shared_cache(settings: Settings) -> RedisCache:
-    return RedisCache(settings.cache_url or "", ttl_s=settings.cache_ttl_s, timeout_s=settings.cache_timeout_ms / 1000)
