@@ -7,7 +7,7 @@ import pytest
 
 from audotics.features.history import SEEN_EVENTS
 from audotics.features.hybrid import COMPONENTS
-from audotics.features.rewards import EVENT_REWARDS, MOST, event_reward, list_reward
+from audotics.features.rewards import EVENT_REWARDS, MOST, event_reward, track_rewards
 from audotics.features.tilts import AS_TRAINED, FACTOR, TILTS, tilted_weights
 
 
@@ -42,9 +42,9 @@ def test_event_reward(event: str, rating: float | None, reward: float) -> None:
         ([(f"t{number}", "dislike", None) for number in range(20)], -MOST),
     ],
 )
-def test_list_reward(events: list[tuple[str, str, float | None]], reward: float) -> None:
-    assert list_reward(events) == reward
-    assert list_reward(reversed(events)) == reward
+def test_a_list_earns_what_its_tracks_do(events: list[tuple[str, str, float | None]], reward: float) -> None:
+    assert sum(track_rewards(events).values()) == reward
+    assert sum(track_rewards(reversed(events)).values()) == reward
 
 
 def test_a_tilt_moves_one_weight_within_its_bounds() -> None:

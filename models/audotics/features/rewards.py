@@ -1,4 +1,6 @@
-"""What a list earned: the events that name it go in, one number comes out. Learning and evaluation count alike.
+"""What a list earned: the events that name it go in, what each of its tracks earned comes out.
+
+Learning and evaluation count alike.
 
 An event is worth what it says of its track, from -1 to 1; the values are hand-set. A listener may say several things of
 a track: an objection outweighs praise, and of two of a kind the stronger one counts, so that a play which is completed
@@ -56,8 +58,3 @@ def track_rewards(events: Iterable[tuple[str, str, float | None]]) -> dict[str, 
     rewards = {track_id: low if low < 0 else highest[track_id] for track_id, low in lowest.items()}
     beyond = abs(sum(rewards.values())) / MOST
     return {track_id: reward / max(1.0, beyond) for track_id, reward in rewards.items()}
-
-
-def list_reward(events: Iterable[tuple[str, str, float | None]]) -> float:
-    """What a list earned by events of a track, a type and a rating each; 0 without any."""
-    return sum(track_rewards(events).values())
