@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -53,6 +54,15 @@ async def test_channelz_counts_calls(server: Any) -> None:
     after = (await stub.GetServers(channelz_pb2.GetServersRequest())).server
 
     assert sum(each.data.calls_started for each in after) >= sum(each.data.calls_started for each in before) + 2
+
+
+async def test_no_task_listens_for_a_single_method(start: Start, repository: Any) -> None:
+    """Each would be gone through for every call; see `_FoundByName`."""
+    before = asyncio.all_tasks()
+    async with start(repository.path) as running:
+        await running.models.ListModels(model_service_pb2.ListModelsRequest())
+        listening = [task for task in asyncio.all_tasks() - before if "AioServer._request_" in repr(task)]
+        assert len(listening) == 1
 
 
 async def test_watchers_learn_that_the_server_drains(start: Start, repository: Any) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
 import grpc
-from grpc_channelz.v1 import channelz
+from grpc_channelz.v1 import channelz, channelz_pb2_grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from audotics.server.telemetry.requests import RequestCounts
 from audotics.server.transport.address import AddressError, format_address
@@ -124,20 +124,22 @@ class GrpcServer:
             maximum_concurrent_rpcs=self._options.max_concurrent_requests,
             compression=grpc.Compression.Gzip if self._options.gzip_answers else None,
         )
-        recommender_service_pb2_grpc.add_RecommenderServiceServicer_to_server(self._recommender, server)  # type: ignore[no-untyped-call]
-        feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(self._feedback, server)  # type: ignore[no-untyped-call]
-        catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(self._catalog, server)  # type: ignore[no-untyped-call]
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(self._models, server)  # type: ignore[no-untyped-call]
-        experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server(self._experiments, server)  # type: ignore[no-untyped-call]
-        group_service_pb2_grpc.add_GroupServiceServicer_to_server(self._groups, server)  # type: ignore[no-untyped-call]
-        learning_service_pb2_grpc.add_LearningServiceServicer_to_server(self._learning, server)  # type: ignore[no-untyped-call]
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        channelz.add_channelz_servicer(server)
+        named = _FoundByName(server)
+        recommender_service_pb2_grpc.add_RecommenderServiceServicer_to_server(self._recommender, named)  # type: ignore[no-untyped-call]
+        feedback_service_pb2_grpc.add_FeedbackServiceServicer_to_server(self._feedback, named)  # type: ignore[no-untyped-call]
+        catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(self._catalog, named)  # type: ignore[no-untyped-call]
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(self._models, named)  # type: ignore[no-untyped-call]
+        experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server(self._experiments, named)  # type: ignore[no-untyped-call]
+        group_service_pb2_grpc.add_GroupServiceServicer_to_server(self._groups, named)  # type: ignore[no-untyped-call]
+        learning_service_pb2_grpc.add_LearningServiceServicer_to_server(self._learning, named)  # type: ignore[no-untyped-call]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, named)
+        channelz_pb2_grpc.add_ChannelzServicer_to_server(channelz.aio.ChannelzServicer(), named)
         for service in self._foreign:
-            server.add_generic_rpc_handlers((service_handler(service.descriptor, service.servicer),))
+            named.add_generic_rpc_handlers((service_handler(service.descriptor, service.servicer),))
         native = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME, _CHANNELZ)
         names = tuple(service.name for service in self._foreign)
-        reflection.enable_server_reflection((*native, *names), server, reflection_pool(native, self._foreign))
+        reflecting = reflection.aio.ReflectionServicer((*native, *names), pool=reflection_pool(native, self._foreign))
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflecting, named)
         address = format_address(self._options.host, self._options.port)
         try:
             self.port = server.add_insecure_port(address)
@@ -163,6 +165,23 @@ class GrpcServer:
         idle.cancel()
         await self._server.stop(min(_LAST_ANSWERS_S, self._options.drain_s))
         await draining
+
+
+class _FoundByName:
+    """What handlers are added to. It passes over gRPC's register of methods, and has each call's handler found by name.
+
+    grpc.aio listens for each registered method in a task of its own, and goes through all these tasks for every call:
+    with some sixty methods that takes 30 µs, a sixth of what it needs for a call.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler]) -> None:
+        """Nothing: the same handlers come by `add_generic_rpc_handlers`, too."""
 
 
 def _channel_arguments(options: ServerOptions) -> Sequence[tuple[str, int]]:
