@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Final, Generic, Self
 
 from audotics.server.batching.counts import BatchCounts
+from audotics.server.batching.outcomes import expire, outcomes, still_wanted
 from audotics.server.batching.queue import Entry, RowQueue
 from audotics.server.batching.window import AdaptiveWindow
 from audotics.server.batching.workload import JobT, ResultT, Workload
@@ -115,7 +116,7 @@ class RowBatcher(Generic[JobT, ResultT]):
             Entry(piece, self._workload.rows(piece), key, latest, now, caller, loop.create_future()) for piece in pieces
         ]
         self._enqueue(entries, rows, caller)
-        timer = None if deadline is None else loop.call_later(deadline - now, _expire, entries)
+        timer = None if deadline is None else loop.call_later(deadline - now, expire, entries)
         self._window.arrived(rows, now=now)
         self._idle.clear()
         self._pump(gathered=False)
@@ -204,23 +205,12 @@ class RowBatcher(Generic[JobT, ResultT]):
     def _work(self, batch: list[Entry[JobT, ResultT]], loop: asyncio.AbstractEventLoop) -> None:
         while batch:
             started = time.perf_counter()
-            wanted = _still_wanted(batch)
-            outcomes = self._outcomes(wanted)
-            ran = _Ran(outcomes, sum(entry.rows for entry in wanted), time.perf_counter() - started)
+            wanted = still_wanted(batch)
+            ran = _Ran(
+                outcomes(self._workload, wanted), sum(entry.rows for entry in wanted), time.perf_counter() - started
+            )
             batch = self._take()
             loop.call_soon_threadsafe(self._deliver if batch else self._finish, ran)
-
-    def _outcomes(self, wanted: list[Entry[JobT, ResultT]]) -> list[Callable[[], None]]:
-        """Run the jobs, or after a failure each of them alone. What comes back answers one caller a call."""
-        if not wanted:
-            return []
-        try:
-            results = self._workload.run([entry.job for entry in wanted])
-            return [partial(entry.resolve, result) for entry, result in zip(wanted, results, strict=True)]
-        except Exception as error:  # whatever it is, it is the caller's to handle
-            if len(wanted) == 1:
-                return [partial(wanted[0].fail, error)]
-            return [outcome for entry in wanted for outcome in self._outcomes(_still_wanted([entry]))]
 
     def _deliver(self, ran: _Ran) -> None:
         self._last_batch_s = ran.elapsed_s
@@ -247,13 +237,3 @@ class _Ran:
     outcomes: Sequence[Callable[[], None]]
     rows: int
     elapsed_s: float
-
-
-def _expire(entries: Sequence[Entry[JobT, ResultT]]) -> None:
-    for entry in entries:
-        entry.fail(DeadlineError("the deadline passed while the tracks waited to be scored"))
-
-
-def _still_wanted(entries: Sequence[Entry[JobT, ResultT]]) -> list[Entry[JobT, ResultT]]:
-    now = time.monotonic()
-    return [entry for entry in entries if entry.wanted(now)]

@@ -2,7 +2,7 @@
 
 Requests for one version run together in the row batcher where the model's rows are independent; see `joining`. Short
 runs happen on the event loop, where the way to a thread and back would take longer than the model: a request that is
-alone, and a brief one whoever else is there, since to join others' rows and to part them again costs it more.
+alone, and brief ones together with those that come right behind them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.server.batching.batcher import BatchLimits, RowBatcher
+from audotics.server.batching.gathering import Gathering
 from audotics.server.errors import NotReadyError
 from audotics.server.repository.registry import Registry
 from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError
@@ -52,7 +53,11 @@ gRPC takes where nobody says otherwise."""
 _SHORT_NS: Final = 500_000
 """A run that takes no longer may hold the event loop while nobody else waits for it."""
 _BRIEF_NS: Final = 200_000
-"""A run that takes no longer may always hold it: a batch of several would hold it as long with its bookkeeping."""
+"""A run that takes no longer may always hold it, with a few others."""
+
+
+_MOST_BRIEF: Final = 8
+"""So many brief runs may hold the event loop at a time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -177,6 +182,7 @@ class InferenceService:
         self._workload = _Inference()
         limits = BatchLimits() if limits is None else limits
         self._batcher: RowBatcher[_Job, _Ran] = RowBatcher(self._workload, executor=executor, limits=limits)
+        self._gathering = Gathering(self._workload, most=_MOST_BRIEF, counts=self._batcher.counts)
         self._far: FarBatchers[_Job, _Ran] = FarBatchers(self._workload, limits=limits)
         self._signatures: WeakKeyDictionary[Model, tuple[Signature, Pace]] = WeakKeyDictionary()
         self._under_way = 0
@@ -259,8 +265,7 @@ class InferenceService:
             return ran
         elements = sum(array.size for array in job.feeds.values())
         if elements <= pace.brief:
-            self._batcher.counts.alone += 1
-            (ran,) = self._workload.run([job])
+            ran = await self._gathering.submit(job, deadline=job.deadline, caller=caller)
         else:
             ran = await self._run_in_company(job, caller, short=elements <= pace.short)
         if ran.share == 1.0:
