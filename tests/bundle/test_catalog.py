@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audotics.bundle.catalog import (
+    IDS_FILE,
+    TRACKS_FILE,
     Histories,
     read_histories,
     read_ids,
@@ -117,3 +122,76 @@ def test_ids_come_back_in_order(tmp_path):
     write_ids(tmp_path, np.asarray(["b", "a", "ü"], object))
 
     assert read_ids(tmp_path).tolist() == ["b", "a", "ü"]
+
+
+def overwrite(path: Path, table: pa.Table) -> None:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def beyond_the_end() -> pa.Array:
+    texts = pa.array(["t1", "t2", "t3"])
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[:4].copy()
+    offsets[2] = 2**31 - 1
+    return pa.Array.from_buffers(pa.string(), 3, [None, pa.py_buffer(offsets), texts.buffers()[2]])
+
+
+def no_text() -> pa.Array:
+    return pa.Array.from_buffers(pa.string(), 2, pa.array([b"t1", b"\xff\xfe"]).buffers())
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        (beyond_the_end, "out of bounds"),
+        (no_text, "UTF8"),
+        (lambda: pa.array(["t1", None]), "'track_id' has empty places"),
+        (lambda: pa.nulls(2), "'track_id' is null, not string"),
+        (lambda: pa.array([1, 2]), "'track_id' is int64, not string"),
+        (lambda: pa.array([["t1"]]), "'track_id' is list"),
+    ],
+)
+def test_ids_that_are_none_are_refused(tmp_path: Path, column: Callable[[], pa.Array], reason: str) -> None:
+    overwrite(tmp_path / IDS_FILE, pa.table({"track_id": column()}))
+    with pytest.raises(ValueError, match=reason):
+        read_ids(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"no table", b"ARROW1\0\0" + b"\xff" * 300 + b"ARROW1"])
+def test_what_is_no_table_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / IDS_FILE).write_bytes(data)
+    with pytest.raises(pa.ArrowInvalid) as refusal:
+        read_ids(tmp_path)
+    assert isinstance(refusal.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        ("plays", pa.array([1.0, 2.0, 3.0]), "'plays' is double, not float"),
+        ("plays", pa.array([1.0, None, 3.0], pa.float32()), "'plays' has empty places"),
+        ("release_years", pa.array([10**9] * 3), "'release_years' is int64, not int16"),
+        ("audio.tempo", pa.array(["fast"] * 3), "'audio.tempo' is string"),
+        ("tags", pa.array([["rock"]] * 3), "'tags' is list"),
+        ("tags", pa.array([None] * 3, pa.large_list(pa.dictionary(pa.int32(), pa.string()))), "empty places"),
+        ("titles", pa.array([None, "b", "c"]), "'titles' has empty places"),
+    ],
+)
+def test_a_column_of_something_else_is_named(tmp_path: Path, tracks: TrackColumns, name, values, reason) -> None:
+    write_tracks(tmp_path, tracks)
+    table = pa.ipc.open_file(pa.BufferReader((tmp_path / TRACKS_FILE).read_bytes())).read_all()
+    overwrite(tmp_path / TRACKS_FILE, table.set_column(table.column_names.index(name), name, values))
+    with pytest.raises(ValueError, match=reason):
+        read_tracks(tmp_path)
+    overwrite(tmp_path / TRACKS_FILE, table.drop_columns([name]))
+    with pytest.raises(ValueError, match=f"it has no column '{name}'"):
+        read_tracks(tmp_path)
+
+
+def test_what_was_read_outlives_its_file(tmp_path: Path, tracks: TrackColumns) -> None:
+    write_tracks(tmp_path, tracks)
+    loaded = read_tracks(tmp_path)
+    (tmp_path / TRACKS_FILE).write_bytes(b"")  # in place, which would end a process that has the file mapped
+
+    assert loaded.fingerprint() == tracks.fingerprint()
+    assert loaded.plays.tolist() == tracks.plays.tolist()

@@ -118,9 +118,46 @@ def pickled_head(folder: Path) -> None:
     np.save(folder / "head.npy", np.asarray([{}], object), allow_pickle=True)
 
 
+def settings_without_end(folder: Path) -> None:
+    (folder / "index.json").write_text("[" * 200_000)
+
+
+def settings_that_are_no_text(folder: Path) -> None:
+    (folder / "index.json").write_bytes(b"\xff\xfe")
+
+
+def recall_without_end(folder: Path) -> None:
+    value = json.loads((folder / "index.json").read_text())
+    value["recall"]["k"] = float("inf")
+    (folder / "index.json").write_text(json.dumps(value))
+
+
+def settings_beyond_integers(folder: Path) -> None:
+    value = json.loads((folder / "index.json").read_text())
+    value["settings"]["probes"] = 2**40
+    (folder / "index.json").write_text(json.dumps(value))
+
+
+def nan_vectors(folder: Path) -> None:
+    vectors = np.load(folder / "vectors.npy")
+    vectors[-1, 3] = np.nan
+    np.save(folder / "vectors.npy", vectors)
+
+
+def header_without_end(folder: Path) -> None:
+    data = (folder / "vectors.npy").read_bytes()
+    (folder / "vectors.npy").write_bytes(data.replace(b"(900, 8), }", b"(900, 8    "))
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
+        (settings_without_end, r"index\.json cannot be used"),
+        (settings_that_are_no_text, r"index\.json cannot be used"),
+        (recall_without_end, r"index\.json cannot be used"),
+        (settings_beyond_integers, r"'probes' is 1099511627776"),
+        (nan_vectors, r"vectors\.npy has numbers that are none"),
+        (header_without_end, r"cannot be read"),
         (no_settings, r"index\.json cannot be used"),
         (unknown_format, r"format 9 is not 1"),
         (other_kind, r"900 vectors|holds 870 vectors|not what its settings say"),

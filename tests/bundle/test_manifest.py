@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ manifests = st.builds(
     kind=text,
     version=st.integers(1, 10**12),
     framework=text,
-    created_at=text,
+    created_at=st.datetimes(timezones=st.just(UTC)).map(lambda time: time.isoformat()),
     catalog_fingerprint=text,
     inputs=specs,
     outputs=specs,

@@ -18,7 +18,13 @@ HISTORIES_FILE: Final = "histories.arrow"
 IDS_FILE: Final = "ids.arrow"
 
 _TEXT_COLUMNS: Final = ("ids", "titles", "artists", "albums")
-_NUMBER_COLUMNS: Final = ("release_years", "explicit", "durations_ms", "popularity", "plays")
+_NUMBER_COLUMNS: Final = {
+    "release_years": pa.int16(),
+    "explicit": pa.int8(),
+    "durations_ms": pa.int32(),
+    "popularity": pa.float32(),
+    "plays": pa.float32(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +49,16 @@ def write_tracks(folder: Path, tracks: TrackColumns) -> None:
 
 
 def read_tracks(folder: Path) -> TrackColumns:
+    """Raises OSError, or ValueError that names a column that is missing or holds something else."""
     table = _read(folder / TRACKS_FILE)
-    tags = table["tags"].combine_chunks()
-    codes = tags.values
-    columns: dict[str, Any] = {name: _texts(table[name]) for name in _TEXT_COLUMNS}
-    columns |= {name: _numbers(table[name].combine_chunks()) for name in _NUMBER_COLUMNS}
+    tags = _column(table, "tags", pa.large_list(pa.dictionary(pa.int32(), pa.string())))
+    audio = [_column(table, f"audio.{feature}", pa.float32()) for feature in AUDIO_FEATURES]
+    columns: dict[str, Any] = {name: _texts(_column(table, name, pa.string())) for name in _TEXT_COLUMNS}
+    columns |= {name: _numbers(_column(table, name, kind)) for name, kind in _NUMBER_COLUMNS.items()}
     return TrackColumns(
         **columns,
-        audio=np.stack([_numbers(table[f"audio.{feature}"].combine_chunks()) for feature in AUDIO_FEATURES], axis=1),
-        tags=TagSets(
-            tuple(codes.dictionary.to_pylist()),
-            _numbers(tags.offsets),
-            _numbers(codes.indices),
-        ),
+        audio=np.stack([_numbers(column) for column in audio], axis=1),
+        tags=TagSets(tuple(tags.values.dictionary.to_pylist()), _numbers(tags.offsets), _numbers(tags.values.indices)),
     )
 
 
@@ -65,9 +68,10 @@ def write_histories(folder: Path, histories: Histories) -> None:
 
 
 def read_histories(folder: Path) -> Histories:
+    """Raises OSError, or ValueError that names a column that is missing or holds something else."""
     table = _read(folder / HISTORIES_FILE)
-    rows = table["rows"].combine_chunks()
-    return Histories(_texts(table["user_id"]), _numbers(rows.offsets), _numbers(rows.values))
+    rows = _column(table, "rows", pa.large_list(pa.int32()))
+    return Histories(_texts(_column(table, "user_id", pa.string())), _numbers(rows.offsets), _numbers(rows.values))
 
 
 def write_ids(folder: Path, ids: NDArray[np.object_]) -> None:
@@ -75,21 +79,36 @@ def write_ids(folder: Path, ids: NDArray[np.object_]) -> None:
 
 
 def read_ids(folder: Path) -> NDArray[np.object_]:
-    """Object array of shape (n,): the track id of each row of the bundle's model."""
-    return _texts(_read(folder / IDS_FILE)["track_id"])
+    """Object array of shape (n,): the track id of each row of the bundle's model. Raises OSError or ValueError."""
+    return _texts(_column(_read(folder / IDS_FILE), "track_id", pa.string()))
 
 
-def _texts(column: pa.ChunkedArray) -> NDArray[np.object_]:
+def _texts(column: pa.Array) -> NDArray[np.object_]:
     """Equal texts as one object."""
-    codes = column.combine_chunks().dictionary_encode()
+    codes = column.dictionary_encode()
     texts: NDArray[np.object_] = np.asarray(codes.dictionary.to_pylist(), object)[_numbers(codes.indices)]
     return texts
 
 
 def _numbers(array: pa.Array) -> NDArray[Any]:
-    """A view. `to_numpy` would import pandas where it is installed, for 40 MB and half a second of a server's start."""
-    numbers: NDArray[Any] = np.from_dlpack(array)
-    return numbers
+    """A copy. `to_numpy` would import pandas where it is installed, for 40 MB and half a second of a server's start."""
+    return np.array(np.from_dlpack(array))
+
+
+def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
+    """One array without nulls, of exactly that type, whose offsets and texts are what they claim to be."""
+    if name not in table.column_names:
+        raise ValueError(f"it has no column {name!r}")
+    column = table[name].combine_chunks()
+    if column.type != kind:
+        raise ValueError(f"its column {name!r} is {column.type}, not {kind}")
+    # Arrow believes what a file says of itself: an offset beyond the end would be read, and the process be gone.
+    column.validate(full=True)
+    nested = [column.values] if pa.types.is_large_list(kind) else []
+    nested += [each.dictionary for each in nested if pa.types.is_dictionary(each.type)]
+    if any(each.null_count for each in (column, *nested)):
+        raise ValueError(f"its column {name!r} has empty places")
+    return column
 
 
 def _write(path: Path, table: pa.Table) -> None:
@@ -98,4 +117,6 @@ def _write(path: Path, table: pa.Table) -> None:
 
 
 def _read(path: Path) -> pa.Table:
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    """Read, not mapped: whoever cuts a mapped file short ends the process that looks at it."""
+    with pa.OSFile(str(path), "rb") as source, pa.ipc.open_file(source) as reader:
+        return reader.read_all()

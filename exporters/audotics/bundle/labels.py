@@ -17,6 +17,9 @@ STABLE: Final = "stable"
 """The label of the version that serves where a request asks for none."""
 
 _LABEL: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_ABOVE_VERSIONS: Final = 10**18
+"""The names of versions have up to 18 digits."""
+
 _LIMIT: Final = 64
 """Labels of one model; far more than anybody tells apart."""
 
@@ -39,7 +42,7 @@ def parse_labels(text: str, *, where: str) -> dict[str, int]:
     for label, version in value.items():
         if not is_label(label):
             raise _corrupt(where, f"has {label!r}, which is no label: lower-case letters, digits, '-' and '_'")
-        if type(version) is not int or version < 1:
+        if type(version) is not int or not 1 <= version < _ABOVE_VERSIONS:
             raise _corrupt(where, f"gives {label!r} to {version!r}, which is no version")
     return value
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -14,8 +16,13 @@ FORMAT_VERSION: Final = 1
 MANIFEST_FILE: Final = "bundle.json"
 
 _TEXTS: Final = ("name", "kind", "framework", "created_at", "catalog_fingerprint")
+_LONGEST_TEXT: Final = 256
 _NUMBERS: Final = ("parts", "metrics", "parity")
 _MAPPINGS: Final = (*_NUMBERS, "training_data", "preprocessing", "tools", "files")
+_LARGEST: Final = 2**63 - 1
+"""What the wire has room for: sizes, versions and dimensions are reported as they stand here."""
+
+_MOST_DIMENSIONS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +88,24 @@ class Manifest:
                     "export the model again with this release"
                 )
             _check_types(value)
+            if "\\ud" in text.lower():
+                json.dumps(value, ensure_ascii=False).encode()  # half a character is text nowhere else
             value["inputs"] = tuple(_tensor(item) for item in value["inputs"])
             value["outputs"] = tuple(_tensor(item) for item in value["outputs"])
-            value["files"] = {_inside(name): FileRecord(**record) for name, record in value["files"].items()}
-            return cls(**value)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            value["files"] = {_inside(name): _record(record) for name, record in value["files"].items()}
+            manifest = cls(**value)
+            if manifest.size_bytes > _LARGEST:
+                raise ValueError("its files would not fit on any disk")
+            return manifest
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise BundleCorruptError(f"{where}: {MANIFEST_FILE} is not a manifest ({error}); export again") from error
 
 
 def _check_types(value: dict[str, Any]) -> None:
     for name in _TEXTS:
-        if not isinstance(value[name], str):
-            raise TypeError(f"{name!r} is not text")
+        if not isinstance(value[name], str) or len(value[name]) > _LONGEST_TEXT:
+            raise TypeError(f"{name!r} is not text of up to {_LONGEST_TEXT} characters")
+    datetime.fromisoformat(value["created_at"]).astimezone(UTC)  # raises ValueError or OverflowError
     if not isinstance(value.get("precision", "float32"), str):  # bundles from before it was noted are float32
         raise TypeError("'precision' is not text")
     if type(value["version"]) is not int:
@@ -103,14 +116,40 @@ def _check_types(value: dict[str, Any]) -> None:
     for name in _NUMBERS:
         if not all(type(number) in (int, float) for number in value[name].values()):
             raise TypeError(f"{name!r} has a value that is not a number")
+        for number in value[name].values():
+            math.isfinite(number)  # raises OverflowError for an integer beyond all floats
+    for part, version in value["parts"].items():
+        if not _is_count(version) or not version:
+            raise TypeError(f"'parts' gives {part!r} the version {version!r}, which is none")
 
 
 def _tensor(value: dict[str, Any]) -> TensorSpec:
-    return TensorSpec(str(value["name"]), str(value["dtype"]), tuple(int(size) for size in value["shape"]))
+    name, dtype, shape = value["name"], value["dtype"], value["shape"]
+    if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in (name, dtype)):
+        raise TypeError(f"the name or the type of a tensor is not text of up to {_LONGEST_TEXT} characters")
+    if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS or not all(map(_is_size, shape)):
+        raise TypeError(f"the shape of {name!r} is not a list of up to {_MOST_DIMENSIONS} sizes, -1 for any")
+    return TensorSpec(name, dtype, tuple(shape))
+
+
+def _is_size(value: object) -> bool:
+    return _is_count(value) or (type(value) is int and value == -1)
+
+
+def _record(value: dict[str, Any]) -> FileRecord:
+    record = FileRecord(**value)
+    if not isinstance(record.sha256, str) or not _is_count(record.size_bytes):
+        raise TypeError(f"{value!r} is not a checksum and a size")
+    return record
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST
 
 
 def _inside(name: str) -> str:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or str(path) != name or name == MANIFEST_FILE:
+    plain = not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name
+    if not plain or str(path) != name or name == MANIFEST_FILE:
         raise ValueError(f"file name {name!r} is not a plain path inside the bundle")
     return name

@@ -20,9 +20,13 @@ from audotics.bundle.errors import BundleCorruptError, BundleError, BundleNotFou
 from audotics.bundle.labels import LABELS_FILE, format_labels, is_label, parse_labels
 from audotics.bundle.manifest import MANIFEST_FILE, FileRecord, Manifest
 from audotics.bundle.runtime import RUNTIME_FILE, RuntimeChoice, parse_runtime
+from audotics.bundle.text_file import read_text_file
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
+_MOST_SETTINGS_BYTES = 1024 * 1024
+"""Of `labels.json` and `runtime.json`: 64 labels take 4 KiB."""
+
 _COUNTER = ".last-version"
 """Outlives the versions themselves, so that a deleted one's number is not given again."""
 
@@ -51,19 +55,18 @@ class BundleStore:
         self.root = root
 
     def models(self) -> list[str]:
-        """Names of the folders that can hold a model, sorted; empty when the repository does not exist."""
-        if not self.root.is_dir():
-            return []
-        return sorted(entry.name for entry in self.root.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name))
+        """Names of the folders that can hold a model, sorted; empty when the repository does not exist.
+
+        Raises OSError when it cannot be listed.
+        """
+        return sorted(name for name in _folders(self.root) if _NAME.fullmatch(name))
 
     def versions(self, name: str) -> list[int]:
-        """Versions on disk, whole or not, lowest first. Folders whose name is not a positive integer do not count."""
-        folder = self._model_folder(name)
-        if not folder.is_dir():
-            return []
-        return sorted(
-            int(entry.name) for entry in folder.iterdir() if entry.is_dir() and _VERSION.fullmatch(entry.name)
-        )
+        """Versions on disk, whole or not, lowest first. Folders whose name is not a positive integer do not count.
+
+        Raises OSError when the model's folder cannot be listed.
+        """
+        return sorted(int(entry) for entry in _folders(self._model_folder(name)) if _VERSION.fullmatch(entry))
 
     def signature(self, name: str, version: int) -> object:
         """Something that differs once a file of the version is added, removed, replaced or written to."""
@@ -94,7 +97,7 @@ class BundleStore:
         manifest_path = path / MANIFEST_FILE
         if manifest_path.is_symlink() or not manifest_path.is_file():
             raise BundleCorruptError(f"{where}: {MANIFEST_FILE} is missing, so the export did not finish; export again")
-        manifest = Manifest.from_json(manifest_path.read_text("utf-8", errors="replace"), where=where)
+        manifest = Manifest.from_json(read_text_file(manifest_path, where=where), where=where)
         if (manifest.name, manifest.version) != (name, version):
             raise BundleCorruptError(
                 f"{where}: its manifest is that of {manifest.name}/{manifest.version}; do not rename or copy bundles"
@@ -134,15 +137,10 @@ class BundleStore:
 
     def labels(self, name: str) -> dict[str, int]:
         """The model's labels with the version that each stands for; empty without any. Raises BundleCorruptError."""
-        path = self._model_folder(name) / LABELS_FILE
-        if path.is_symlink():
-            raise BundleCorruptError(f"{name}: {LABELS_FILE} is a symbolic link; put the file itself there")
         try:
-            text = path.read_text("utf-8", errors="replace")
+            text = read_text_file(self._model_folder(name) / LABELS_FILE, where=name, most_bytes=_MOST_SETTINGS_BYTES)
         except FileNotFoundError:
             return {}
-        except OSError as error:
-            raise BundleCorruptError(f"{name}: {LABELS_FILE} cannot be read ({type(error).__name__})") from error
         return parse_labels(text, where=name)
 
     def set_label(self, name: str, label: str, version: int | None) -> dict[str, int]:
@@ -161,6 +159,8 @@ class BundleStore:
             raise BundleNotFoundError(f"{name}/{version}: no such version on disk to label; there are: {known}")
         if not folder.is_dir():
             raise BundleNotFoundError(f"{name}: no such model in the repository")
+        if not folder.resolve().is_relative_to(self.root.resolve()):
+            raise BundleError(f"{name}: its folder is a symbolic link that leads out of the repository; copy it in")
         try:
             with _locked(folder):
                 labels = self.labels(name)
@@ -185,15 +185,10 @@ class BundleStore:
 
     def runtime(self, name: str) -> RuntimeChoice | None:
         """What the operator chose to run the model; None where nothing is chosen. Raises BundleCorruptError."""
-        path = self._model_folder(name) / RUNTIME_FILE
-        if path.is_symlink():
-            raise BundleCorruptError(f"{name}: {RUNTIME_FILE} is a symbolic link; put the file itself there")
         try:
-            text = path.read_text("utf-8", errors="replace")
+            text = read_text_file(self._model_folder(name) / RUNTIME_FILE, where=name, most_bytes=_MOST_SETTINGS_BYTES)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise BundleCorruptError(f"{name}: {RUNTIME_FILE} cannot be read ({type(error).__name__})") from error
         return parse_runtime(text, where=name)
 
     def next_version(self, name: str) -> int:
@@ -239,6 +234,22 @@ def _verify(path: Path, manifest: Manifest, where: str) -> None:
             )
         if _record(file).sha256 != expected.sha256:
             raise BundleCorruptError(f"{where}: checksum of {name!r} does not hold; it was altered; export again")
+
+
+def _folders(folder: Path) -> list[str]:
+    """Names of the folders in it, links to folders among them; empty where there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if _is_folder(entry)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link into a folder that must not be looked into
+        return False
 
 
 def _files(folder: Path) -> list[Path]:

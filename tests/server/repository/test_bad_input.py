@@ -188,8 +188,8 @@ def no_archive(bundle: Path) -> None:
         (half, "is not an ONNX file"),
         (zip_bomb, "unpacks to 335,544"),
         (claims_without_data, "fails on the inputs in 'warmup.npz'"),
-        (pickled_warmup, "fails on the inputs in 'warmup.npz'"),
-        (no_archive, "fails on the inputs in 'warmup.npz'"),
+        (pickled_warmup, "'warmup.npz' is no archive of arrays"),
+        (no_archive, "'warmup.npz' is no archive of arrays"),
     ],
 )
 async def test_a_harmful_model_is_refused(repository, make_repository, open_registry, sign_again, damage, reason):

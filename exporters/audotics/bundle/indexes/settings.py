@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from audotics.bundle.errors import BundleCorruptError
+from audotics.bundle.text_file import read_text_file
 
 SETTINGS_FILE: Final = "index.json"
 _FORMAT: Final = 1
+_LARGEST: Final = 2**31 - 1
+"""FAISS counts lists, probes and neighbours in 32 bits."""
 
 
 class IndexKind(StrEnum):
@@ -65,7 +68,8 @@ class IndexSettings:
         }[self.kind]
         for name in (field.name for field in fields(self) if field.name not in ("kind", "metric")):
             value = getattr(self, name)
-            if type(value) is not int or value < (1 if name in (*needed, "depth") else 0):
+            least = 1 if name in (*needed, "depth") else 0
+            if type(value) is not int or not least <= value <= _LARGEST:
                 raise ValueError(f"{name!r} is {value!r}, a {self.kind} index needs a whole number above 0")
 
     @property
@@ -103,11 +107,11 @@ def write_settings(folder: Path, settings: IndexSettings, recall: Recall) -> Non
 
 def read_settings(folder: Path) -> tuple[IndexSettings, Recall] | None:
     """Read `index.json`; None where there is none. Raises BundleCorruptError that says what is wrong in it."""
+    where = f"{folder.parent.name}/{folder.name}"
     try:
-        text = (folder / SETTINGS_FILE).read_text("utf-8")
+        text = read_text_file(folder / SETTINGS_FILE, where=where)
     except FileNotFoundError:
         return None
-    where = f"{folder.parent.name}/{folder.name}"
     try:
         value: dict[str, Any] = json.loads(text)
         if value["format"] != _FORMAT:
@@ -115,7 +119,7 @@ def read_settings(folder: Path) -> tuple[IndexSettings, Recall] | None:
         asked = dict(value["settings"])
         settings = IndexSettings(**{**asked, "kind": IndexKind(asked["kind"]), "metric": Metric(asked["metric"])})
         return settings, _recall(value["recall"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BundleCorruptError(
             f"{where}: {SETTINGS_FILE} cannot be used ({error}); export the model again"
         ) from error

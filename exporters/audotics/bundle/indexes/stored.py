@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,9 @@ INDEX_FILE: Final = "index.faiss"
 VECTORS_FILE: Final = "vectors.npy"
 HEAD_FILE: Final = "head.npy"
 QUERIES_FILE: Final = "queries.npy"
+
+_CHUNK: Final = 1 << 20
+"""Numbers that are looked at in one go."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -70,12 +74,13 @@ class StoredIndex:
         try:
             index = faiss.read_index(str(folder / INDEX_FILE), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
             # A plain view of the map: taking rows of np.memmap itself costs several times as much.
-            vectors = np.asarray(np.load(folder / VECTORS_FILE, mmap_mode="r"))
+            mapped = np.load(folder / VECTORS_FILE, mmap_mode="r")
+            vectors = np.asarray(mapped)
             settings, recall = described or (_settings_of(index), None)
             head = np.load(folder / HEAD_FILE) if settings.head_rows else np.empty(0, np.int64)
             measured = (folder / QUERIES_FILE).exists()
             queries = np.load(folder / QUERIES_FILE) if measured else np.empty((0, index.d), np.float32)
-        except (RuntimeError, OSError, ValueError) as error:
+        except (RuntimeError, OSError, ValueError, TokenError) as error:  # the last for headers that end too early
             raise BundleCorruptError(f"{where}: its vector index cannot be read; export the model again") from error
         if vectors.ndim != 2 or vectors.dtype != np.float32 or vectors.shape != (index.ntotal + len(head), index.d):
             raise BundleCorruptError(
@@ -84,6 +89,8 @@ class StoredIndex:
             )
         if not len(vectors):
             raise BundleCorruptError(f"{where}: its vector index is empty; export a model that was trained on tracks")
+        if not _is_finite(folder / VECTORS_FILE, mapped):
+            raise BundleCorruptError(f"{where}: {VECTORS_FILE} has numbers that are none; train the model again")
         if index.metric_type != faiss.METRIC_INNER_PRODUCT:
             raise BundleCorruptError(f"{where}: {INDEX_FILE} does not search by inner product; export the model again")
         fits = isinstance(index, _CLASSES[settings.kind])
@@ -200,6 +207,15 @@ _CLASSES: Final[dict[IndexKind, Any]] = {
     IndexKind.IVF_PQ: faiss.IndexIVFPQFastScan,
     IndexKind.HNSW: faiss.IndexHNSWFlat,
 }
+
+
+def _is_finite(path: Path, mapped: Any) -> bool:
+    """Read, not mapped: what is looked at once should not take memory from then on."""
+    for start in range(0, mapped.size, _CHUNK):
+        values = np.fromfile(path, mapped.dtype, _CHUNK, offset=mapped.offset + start * mapped.itemsize)
+        if not np.isfinite(values).all():
+            return False
+    return True
 
 
 def _settings_of(index: Any) -> IndexSettings:

@@ -29,6 +29,8 @@ class RepositoryFolder:
         self._refused = refused
         self._unreachable = unreachable
         self._seen: dict[Key, object] = {}
+        self._listed: dict[str, tuple[int, ...]] = {}
+        self._unlisted: set[str] = set()
         self.unreadable: Mapping[str, str] = {}
         self.models: frozenset[str] = frozenset()
         """Names of models with a version on disk, as of the last look."""
@@ -43,6 +45,20 @@ class RepositoryFolder:
         others = [name for name in self._store.models() if name not in (CATALOG, *MODEL_KINDS)]
         return (*MODEL_KINDS, *others)
 
+    def versions(self, name: str) -> Sequence[int]:
+        """Versions on disk, lowest first; those of the look before while the model's folder cannot be listed."""
+        try:
+            self._listed[name] = tuple(self._store.versions(name))
+        except OSError as error:
+            if name not in self._unlisted:
+                _LOG.error(
+                    "%s: its folder cannot be listed (%s); what was there before counts", name, type(error).__name__
+                )
+            self._unlisted.add(name)
+        else:
+            self._unlisted.discard(name)
+        return self._listed.get(name, ())
+
     def look(self) -> tuple[dict[Key, object], set[Key]]:
         """Every version on disk, to be handed to `remember`, and those to take in.
 
@@ -50,7 +66,7 @@ class RepositoryFolder:
         """
         on_disk: dict[Key, object] = {}
         for name in self._store.models():
-            for version in self._store.versions(name):
+            for version in self.versions(name):
                 key = (name, version)
                 watched = key not in self._seen or key in self._refused
                 on_disk[key] = self._store.signature(name, version) if watched else None

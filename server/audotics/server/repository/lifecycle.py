@@ -33,7 +33,7 @@ class Lifecycle:
         self._store = store
         self._loader = loader
         self._folder = RepositoryFolder(store, refused=loader.refused, unreachable=loader.unreachable)
-        self._residency = Residency(store, self._folder, policies=policies, budget=budget)
+        self._residency = Residency(self._folder, policies=policies, budget=budget)
         self._follower = Follower(self._folder, loader, self._residency)
 
     def start(self) -> State:
@@ -89,7 +89,7 @@ class Lifecycle:
         """Drop a version; where it serves, the model is out of service. Raises NotFoundError or RefusedModelError."""
         loaded = version == state.serving.get(name) if name == CATALOG else (name, version) in state.loaded
         if not loaded:
-            if version not in self._store.versions(name):
+            if version not in self._folder.versions(name):
                 raise NotFoundError("model version", [f"{name}/{version}"])
             raise RefusedModelError(f"{name}/{version} is not in service and not loaded, so it cannot be unloaded")
         if name == CATALOG:
@@ -151,7 +151,7 @@ class Lifecycle:
         The label is not written here: service comes first. Raises RefusedModelError when there is nothing to go to.
         """
         serving = state.serving.get(name)
-        older = [version for version in self._store.versions(name) if serving is None or version < serving]
+        older = [version for version in self._folder.versions(name) if serving is None or version < serving]
         candidates = dict.fromkeys([*state.before.get(name, ()), *reversed(older)])
         reasons: list[str] = []
         for version in candidates:
@@ -220,7 +220,7 @@ class Lifecycle:
 
     def _candidates(self, state: State, name: str) -> list[int]:
         """What may serve, in the order of preference: never anything newer than the stable version."""
-        versions = [] if name in self._folder.unreadable else self._store.versions(name)
+        versions = [] if name in self._folder.unreadable else self._folder.versions(name)
         stable = state.labels.get(name, {}).get(STABLE)
         if stable is not None:
             return [version for version in reversed(versions) if version <= stable]

@@ -25,6 +25,7 @@ from audotics.server.runtime.opening import RuntimeOpener
 
 _LOG: Final = logging.getLogger(__name__)
 _SERVED: Final = (CATALOG, *MODEL_KINDS)
+_LONGEST_REASON: Final = 1000
 
 
 class Loader:
@@ -42,20 +43,17 @@ class Loader:
 
     def catalog(self, version: int) -> Catalog:
         """Raises NotFoundError, or RefusedModelError with the reason."""
-        with self._noting(CATALOG, version):
+        with self._noting(CATALOG, version), self._unchanged(CATALOG, version):
             return load_catalog(self._open(CATALOG, version), generation=0)
 
     def model(self, name: str, version: int) -> LoadedModel:
         """Raises NotFoundError, or RefusedModelError with the reason."""
         with self._noting(name, version):
-            bundle = self._open(name, version)
-            choice = self._store.runtime(name) or self._runtimes.default
-            return load_model(bundle, choice, runtimes=self._runtimes, indexes=self._indexes)
+            return self._load(name, version)
 
     def add(self, state: State, name: str, version: int) -> State:
         """Load a version where it is not, a hybrid with its parts. Raises NotFoundError or RefusedModelError."""
-        if (name, version) not in state.loaded:
-            state = state.with_model(self.model(name, version))
+        state = self._with(state, name, version)
         if name == HYBRID:
             for kind, pinned in state.pins(version).items():
                 try:
@@ -72,12 +70,32 @@ class Loader:
         try:
             if parts:
                 return self.add(state, *key)
-            return state if key in state.loaded else state.with_model(self.model(*key))
+            return self._with(state, *key)
         except (NotFoundError, RefusedModelError) as error:
             self.refused.setdefault(key, str(error))
             if str(error) != before:
                 _LOG.warning("refused: %s", error)
             return state
+
+    def _with(self, state: State, name: str, version: int) -> State:
+        if (name, version) in state.loaded:
+            return state
+        with self._noting(name, version):
+            return state.with_model(self._load(name, version))
+
+    def _load(self, name: str, version: int) -> LoadedModel:
+        with self._unchanged(name, version):
+            bundle = self._open(name, version)
+            choice = self._store.runtime(name) or self._runtimes.default
+            return load_model(bundle, choice, runtimes=self._runtimes, indexes=self._indexes)
+
+    @contextmanager
+    def _unchanged(self, name: str, version: int) -> Iterator[None]:
+        """What was verified has to be what was loaded, and those are two readings of the files."""
+        before = self._store.signature(name, version)
+        yield
+        if self._store.signature(name, version) != before:
+            raise RefusedModelError(f"{name}/{version}: its files changed while they were loaded; load it again")
 
     @contextmanager
     def _noting(self, name: str, version: int) -> Iterator[None]:
@@ -86,11 +104,10 @@ class Loader:
         try:
             yield
         except BundleNotFoundError as error:
-            known = ", ".join(str(number) for number in self._store.versions(name)) or "none"
-            raise NotFoundError("model version", [where], hint=f"versions on disk: {known}") from error
+            raise NotFoundError("model version", [where], hint=f"versions on disk: {self._on_disk(name)}") from error
         except (BundleError, RefusedModelError) as error:
-            self.refused[name, version] = str(error)
-            raise RefusedModelError(str(error)) from error
+            self.refused[name, version] = _shortened(str(error))
+            raise RefusedModelError(self.refused[name, version]) from error
         except UnavailableModelError as error:
             self.unreachable.add((name, version))
             self.refused[name, version] = f"{error}; it is tried again"
@@ -98,7 +115,17 @@ class Loader:
         except (OSError, MemoryError) as error:
             self.refused[name, version] = f"{where}: its files cannot be read ({type(error).__name__})"
             raise RefusedModelError(self.refused[name, version]) from error
+        except Exception as error:  # whatever lies in a repository, the rest of it has to be served
+            _LOG.exception("%s could not be loaded, and not for a reason that is checked for", where)
+            self.refused[name, version] = f"{where}: it cannot be loaded ({type(error).__name__}); export it again"
+            raise RefusedModelError(self.refused[name, version]) from error
         self.refused.pop((name, version), None)
+
+    def _on_disk(self, name: str) -> str:
+        try:
+            return ", ".join(str(number) for number in self._store.versions(name)) or "none"
+        except OSError:
+            return "unknown, its folder cannot be listed"
 
     def _open(self, name: str, version: int) -> Bundle:
         bundle = self._store.open(name, version)
@@ -112,3 +139,8 @@ class Loader:
                 f"{bundle}: a bundle of kind {kind!r}; {', '.join(_SERVED)} are served, each in a folder of that name"
             )
         return bundle
+
+
+def _shortened(reason: str) -> str:
+    """A reason quotes what it found, and stands in lists of all models."""
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]} …"

@@ -16,6 +16,7 @@ from audotics.bundle.tenants import tenant_of
 from audotics.features.audio import AUDIO_FEATURES
 from audotics.features.content import ContentEncoder
 from audotics.features.hybrid import COMPONENTS
+from audotics.features.tracks import TrackColumns
 from audotics.server.errors import RefusedModelError
 from audotics.server.repository.axes import found_axes
 from audotics.server.repository.catalog import Catalog
@@ -83,10 +84,14 @@ def load_catalog(bundle: Bundle, *, generation: int) -> Catalog:
         bundle.file(name)
     try:
         tracks, histories = read_tracks(bundle.path), read_histories(bundle.path)
-    except (OSError, ValueError, KeyError) as error:
-        raise RefusedModelError(f"{bundle}: its tables cannot be read; export the catalogue again") from error
+    except (OSError, ValueError) as error:
+        raise RefusedModelError(
+            f"{bundle}: its tables cannot be read ({_reason(error)}); export the catalogue again"
+        ) from error
     if not len(tracks):
         raise RefusedModelError(f"{bundle}: the catalogue has no tracks; export one that was trained on data")
+    if problem := _problem_of(tracks):
+        raise RefusedModelError(f"{bundle}: {TRACKS_FILE} {problem}; export the catalogue again")
     if len(histories.rows) and not 0 <= histories.rows.min() <= histories.rows.max() < len(tracks):
         raise RefusedModelError(f"{bundle}: {HISTORIES_FILE} names rows that {TRACKS_FILE} lacks; export again")
     manifest = bundle.manifest
@@ -175,11 +180,29 @@ def _width(bundle: Bundle, model: Model, index: VectorIndex | None) -> int | Non
     return len(COMPONENTS) if index is None else index.dimension
 
 
+def _problem_of(tracks: TrackColumns) -> str:
+    """What would do harm in every list that is made of these tracks; "" when nothing would."""
+    if len(set(tracks.ids)) < len(tracks) or "" in tracks.ids:
+        return "has tracks without an id of their own"
+    if not np.isfinite(tracks.plays).all() or tracks.plays.min() < 0:
+        return "has numbers of plays that are none"
+    if np.isinf(tracks.audio).any() or np.isinf(tracks.popularity).any():
+        return "has infinite features"
+    return ""
+
+
+def _reason(error: Exception) -> str:
+    """In words that name no place on this machine."""
+    return type(error).__name__ if isinstance(error, OSError) else str(error)
+
+
 def _row_map(bundle: Bundle, catalog: Catalog) -> RowMap:
     try:
         ids = read_ids(bundle.path)
-    except (OSError, ValueError, KeyError) as error:
-        raise RefusedModelError(f"{bundle}: {IDS_FILE!r} cannot be read; export the model again") from error
+    except (OSError, ValueError) as error:
+        raise RefusedModelError(
+            f"{bundle}: {IDS_FILE!r} cannot be read ({_reason(error)}); export the model again"
+        ) from error
     if bundle.manifest.catalog_fingerprint != catalog.fingerprint:
         return RowMap.link(ids, catalog)
     if len(ids) != catalog.base_size:
@@ -193,7 +216,9 @@ def _lengths(bundle: Bundle, size: int) -> NDArray[np.float32]:
     try:
         lengths = read_lengths(bundle.path)
     except (OSError, ValueError) as error:
-        raise RefusedModelError(f"{bundle}: {LENGTHS_FILE!r} is of no use ({error}); export the model again") from error
+        raise RefusedModelError(
+            f"{bundle}: {LENGTHS_FILE!r} is of no use ({_reason(error)}); export the model again"
+        ) from error
     if len(lengths) != size:
         raise RefusedModelError(f"{bundle}: {IDS_FILE} names {size} tracks, {LENGTHS_FILE} has {len(lengths)}")
     return lengths

@@ -173,7 +173,7 @@ class Registry:
 
     def models(self) -> list[ModelStatus]:
         """Every model that has a version on disk or in service, by name. Reads manifests, so it blocks shortly."""
-        names = sorted({*self._store.models(), *self._state.serving})
+        names = sorted({*self._names(), *self._state.serving})
         statuses = [self._status(name) for name in names]
         return [status for status in statuses if status.versions]
 
@@ -316,10 +316,16 @@ class Registry:
                 self._labelled.setdefault(label, {})[name] = version
 
     def _check_name(self, name: str) -> None:
-        if name not in self._store.models() and name not in self._state.serving:
-            raise NotFoundError(
-                "model", [name], hint=f"the repository has: {', '.join(self._store.models()) or 'none'}"
-            )
+        names = self._names()
+        if name not in names and name not in self._state.serving:
+            raise NotFoundError("model", [name], hint=f"the repository has: {', '.join(names) or 'none'}")
+
+    def _names(self) -> list[str]:
+        """Models on disk; those that are loaded while the repository cannot be listed."""
+        try:
+            return self._store.models()
+        except OSError:
+            return sorted({name for name, _ in self._state.loaded})
 
     def _status(self, name: str) -> ModelStatus:
         state = self._state

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from audotics.bundle.store import BundleStore
 from audotics.bundle.tenants import tenant_of
 from audotics.server.errors import RefusedModelError
 from audotics.server.repository.folder import RepositoryFolder
@@ -37,10 +36,7 @@ class MemoryBudget:
 class Residency:
     """Policies and labels ask for versions, operators and rollbacks keep them, and the memory bound takes them back."""
 
-    def __init__(
-        self, store: BundleStore, folder: RepositoryFolder, *, policies: VersionPolicies, budget: MemoryBudget
-    ) -> None:
-        self._store = store
+    def __init__(self, folder: RepositoryFolder, *, policies: VersionPolicies, budget: MemoryBudget) -> None:
         self._folder = folder
         self._policies = policies
         self._budget = budget
@@ -53,7 +49,7 @@ class Residency:
         """The versions on disk that policies and labels ask for."""
         keys = {(name, version) for name, labels in state.labels.items() for version in labels.values()}
         for name in (CATALOG, *self._folder.names()):
-            keys |= {(name, version) for version in self._policies.of(name).wanted(self._store.versions(name))}
+            keys |= {(name, version) for version in self._policies.of(name).wanted(self._folder.versions(name))}
         return {key for key in keys if key in self._folder.known}
 
     def settle(self, state: State, *, needed: Key | None = None) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -90,7 +91,7 @@ def warm_up(bundle: Bundle, model: Model, *, width: int | None) -> None:
         results = model.run(recorded_inputs(bundle), outputs)
     except UnavailableModelError:
         raise
-    except (OSError, ValueError, MemoryError, EOFError, zipfile.BadZipFile, InferenceError) as error:
+    except (OSError, MemoryError, InferenceError) as error:
         raise RefusedModelError(f"{bundle}: it fails on the inputs in {WARMUP_FILE!r}; export it again") from error
     for name, result in zip(outputs, results, strict=True):
         if result.dtype.kind == "f" and not np.isfinite(result).all():
@@ -106,15 +107,29 @@ def warm_up(bundle: Bundle, model: Model, *, width: int | None) -> None:
 
 
 def recorded_inputs(bundle: Bundle) -> dict[str, NDArray[Any]]:
-    """By name. Raises RefusedModelError, and whatever reading such a file raises."""
-    path = bundle.path / WARMUP_FILE
+    """By name. Raises RefusedModelError that says what is wrong with the file, MemoryError or OSError."""
+    try:
+        return _recorded(bundle, bundle.path / WARMUP_FILE)
+    except (OSError, MemoryError, RefusedModelError):
+        raise
+    except Exception as error:  # archives and headers that lie make zipfile and NumPy raise a dozen unrelated classes
+        raise RefusedModelError(
+            f"{bundle}: {WARMUP_FILE!r} is no archive of arrays ({type(error).__name__}); export it again"
+        ) from error
+
+
+def _recorded(bundle: Bundle, path: Path) -> dict[str, NDArray[Any]]:
     with zipfile.ZipFile(path) as archive:
-        unpacked = sum(entry.file_size for entry in archive.infolist())
+        entries = archive.infolist()
+        unpacked = sum(entry.file_size for entry in entries)
     if unpacked > _MOST_WARMUP_BYTES:
         raise RefusedModelError(
             f"{bundle}: {WARMUP_FILE} unpacks to {unpacked:,} bytes, and {_MOST_WARMUP_BYTES:,} are allowed; record "
             "fewer rows"
         )
+    names = [entry.filename for entry in entries]
+    if len(set(names)) < len(names) or not all(name.endswith(".npy") for name in names):
+        raise ValueError("members that are no arrays, or several of one name")
     with np.load(path, allow_pickle=False) as recorded:
         # Texts of any length are objects to a model, and could not be stored as such without pickle.
         return {

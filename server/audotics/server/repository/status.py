@@ -9,6 +9,7 @@ from enum import StrEnum
 from audotics.bundle.errors import BundleCorruptError
 from audotics.bundle.manifest import MANIFEST_FILE, Manifest
 from audotics.bundle.store import BundleStore
+from audotics.bundle.text_file import read_text_file
 from audotics.server.retrieval.vectors import VectorIndex
 
 
@@ -74,7 +75,11 @@ def model_status(
         reason = refused.get((name, version), "") if state is VersionState.REFUSED else ""
         return VersionStatus(version, state, reason, _manifest(store, name, version))
 
-    numbers = {*store.versions(name), *loaded, *([] if in_service is None else [in_service])}
+    try:
+        on_disk = store.versions(name)
+    except OSError:  # a folder that cannot be listed for now
+        on_disk = []
+    numbers = {*on_disk, *loaded, *([] if in_service is None else [in_service])}
     versions = tuple(status_of(version) for version in sorted(numbers, reverse=True))
     kinds = [version.manifest.kind for version in versions if version.manifest is not None]
     return ModelStatus(name, kinds[0] if kinds else name, versions, dict(labels))
@@ -82,7 +87,7 @@ def model_status(
 
 def _manifest(store: BundleStore, name: str, version: int) -> Manifest | None:
     try:
-        text = (store.root / name / str(version) / MANIFEST_FILE).read_text("utf-8", errors="replace")
+        text = read_text_file(store.root / name / str(version) / MANIFEST_FILE, where=f"{name}/{version}")
         return Manifest.from_json(text, where=f"{name}/{version}")
     except (OSError, BundleCorruptError):
         return None

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from audotics.bundle.errors import BundleError
+from audotics.bundle.text_file import read_text_file
 from audotics.server.errors import RefusedModelError
 from audotics.server.types import RecommendQuery, Subject
 
@@ -31,10 +33,12 @@ class GoldenRequest:
 def read_golden(path: Path) -> list[GoldenRequest]:
     """None where there is no file. Blocking. Raises RefusedModelError that says what is wrong with the file."""
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json.loads(read_text_file(path, where="repository"))
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, RecursionError) as error:
+    except BundleError as error:
+        raise RefusedModelError(str(error)) from error
+    except (ValueError, RecursionError) as error:
         raise RefusedModelError(f"{path.name} cannot be read ({error}); mend it or remove it") from error
     if not isinstance(value, list):
         raise RefusedModelError(f"{path.name} is not a list of requests; mend it or remove it")
@@ -42,7 +46,7 @@ def read_golden(path: Path) -> list[GoldenRequest]:
     for place, item in enumerate(value):
         try:
             found.append(_golden(item))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RefusedModelError(f"{path.name}: request {place} is wrong ({error}); mend it") from error
     return found
 

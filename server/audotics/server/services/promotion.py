@@ -89,7 +89,7 @@ class PromotionGate:
     def _parity(self, name: str, version: int) -> list[str]:
         parity = self._registry.loaded(name, version=version).bundle.manifest.parity
         difference, limit = parity.get("max_abs_diff"), parity.get("limit")
-        if difference is None or limit is None or difference <= limit:
+        if difference is None or limit is None or difference <= limit:  # never true of NaN
             return []
         return [f"its export differs from what was trained by {difference:.2g}, and {limit:.2g} is allowed"]
 
