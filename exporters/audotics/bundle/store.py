@@ -154,14 +154,8 @@ class BundleStore:
             raise BundleError(
                 f"{name}: {label!r} is not a label: lower-case letters, digits, '-' and '_', a letter first, up to 32"
             )
-        if version is not None and version not in self.versions(name):
-            known = ", ".join(str(number) for number in self.versions(name)) or "none"
-            raise BundleNotFoundError(f"{name}/{version}: no such version on disk to label; there are: {known}")
-        if not folder.is_dir():
-            raise BundleNotFoundError(f"{name}: no such model in the repository")
-        if not folder.resolve().is_relative_to(self.root.resolve()):
-            raise BundleError(f"{name}: its folder is a symbolic link that leads out of the repository; copy it in")
         try:
+            self._check_labelled(folder, name, version)
             with _locked(folder):
                 labels = self.labels(name)
                 if version is None:
@@ -194,6 +188,16 @@ class BundleStore:
     def next_version(self, name: str) -> int:
         """The lowest version above every one that this model ever had."""
         return 1 + self._last_version(name)
+
+    def _check_labelled(self, folder: Path, name: str, version: int | None) -> None:
+        known = self.versions(name)
+        if version is not None and version not in known:
+            listed = ", ".join(map(str, known)) or "none"
+            raise BundleNotFoundError(f"{name}/{version}: no such version on disk to label; there are: {listed}")
+        if not folder.is_dir():
+            raise BundleNotFoundError(f"{name}: no such model in the repository")
+        if not folder.resolve().is_relative_to(self.root.resolve()):
+            raise BundleError(f"{name}: its folder is a symbolic link that leads out of the repository; copy it in")
 
     def _last_version(self, name: str) -> int:
         counter = self._model_folder(name) / _COUNTER

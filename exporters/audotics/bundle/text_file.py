@@ -6,6 +6,7 @@ nobody writes to, or a file of gigabytes must cost it no more than a message.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -23,14 +24,14 @@ def read_text_file(path: Path, *, where: str, most_bytes: int = _MOST_BYTES) -> 
     Raises FileNotFoundError where there is nothing, BundleCorruptError for what cannot be read and for what is no plain
     file of up to `most_bytes`. Bytes that are not UTF-8 come out as replacement characters.
     """
-    if path.is_symlink():
-        raise BundleCorruptError(f"{where}: {path.name} is a symbolic link; put the file itself there")
     try:
         # Not blocking: opening a pipe would otherwise wait for somebody to write to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise
     except OSError as error:
+        if error.errno == errno.ELOOP:  # what O_NOFOLLOW makes of a link
+            raise BundleCorruptError(f"{where}: {path.name} is a symbolic link; put the file itself there") from error
         raise _unreadable(path, where, type(error).__name__) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
