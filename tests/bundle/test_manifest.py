@@ -15,7 +15,9 @@ from audotics.bundle.manifest import FileRecord, Manifest, TensorSpec
 text = st.text(max_size=20)
 numbers = st.dictionaries(text, st.floats(allow_nan=False), max_size=3)
 specs = st.lists(
-    st.builds(TensorSpec, text, st.sampled_from(["int64", "float32"]), st.lists(st.integers(-1, 99), max_size=32).map(tuple)),
+    st.builds(
+        TensorSpec, text, st.sampled_from(["int64", "float32"]), st.lists(st.integers(-1, 99), max_size=32).map(tuple)
+    ),
     max_size=3,
 ).map(tuple)
 manifests = st.builds(

@@ -8,6 +8,8 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from audotics.server.errors import AudoticsError
+
 T = TypeVar("T")
 
 _LOG: Final = logging.getLogger(__name__)
@@ -42,5 +44,9 @@ class Uninterrupted:
 
 
 def _log_failure(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    if isinstance(error, AudoticsError):  # what the caller would have been told
+        _LOG.warning("refused after its caller had left: %s", error)
+    else:
         _LOG.error("work whose caller had left failed: %s", error, exc_info=error)

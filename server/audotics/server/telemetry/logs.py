@@ -41,6 +41,8 @@ def configure_logs(*, log_format: LogFormat, level: LogLevel, stream: TextIO | N
     root.setLevel(level.upper())
     # On an empty database it would tell of every step that makes the tables.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # It counts the changes in the repository's folders; what became of them is said by who looks.
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 from audotics.server.errors import AudoticsError
 from audotics.server.telemetry.logs import get_logger
 from audotics.server.telemetry.requests import RequestCounts
+from audotics.server.transport.decoding import Unreadable, forgiving, readable
 from audotics.server.transport.status import internal_status, status_of
 from audotics.server.transport.streams import guarded
 
@@ -82,11 +83,14 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return handler
 
     def _wrapped(self, method: str, handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler | None:
-        coding = handler.request_deserializer, handler.response_serializer
+        coding = forgiving(handler.request_deserializer), handler.response_serializer
         if not handler.response_streaming and not handler.request_streaming:
             return grpc.unary_unary_rpc_method_handler(self._guard(method, handler.unary_unary), *coding)
         if not handler.response_streaming:
-            return grpc.stream_unary_rpc_method_handler(self._guard(method, handler.stream_unary), *coding)
+            whole = handler.stream_unary
+            return grpc.stream_unary_rpc_method_handler(
+                self._guard(method, lambda requests, context: whole(readable(requests), context)), *coding
+            )
         if handler.request_streaming and inspect.isasyncgenfunction(handler.stream_stream):
             return grpc.stream_stream_rpc_method_handler(self._guard_dialogue(method, handler.stream_stream), *coding)
         if not handler.request_streaming and inspect.isasyncgenfunction(handler.unary_stream):
@@ -98,6 +102,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             started = time.perf_counter()
             self._begin()
             try:
+                if isinstance(request, Unreadable):
+                    raise request.error()
                 response = await behaviour(request, context)
             except AudoticsError as error:
                 status = status_of(error) or self._unexpected(method, error)
@@ -124,7 +130,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
         async def stream(request: Message, context: Context) -> AsyncIterator[Message]:
             counts = _Counts(received=1)
-            async for answer in self._logged(method, context, counts, behaviour(request, context)):
+            answers = _refused(request) if isinstance(request, Unreadable) else behaviour(request, context)
+            async for answer in self._logged(method, context, counts, answers):
                 counts.sent += 1
                 yield answer
 
@@ -137,7 +144,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             counts = _Counts()
 
             async def counted() -> AsyncIterator[Message]:
-                async for request in requests:
+                async for request in readable(requests):
                     counts.received += 1
                     if counts.owed == 1:
                         self._begin()
@@ -200,3 +207,8 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         write = self._log.debug if quiet else self._log.info
         # In the next turn of the loop: the answer leaves first.
         asyncio.get_running_loop().call_soon(lambda: write("request", **fields))
+
+
+async def _refused(request: Unreadable) -> AsyncIterator[Message]:
+    raise request.error()
+    yield  # which makes it a stream
