@@ -228,6 +228,38 @@ async def test_a_rollback_that_cannot_be_written_down_serves_all_the_same(
         assert "a restart will not know" in caplog.text
 
 
+async def test_a_rollback_that_cannot_be_written_down_is_not_undone_by_the_label_on_disk(
+    repository, make_repository, open_registry
+):
+    make_repository(repository.path)
+    async with open_registry(repository.path) as registry:
+        await registry.set_label("hybrid", "stable", 2)
+        full = repository.path / "hybrid" / ".labels.json.partial"  # where the file is written first
+        full.mkdir()
+        await registry.rollback("hybrid")
+        for _ in range(2):
+            await registry.follow()
+            assert served(registry) == all_at(1)
+            assert registry.model("hybrid").labels == {"stable": 1}
+        full.rmdir()
+        await registry.follow()  # there is room again
+        assert BundleStore(repository.path).labels("hybrid") == {"stable": 1}
+        assert served(registry) == all_at(1)
+
+
+async def test_what_others_label_meanwhile_is_obeyed(repository, make_repository, open_registry):
+    make_repository(repository.path)
+    async with open_registry(repository.path) as registry:
+        await registry.set_label("hybrid", "stable", 2)
+        full = repository.path / "hybrid" / ".labels.json.partial"
+        full.mkdir()
+        await registry.rollback("hybrid")
+        (repository.path / "hybrid" / "labels.json").write_text('{"stable": 2, "canary": 1}')
+        await registry.follow()
+        assert served(registry) == all_at(2)
+        assert registry.model("hybrid").labels == {"stable": 2, "canary": 1}
+
+
 class Followed(Registry):
     """Says when it has followed."""
 

@@ -265,3 +265,32 @@ async def test_a_kind_that_makes_no_lists_is_loaded_all_the_same(
         model = registry.loaded("next-best")
         assert [spec.name for spec in model.model.inputs] == ["history", "user_index", "track"]
         assert states(registry, "next-best") == {1: IN_SERVICE}
+
+
+async def test_a_version_that_was_asked_for_too_early_is_taken_in_when_it_appears(
+    repository, make_repository, open_registry
+):
+    async with open_registry(repository.path) as registry:
+        for name in ("ncf", "hybrid", "catalog"):
+            with pytest.raises(NotFoundError):
+                await registry.load_version(name, 2)
+            with pytest.raises(NotFoundError):
+                await registry.set_label(name, "canary", 2)
+        make_repository(repository.path)
+        await registry.follow()
+        assert served(registry) == all_at(2)
+        assert registry.snapshot.catalog.version == 2
+
+
+async def test_of_several_that_appear_the_newest_whole_one_serves(repository, make_repository, open_registry, tamper):
+    async with open_registry(repository.path) as registry:
+        for _ in range(3):
+            make_repository(repository.path)
+        tamper(repository.path / "catalog" / "4" / "tracks.arrow")
+        tamper(repository.path / "ncf" / "4" / "model.onnx")
+        await registry.follow()
+        assert served(registry) == all_at(3)
+        assert registry.snapshot.catalog.version == 3
+        assert states(registry, "ncf")[4] is VersionState.REFUSED
+    async with open_registry(repository.path) as registry:
+        assert served(registry) == all_at(3)

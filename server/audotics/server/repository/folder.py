@@ -15,6 +15,7 @@ from typing import Final
 from audotics.bundle.errors import BundleCorruptError
 from audotics.bundle.store import BundleStore
 from audotics.server.repository.loading import CATALOG, MODEL_KINDS
+from audotics.server.repository.stable_labels import StableLabels
 from audotics.server.repository.state import Key, State
 
 _LOG: Final = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class RepositoryFolder:
         self._store = store
         self._refused = refused
         self._unreachable = unreachable
+        self.stable: Final = StableLabels(store)
         self._seen: dict[Key, object] = {}
         self._listed: dict[str, tuple[int, ...]] = {}
         self._unlisted: set[str] = set()
@@ -90,7 +92,7 @@ class RepositoryFolder:
         unreadable: dict[str, str] = {}
         for name in self._store.models():
             try:
-                labels[name] = self._store.labels(name)
+                labels[name] = self.stable.read(name)
             except BundleCorruptError as error:
                 unreadable[name] = str(error)
                 labels[name] = dict(state.labels.get(name, {}))

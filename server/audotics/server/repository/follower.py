@@ -7,6 +7,7 @@ hybrid is put in service once all its parts can be loaded; until then it waits.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from audotics.bundle.labels import STABLE
@@ -50,9 +51,12 @@ class Follower:
             return state
         wanted = self._residency.wanted(state)
         for name in (CATALOG, *self._folder.names()):
-            for version in sorted(version for other, version in fresh if other == name):
+            versions = sorted(version for other, version in fresh if other == name)
+            for version in versions:
                 if (name, version) in wanted:
                     state = self._adopt(state, name, version)
+            passed_over = [version for version in versions if (name, version) not in wanted]
+            state = self._adopt_instead(state, name, passed_over, newest=max(versions, default=0))
         state = self._adopt_hybrid(state)
         self._folder.remember(on_disk)
         return self._residency.settle(state)
@@ -62,7 +66,10 @@ class Follower:
         self._fresh = set()
 
     def chosen(self, name: str, version: int) -> None:
-        """Note an operator's choice: what it names is nothing new, and no hybrid is waited for any more."""
+        """Note an operator's choice that was loaded: it is nothing new, and no hybrid is waited for any more.
+
+        One that failed is not noted: a version that was asked for too early is still taken in when it appears.
+        """
         self._folder.chosen((name, version))
         if name == HYBRID:
             self.waiting.clear()
@@ -90,6 +97,22 @@ class Follower:
             _LOG.info("%s/%d is loaded and waits: %s", name, version, conflict)
             return state
         return state.serve(name, version)
+
+    def _adopt_instead(self, state: State, name: str, versions: Sequence[int], *, newest: int) -> State:
+        """Where the newest version was refused, the one that came before it serves, as it would after a start."""
+        if STABLE in state.labels.get(name, {}):
+            return state
+        better = [each for each in versions if each > state.serving.get(name, 0) and self._residency.allows(name, each)]
+        if name == HYBRID:  # whether the newest one has all its parts turns out later
+            self.waiting.update(better)
+            return state
+        for version in reversed(better):
+            if (name, newest) not in self._loader.refused:
+                break
+            state = self._adopt(state, name, version)
+            if state.serving.get(name) == version:
+                break
+        return state
 
     def _adopt_hybrid(self, state: State) -> State:
         """Serve the newest hybrid that waits, once its parts are there."""

@@ -30,7 +30,6 @@ class Lifecycle:
     """Decides what is loaded and what serves. It holds no state of its own but what was seen on disk."""
 
     def __init__(self, store: BundleStore, loader: Loader, *, policies: VersionPolicies, budget: MemoryBudget) -> None:
-        self._store = store
         self._loader = loader
         self._folder = RepositoryFolder(store, refused=loader.refused, unreachable=loader.unreachable)
         self._residency = Residency(self._folder, policies=policies, budget=budget)
@@ -66,11 +65,12 @@ class Lifecycle:
         Raises NotFoundError, or RefusedModelError with the reason.
         """
         stable = state.labels.get(name, {}).get(STABLE, version)
-        self._follower.chosen(name, version)
         if name == CATALOG:
             catalog = self._loader.catalog(version)
+            self._follower.chosen(name, version)
             return state if stable != version else self._residency.settle(state.with_catalog(catalog))
         state = self._loader.add(state, name, version)
+        self._follower.chosen(name, version)
         if stable == version:
             self._check_fit(state, name, version)
         if stable != version:
@@ -81,8 +81,8 @@ class Lifecycle:
         """Load a version, not to serve by default. Raises NotFoundError, or RefusedModelError with the reason."""
         if (name, version) in state.loaded:
             return state
-        self._follower.chosen(name, version)
         state = self._loader.add(state, name, version)
+        self._follower.chosen(name, version)
         return self._residency.settle(replace(state, held=state.held | {(name, version)}), needed=(name, version))
 
     def unload(self, state: State, name: str, version: int) -> State:
@@ -109,8 +109,6 @@ class Lifecycle:
         Raises NotFoundError, or RefusedModelError with the reason; then nothing changes.
         """
         serves = label == STABLE and version is not None
-        if version is not None:
-            self._follower.chosen(name, version)
         if version is not None and name != CATALOG:
             state = self._loader.add(state, name, version)
             if serves:
@@ -118,6 +116,8 @@ class Lifecycle:
         elif version is not None and version != state.serving.get(CATALOG) and serves:
             state = state.with_catalog(self._loader.catalog(version))
         state = self._noted(state, name, self.write_label(name, label, version))
+        if version is not None:
+            self._follower.chosen(name, version)
         if serves and version is not None and name != CATALOG:
             state = state.serve(name, version)
         return self._residency.settle(state, needed=None if version is None else (name, version))
@@ -125,7 +125,7 @@ class Lifecycle:
     def write_label(self, name: str, label: str, version: int | None) -> dict[str, int]:
         """Have the label on disk; return all of the model's. Raises NotFoundError or RefusedModelError."""
         try:
-            return self._store.set_label(name, label, version)
+            return self._folder.stable.write(name, label, version)
         except BundleNotFoundError as error:
             raise NotFoundError("model version", [f"{name}/{version}"], hint=str(error)) from error
         except BundleError as error:
@@ -141,8 +141,7 @@ class Lifecycle:
                 or not {(name, version), *pinned} <= state.loaded.keys()
             ):
                 return None
-            labels = {**state.labels.get(name, {}), STABLE: version}
-            return self._noted(state.serve(name, version, back=True), name, labels)
+            return self._stable(state.serve(name, version, back=True), name, version)
         return None
 
     def rollback(self, state: State, name: str) -> State:
@@ -164,8 +163,7 @@ class Lifecycle:
             except (NotFoundError, RefusedModelError) as error:
                 reasons.append(str(error))
                 continue
-            labels = {**state.labels.get(name, {}), STABLE: version}
-            return self._residency.settle(self._noted(state, name, labels))
+            return self._residency.settle(self._stable(state, name, version))
         why = "; ".join(reasons) or "the repository has no older version"
         raise RefusedModelError(f"{name}: there is no version to go back to: {why}")
 
@@ -231,6 +229,12 @@ class Lifecycle:
             raise RefusedModelError(
                 f"{conflict}; load, promote or roll back a {HYBRID} that was trained with it: its parts come with it"
             )
+
+    def _stable(self, state: State, name: str, version: int) -> State:
+        """The state with a stable label that is still to be written."""
+        labels = state.labels.get(name, {})
+        self._folder.stable.decided(name, version, on_disk=labels)
+        return self._noted(state, name, {**labels, STABLE: version})
 
     def _noted(self, state: State, name: str, labels: dict[str, int]) -> State:
         return replace(state, labels={**state.labels, name: labels})

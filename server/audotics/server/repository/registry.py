@@ -223,7 +223,7 @@ class Registry:
         try:
             await asyncio.to_thread(self._lifecycle.write_label, name, STABLE, stable)
         except (NotFoundError, RefusedModelError) as error:
-            _LOG.error("%s was rolled back, but a restart will not know: %s", name, error)
+            _LOG.error("%s was rolled back, but a restart will not know until that can be written: %s", name, error)
         return self._status(name)
 
     async def apply_tracks(self, *, upserts: Sequence[TrackRecord] = (), deletes: Sequence[str] = ()) -> None:
