@@ -242,3 +242,17 @@ def test_vectors_outlive_the_index_that_they_came_from(saved, vectors, settings)
     gc.collect()
 
     np.testing.assert_array_equal(kept, vectors)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: settings.label)
+def test_an_index_outlives_files_that_are_overwritten(saved, vectors, settings):
+    """In place, which would end a process that has them mapped."""
+    folder = saved(settings)
+    expected = StoredIndex.open(folder).search(vectors[:20], 10)[1]
+    opened = StoredIndex.open(folder)
+    held = opened.vectors.copy()
+    for name in ("index.faiss", "vectors.npy"):
+        (folder / name).write_bytes(b"")
+
+    np.testing.assert_array_equal(opened.search(vectors[:20], 10)[1], expected)
+    np.testing.assert_array_equal(opened.vectors, held)

@@ -1,6 +1,6 @@
 """An index as it lies in a bundle: a folder goes in; queries go in, the best rows and their scores come out.
 
-`index.faiss` and `vectors.npy` are mapped, not read: what no search touches takes no memory. `head.npy` names the
+Large `index.faiss` and `vectors.npy` are mapped, not read: what no search touches takes no memory. `head.npy` names the
 longest vectors, which are compared exactly. For inner products they need to be: lists and codes are made for what is
 near to each other, but a vector many times longer than most is the answer to half of all queries wherever they point.
 """
@@ -25,6 +25,10 @@ INDEX_FILE: Final = "index.faiss"
 VECTORS_FILE: Final = "vectors.npy"
 HEAD_FILE: Final = "head.npy"
 QUERIES_FILE: Final = "queries.npy"
+
+_MAPPED_BYTES: Final = 64 * 1024 * 1024
+"""Files of so many bytes together are mapped. Smaller ones are read, since whoever overwrites a mapped file in place
+ends the process that looks at it."""
 
 _CHUNK: Final = 1 << 20
 """Numbers that are looked at in one go."""
@@ -65,17 +69,19 @@ class StoredIndex:
 
     @classmethod
     def open(cls, folder: Path) -> StoredIndex:
-        """Map the files in `folder`. Without `index.json` the index is searched as FAISS itself would.
+        """Map or read the files in `folder`. Without `index.json` the index is searched as FAISS itself would.
 
         Raises BundleCorruptError when they cannot be read, do not agree, or do not search by inner product.
         """
         where = f"{folder.parent.name}/{folder.name}"
         described = read_settings(folder)
         try:
-            index = faiss.read_index(str(folder / INDEX_FILE), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
-            # A plain view of the map: taking rows of np.memmap itself costs several times as much.
+            maps = sum((folder / name).stat().st_size for name in (INDEX_FILE, VECTORS_FILE)) > _MAPPED_BYTES
+            index = faiss.read_index(str(folder / INDEX_FILE), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if maps else 0)
             mapped = np.load(folder / VECTORS_FILE, mmap_mode="r")
-            vectors = np.asarray(mapped)
+            # A plain view of the map: taking rows of np.memmap itself costs several times as much.
+            vectors = np.asarray(mapped) if maps else np.array(mapped)
+            vectors.setflags(write=False)
             settings, recall = described or (_settings_of(index), None)
             head = np.load(folder / HEAD_FILE) if settings.head_rows else np.empty(0, np.int64)
             measured = (folder / QUERIES_FILE).exists()
