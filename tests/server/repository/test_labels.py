@@ -247,6 +247,31 @@ async def test_a_rollback_that_cannot_be_written_down_is_not_undone_by_the_label
         assert served(registry) == all_at(1)
 
 
+async def test_a_label_that_is_not_stable_puts_nothing_in_service(repository, make_repository, open_registry):
+    async with open_registry(repository.path) as registry:
+        await registry.unload_version("hybrid", 1)
+        BundleStore(repository.path).set_label("hybrid", "canary", 1)
+        await registry.follow()
+        assert "hybrid" not in served(registry)
+        assert registry.loaded("hybrid", label="canary").version == 1
+        BundleStore(repository.path).set_label("hybrid", "stable", 1)
+        await registry.follow()
+        assert served(registry) == all_at(1)
+
+
+async def test_a_labelled_hybrid_whose_part_is_broken_is_refused_as_a_whole(
+    repository, make_repository, open_registry, tamper
+):
+    make_repository(repository.path)
+    make_repository(repository.path)
+    tamper(repository.path / "ncf" / "2" / "model.onnx")
+    async with open_registry(repository.path) as registry:
+        BundleStore(repository.path).set_label("hybrid", "canary", 2)
+        await registry.follow()
+        assert states(registry, "hybrid")[2] is VersionState.REFUSED
+        assert served(registry) == all_at(3)
+
+
 async def test_what_others_label_meanwhile_is_obeyed(repository, make_repository, open_registry):
     make_repository(repository.path)
     async with open_registry(repository.path) as registry:

@@ -39,22 +39,23 @@ class Follower:
         fresh = self._fresh = self._fresh | found
         labelled = self._folder.with_labels(state)
         fresh |= {key for key in on_disk if key[0] in unreadable - self._folder.unreadable.keys()}
+        relabelled: set[Key] = set()
         if labelled is not state:
-            fresh |= {
+            relabelled = {
                 (name, version)
                 for name, labels in labelled.labels.items()
                 for label, version in labels.items()
                 if state.labels.get(name, {}).get(label) != version and (name, version) in on_disk
             }
         state = labelled
-        if not fresh:
+        if not fresh | relabelled:
             return state
         wanted = self._residency.wanted(state)
         for name in (CATALOG, *self._folder.names()):
             versions = sorted(version for other, version in fresh if other == name)
-            for version in versions:
+            for version in sorted({*versions, *(version for other, version in relabelled if other == name)}):
                 if (name, version) in wanted:
-                    state = self._adopt(state, name, version)
+                    state = self._adopt(state, name, version, appeared=version in versions)
             passed_over = [version for version in versions if (name, version) not in wanted]
             state = self._adopt_instead(state, name, passed_over, newest=max(versions, default=0))
         state = self._adopt_hybrid(state)
@@ -74,10 +75,13 @@ class Follower:
         if name == HYBRID:
             self.waiting.clear()
 
-    def _adopt(self, state: State, name: str, version: int) -> State:
-        """Take in a version that appeared; serve it when it is newer than what serves and nothing speaks against it."""
+    def _adopt(self, state: State, name: str, version: int, *, appeared: bool = True) -> State:
+        """Take in a version; serve it when it has `appeared`, is newer than what serves, and nothing speaks against it.
+
+        One that was there before and has another label now serves only if that label is `stable`.
+        """
         stable = state.labels.get(name, {}).get(STABLE)
-        newer = version > state.serving.get(name, 0) if stable is None else version == stable
+        newer = appeared and version > state.serving.get(name, 0) if stable is None else version == stable
         if name == CATALOG:
             if newer and version != state.serving.get(CATALOG):
                 try:
@@ -85,7 +89,8 @@ class Follower:
                 except RefusedModelError as error:
                     _LOG.warning("refused: %s", error)
             return state
-        state = self._loader.try_add(state, (name, version), parts=name != HYBRID)
+        # A hybrid that is to serve waits for its parts; one that is not comes with them or not at all.
+        state = self._loader.try_add(state, (name, version), parts=name != HYBRID or not newer)
         if not newer:
             return state
         if name == HYBRID:
@@ -126,11 +131,21 @@ class Follower:
             if (HYBRID, version) not in state.loaded:
                 self.waiting.discard(version)
             elif not lacking:
+                older = sorted(other for other in self.waiting if other < version)
                 self.waiting = {other for other in self.waiting if other > version}
-                return state.serve(HYBRID, version)
+                return self._completed(state.serve(HYBRID, version), older)
             elif state.serving.get(HYBRID) != version:  # one that serves without a part goes on doing so
                 reason = f"{HYBRID}/{version} was trained with {lacking[0]}, which cannot be loaded"
                 self._loader.refused[HYBRID, version] = reason
                 _LOG.warning("refused: %s", reason)
                 state = state.retain(state.loaded.keys() - {(HYBRID, version)})
+        return state
+
+    def _completed(self, state: State, versions: Sequence[int]) -> State:
+        """Load the parts of hybrids that waited in vain, or drop the hybrid: a label must not name half of one."""
+        for version in versions:
+            if (HYBRID, version) in state.loaded:
+                state = self._loader.try_add(state, (HYBRID, version))
+                if (HYBRID, version) in self._loader.refused:
+                    state = state.retain(state.loaded.keys() - {(HYBRID, version)})
         return state
