@@ -333,7 +333,7 @@ class Registry:
             self._store,
             name,
             in_service=state.serving.get(name),
-            loaded=state.loaded_versions(name),
+            loaded={each: loaded.bundle.manifest for (model, each), loaded in state.loaded.items() if model == name},
             refused=self._loader.refused,
             labels=state.labels.get(name, {}),
         )

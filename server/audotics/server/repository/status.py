@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -57,11 +57,14 @@ def model_status(
     name: str,
     *,
     in_service: int | None,
-    loaded: Collection[int],
+    loaded: Mapping[int, Manifest],
     refused: Mapping[tuple[str, int], str],
     labels: Mapping[str, int],
 ) -> ModelStatus:
-    """Report on one model. Manifests are read, not verified; a loaded version is listed without files, too."""
+    """Report on one model. `loaded` are the manifests of versions that are loaded, which need no files any more.
+
+    Those of all others are read, not verified.
+    """
 
     def state_of(version: int) -> VersionState:
         if version == in_service:
@@ -73,7 +76,8 @@ def model_status(
     def status_of(version: int) -> VersionStatus:
         state = state_of(version)
         reason = refused.get((name, version), "") if state is VersionState.REFUSED else ""
-        return VersionStatus(version, state, reason, _manifest(store, name, version))
+        manifest = loaded.get(version)
+        return VersionStatus(version, state, reason, manifest or _manifest(store, name, version))
 
     try:
         on_disk = store.versions(name)
