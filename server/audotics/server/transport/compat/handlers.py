@@ -1,11 +1,7 @@
-"""Servicers of protocols whose messages stand in a private pool: a descriptor and methods go in, a handler comes out.
-
-Messages are parsed here and not by gRPC, which answers INTERNAL to bytes that are no message.
-"""
+"""Servicers of protocols with messages in a private pool: a descriptor and methods go in, a handler comes out."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -13,7 +9,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError
 
-from audotics.server.errors import FieldViolation, InvalidRequestError
+from audotics.server.transport.decoding import Unreadable
 
 
 def service_handler(service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
@@ -39,24 +35,14 @@ def parse(kind: Any, data: bytes) -> Any:
     try:
         return kind.FromString(data)
     except DecodeError as error:
-        name = kind.DESCRIPTOR.full_name
-        raise InvalidRequestError([FieldViolation("request", f"these bytes are no {name}: {error}")]) from error
+        raise Unreadable(str(error)).error() from error
 
 
 def _handler(method: MethodDescriptor, behaviour: Any) -> grpc.RpcMethodHandler:
     answer = message_factory.GetMessageClass(method.output_type)
     if method.server_streaming:
         return grpc.stream_stream_rpc_method_handler(behaviour, response_serializer=answer.SerializeToString)
+    question = message_factory.GetMessageClass(method.input_type)
     return grpc.unary_unary_rpc_method_handler(
-        _parsed(message_factory.GetMessageClass(method.input_type), behaviour),
-        response_serializer=answer.SerializeToString,
+        behaviour, request_deserializer=question.FromString, response_serializer=answer.SerializeToString
     )
-
-
-def _parsed(
-    kind: Any, behaviour: Callable[[Any, Any], Awaitable[Any]]
-) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[Any]]:
-    async def parsed(data: bytes, context: grpc.aio.ServicerContext) -> Any:
-        return await behaviour(parse(kind, data), context)
-
-    return parsed
