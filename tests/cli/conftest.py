@@ -135,6 +135,31 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
         )
         return model_service_pb2.GetShadowReportResponse(report=report)
 
+    def ListModelRecords(  # noqa: N802
+        self, request: model_service_pb2.ListModelRecordsRequest, context: grpc.ServicerContext
+    ) -> model_service_pb2.ListModelRecordsResponse:
+        """Three records, the newest first; a token is the place of the next one."""
+        in_service, labelled = model_service_pb2.MODEL_EVENT_IN_SERVICE, model_service_pb2.MODEL_EVENT_LABELLED
+        operator = {"origin": model_service_pb2.MODEL_EVENT_ORIGIN_OPERATOR, "caller": "10.0.0.1"}
+        start = {"origin": model_service_pb2.MODEL_EVENT_ORIGIN_START}
+        at = 1_700_000_000
+        records = [
+            {"occurred_at": {"seconds": at + 2}, "version": 2, "event": labelled, "label": "stable", **operator},
+            {"occurred_at": {"seconds": at + 1}, "version": 2, "event": in_service, "replaced_version": 1, **operator},
+            {"occurred_at": {"seconds": at}, "version": 1, "event": in_service, "reason": "why", **start},
+        ]
+        found = [
+            model_service_pb2.ModelRecord(server="s1", model="ncf", **record)
+            for record in records
+            if request.model in ("", "ncf")
+            and (not request.HasField("before") or record["occurred_at"]["seconds"] < request.before.seconds)
+        ]
+        first = int(request.page_token or 0)
+        following = first + min(request.page_size, 2)
+        return model_service_pb2.ListModelRecordsResponse(
+            records=found[first:following], next_page_token=str(following) if following < len(found) else ""
+        )
+
     def _model(self) -> model_service_pb2.Model:
         served = model_service_pb2.VersionInfo(
             version=1,

@@ -84,3 +84,26 @@ def test_an_unknown_model_is_one_line(audotics):
     result = audotics("models", "show", "elo")
 
     assert (result.exit_code, result.stderr) == (1, "error: model not found: 'elo'\n")
+
+
+def rows_of(output):
+    return [line.split() for line in output.splitlines() if line.lstrip().startswith("2023")]
+
+
+def test_history_says_what_happened_who_caused_it_and_why(audotics):
+    assert rows_of(audotics("models", "history").stdout) == [
+        ["2023-11-14", "22:13:22", "s1", "ncf/2", "is", "stable", "operator", "10.0.0.1"],
+        ["2023-11-14", "22:13:21", "s1", "ncf/2", "in", "service", "in", "place", "of", "1", "operator", "10.0.0.1"],
+        ["2023-11-14", "22:13:20", "s1", "ncf/1", "in", "service", "start", "why"],
+    ]
+
+
+def test_history_is_of_one_model_up_to_a_time_and_says_when_there_is_more(audotics):
+    assert rows_of(audotics("models", "history", "content").stdout) == []
+    assert len(rows_of(audotics("models", "history", "ncf", "--before", "2023-11-14T22:13:21").stdout)) == 1
+    *rows, more = audotics("models", "history", "--limit", "2").stdout.splitlines()
+    assert more == "there are more; --limit 4 shows some of them"
+    assert len(rows_of("\n".join(rows))) == 2
+    listed = json.loads(audotics("models", "history", "--json").stdout)
+    assert [record["event"] for record in listed] == ["labelled", "in_service", "in_service"]
+    assert listed[0]["occurred_at"] == "2023-11-14T22:13:22+00:00"

@@ -11,7 +11,11 @@ from audotics.client import (
     BuiltRecall,
     IndexInfo,
     IndexRecall,
+    ModelEvent,
+    ModelEventOrigin,
     ModelInfo,
+    ModelRecord,
+    ModelRecordPage,
     RecallReport,
     ShadowReport,
     TensorInfo,
@@ -149,3 +153,44 @@ def test_the_shadow_report_is_a_value(client, server):
     server.script("GetShadowReport", model_service_pb2.GetShadowReportResponse(report=report))
 
     assert client.get_shadow_report() == ShadowReport(versions={"ncf": 2}, **fields, **times)
+
+
+def test_records_are_values_and_pages_follow_each_other(client, server):
+    fields = {"server": "s1", "model": "ncf", "version": 3, "caller": "10.0.0.1", "reason": "why", "digest": "d"}
+    records = [
+        model_service_pb2.ModelRecord(
+            **fields,
+            occurred_at={"seconds": 1_700_000_000},
+            event=model_service_pb2.MODEL_EVENT_LABELLED,
+            origin=model_service_pb2.MODEL_EVENT_ORIGIN_OPERATOR,
+            replaced_version=2,
+            label="stable",
+        ),
+        model_service_pb2.ModelRecord(event=99, origin=99),
+    ]
+    answer = model_service_pb2.ListModelRecordsResponse(records=records, next_page_token="next")
+    server.script("ListModelRecords", answer, model_service_pb2.ListModelRecordsResponse())
+
+    before = datetime(2026, 11, 17, tzinfo=UTC)
+    page = client.list_model_records("ncf", before=before, page_size=2)
+    assert page.next_page_token == "next"
+    assert page.records[0] == ModelRecord(
+        occurred_at=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+        event=ModelEvent.LABELLED,
+        origin=ModelEventOrigin.OPERATOR,
+        replaced_version=2,
+        label="stable",
+        **fields,
+    )
+    assert (page.records[1].event, page.records[1].origin) == (ModelEvent.UNKNOWN, ModelEventOrigin.UNKNOWN)
+    assert client.list_model_records("ncf", before=before, page_token="next") == ModelRecordPage(())
+    first, second = server.requests
+    assert (first.model, first.before.ToDatetime(tzinfo=UTC), first.page_size, first.page_token) == (
+        "ncf",
+        before,
+        2,
+        "",
+    )
+    assert (second.page_size, second.page_token) == (50, "next")
+    with pytest.raises(ValueError, match="before needs a time zone"):
+        client.list_model_records(before=datetime(2026, 11, 17))

@@ -119,6 +119,7 @@ class AsyncRecommenderClient:
     list_indexes = _awaitable(models.list_indexes)
     rebuild_index = _awaitable(models.rebuild_index)
     get_recall_report = _awaitable(models.get_recall_report)
+    list_model_records = _awaitable(models.list_model_records)
     create_experiment = _awaitable(experiments.create_experiment)
     get_experiment = _awaitable(experiments.get_experiment)
     list_experiments = _awaitable(experiments.list_experiments)

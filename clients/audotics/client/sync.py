@@ -119,6 +119,7 @@ class RecommenderClient:
     list_indexes = _blocking(models.list_indexes)
     rebuild_index = _blocking(models.rebuild_index)
     get_recall_report = _blocking(models.get_recall_report)
+    list_model_records = _blocking(models.list_model_records)
     create_experiment = _blocking(experiments.create_experiment)
     get_experiment = _blocking(experiments.get_experiment)
     list_experiments = _blocking(experiments.list_experiments)

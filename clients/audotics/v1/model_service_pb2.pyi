@@ -15,11 +15,49 @@ class VersionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERSION_STATE_IN_SERVICE: _ClassVar[VersionState]
     VERSION_STATE_REFUSED: _ClassVar[VersionState]
     VERSION_STATE_LOADED: _ClassVar[VersionState]
+
+class ModelEvent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MODEL_EVENT_UNSPECIFIED: _ClassVar[ModelEvent]
+    MODEL_EVENT_IN_SERVICE: _ClassVar[ModelEvent]
+    MODEL_EVENT_ROLLED_BACK: _ClassVar[ModelEvent]
+    MODEL_EVENT_OUT_OF_SERVICE: _ClassVar[ModelEvent]
+    MODEL_EVENT_LOADED: _ClassVar[ModelEvent]
+    MODEL_EVENT_UNLOADED: _ClassVar[ModelEvent]
+    MODEL_EVENT_EVICTED: _ClassVar[ModelEvent]
+    MODEL_EVENT_REFUSED: _ClassVar[ModelEvent]
+    MODEL_EVENT_LABELLED: _ClassVar[ModelEvent]
+    MODEL_EVENT_UNLABELLED: _ClassVar[ModelEvent]
+
+class ModelEventOrigin(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MODEL_EVENT_ORIGIN_UNSPECIFIED: _ClassVar[ModelEventOrigin]
+    MODEL_EVENT_ORIGIN_START: _ClassVar[ModelEventOrigin]
+    MODEL_EVENT_ORIGIN_REPOSITORY: _ClassVar[ModelEventOrigin]
+    MODEL_EVENT_ORIGIN_OPERATOR: _ClassVar[ModelEventOrigin]
+    MODEL_EVENT_ORIGIN_EXPERIMENT: _ClassVar[ModelEventOrigin]
+    MODEL_EVENT_ORIGIN_PROBATION: _ClassVar[ModelEventOrigin]
 VERSION_STATE_UNSPECIFIED: VersionState
 VERSION_STATE_ON_DISK: VersionState
 VERSION_STATE_IN_SERVICE: VersionState
 VERSION_STATE_REFUSED: VersionState
 VERSION_STATE_LOADED: VersionState
+MODEL_EVENT_UNSPECIFIED: ModelEvent
+MODEL_EVENT_IN_SERVICE: ModelEvent
+MODEL_EVENT_ROLLED_BACK: ModelEvent
+MODEL_EVENT_OUT_OF_SERVICE: ModelEvent
+MODEL_EVENT_LOADED: ModelEvent
+MODEL_EVENT_UNLOADED: ModelEvent
+MODEL_EVENT_EVICTED: ModelEvent
+MODEL_EVENT_REFUSED: ModelEvent
+MODEL_EVENT_LABELLED: ModelEvent
+MODEL_EVENT_UNLABELLED: ModelEvent
+MODEL_EVENT_ORIGIN_UNSPECIFIED: ModelEventOrigin
+MODEL_EVENT_ORIGIN_START: ModelEventOrigin
+MODEL_EVENT_ORIGIN_REPOSITORY: ModelEventOrigin
+MODEL_EVENT_ORIGIN_OPERATOR: ModelEventOrigin
+MODEL_EVENT_ORIGIN_EXPERIMENT: ModelEventOrigin
+MODEL_EVENT_ORIGIN_PROBATION: ModelEventOrigin
 
 class Model(_message.Message):
     __slots__ = ("name", "kind", "versions", "labels")
@@ -307,3 +345,49 @@ class IndexRecall(_message.Message):
     live_count: int
     held_out: float
     def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., built: _Optional[_Union[BuiltRecall, _Mapping]] = ..., live: _Optional[float] = ..., live_count: _Optional[int] = ..., held_out: _Optional[float] = ...) -> None: ...
+
+class ModelRecord(_message.Message):
+    __slots__ = ("occurred_at", "server", "model", "version", "event", "origin", "caller", "replaced_version", "label", "reason", "digest")
+    OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
+    SERVER_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    occurred_at: _timestamp_pb2.Timestamp
+    server: str
+    model: str
+    version: int
+    event: ModelEvent
+    origin: ModelEventOrigin
+    caller: str
+    replaced_version: int
+    label: str
+    reason: str
+    digest: str
+    def __init__(self, occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., server: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[int] = ..., event: _Optional[_Union[ModelEvent, str]] = ..., origin: _Optional[_Union[ModelEventOrigin, str]] = ..., caller: _Optional[str] = ..., replaced_version: _Optional[int] = ..., label: _Optional[str] = ..., reason: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
+
+class ListModelRecordsRequest(_message.Message):
+    __slots__ = ("model", "before", "page_size", "page_token")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    before: _timestamp_pb2.Timestamp
+    page_size: int
+    page_token: str
+    def __init__(self, model: _Optional[str] = ..., before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListModelRecordsResponse(_message.Message):
+    __slots__ = ("records", "next_page_token")
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[ModelRecord]
+    next_page_token: str
+    def __init__(self, records: _Optional[_Iterable[_Union[ModelRecord, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

@@ -85,6 +85,11 @@ class ModelServiceStub(object):
                 request_serializer=audotics_dot_v1_dot_model__service__pb2.GetRecallReportRequest.SerializeToString,
                 response_deserializer=audotics_dot_v1_dot_model__service__pb2.GetRecallReportResponse.FromString,
                 _registered_method=True)
+        self.ListModelRecords = channel.unary_unary(
+                '/audotics.v1.ModelService/ListModelRecords',
+                request_serializer=audotics_dot_v1_dot_model__service__pb2.ListModelRecordsRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_model__service__pb2.ListModelRecordsResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer(object):
@@ -165,6 +170,14 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModelRecords(self, request, context):
+        """What happened to versions on every server of the database: what came into service and left it, what was refused, and who
+        caused it. Records are written beside requests: what has just happened may take a moment to be there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -217,6 +230,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.GetRecallReport,
                     request_deserializer=audotics_dot_v1_dot_model__service__pb2.GetRecallReportRequest.FromString,
                     response_serializer=audotics_dot_v1_dot_model__service__pb2.GetRecallReportResponse.SerializeToString,
+            ),
+            'ListModelRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModelRecords,
+                    request_deserializer=audotics_dot_v1_dot_model__service__pb2.ListModelRecordsRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_model__service__pb2.ListModelRecordsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -490,6 +508,33 @@ class ModelService(object):
             '/audotics.v1.ModelService/GetRecallReport',
             audotics_dot_v1_dot_model__service__pb2.GetRecallReportRequest.SerializeToString,
             audotics_dot_v1_dot_model__service__pb2.GetRecallReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModelRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.ModelService/ListModelRecords',
+            audotics_dot_v1_dot_model__service__pb2.ListModelRecordsRequest.SerializeToString,
+            audotics_dot_v1_dot_model__service__pb2.ListModelRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,20 +1,25 @@
-"""`audotics models`: the models of a server, listed, shown, loaded, promoted and rolled back through its public API."""
+"""`audotics models`: the models of a server, listed, shown, loaded, promoted and rolled back through its public API.
+
+And what happened to them: who changed what serves, when, and why.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Final
 
 import typer
 
 from audotics.cli.connection import JsonOption, ServerOption, connected
 from audotics.cli.output import format_size, print_json, print_line, print_table
-from audotics.client import ModelInfo, TensorInfo, VersionInfo
+from audotics.client import ModelEvent, ModelInfo, ModelRecord, TensorInfo, VersionInfo
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="List, show, load, promote and roll back the models of a server."
 )
 
 NameArgument = Annotated[str, typer.Argument(help="A model's name.")]
+_PAGE_RECORDS: Final = 1000
 VersionArgument = Annotated[int, typer.Argument(help="A version, which is a positive integer.")]
 
 
@@ -123,6 +128,58 @@ def shadow(json: JsonOption = False, server: ServerOption = "localhost:50051") -
     print_line(f"   overlap of the first {report.k}: {report.overlap_at_k:.2f}")
     print_line(f"   score drift: {report.score_drift:+.2f} standard deviations")
     print_line(f"   median time {report.shadow_ms:.1f} ms, in service {report.served_ms:.1f} ms")
+
+
+@app.command()
+def history(
+    name: Annotated[str, typer.Argument(help="A model's name; without it, all of them.", show_default=False)] = "",
+    before: Annotated[
+        datetime | None,
+        typer.Option(help="Show what happened before this time, UTC.", show_default=False),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most records to show.")] = 20,
+    json: JsonOption = False,
+    server: ServerOption = "localhost:50051",
+) -> None:
+    """List what happened to versions, the latest first: what came into service, who caused it, and why."""
+    until = None if before is None else before.replace(tzinfo=UTC)
+    records: list[ModelRecord] = []
+    with connected(server) as client:
+        token, more = "", True
+        while more and len(records) < limit:
+            wanted = min(limit - len(records), _PAGE_RECORDS)
+            page = client.list_model_records(name, before=until, page_size=wanted, page_token=token)
+            records += page.records
+            token = page.next_page_token
+            more = bool(token)
+    if json:
+        print_json(records)
+        return
+    print_table(
+        (
+            (
+                f"{record.occurred_at:%Y-%m-%d %H:%M:%S}",
+                record.server,
+                f"{record.model}/{record.version}",
+                _what(record),
+                f"{record.origin} {record.caller}".strip(),
+                record.reason,
+            )
+            for record in records
+        ),
+        columns=("when (UTC)", "server", "version", "what", "by", "why"),
+    )
+    if more:
+        print_line(f"there are more; --limit {2 * limit} shows some of them", style="dim")
+
+
+def _what(record: ModelRecord) -> str:
+    words = record.event.replace("_", " ")
+    if record.event is ModelEvent.UNLABELLED:
+        return f"is {record.label} no more"
+    if record.event is ModelEvent.LABELLED:
+        words = f"is {record.label}"
+    return f"{words} in place of {record.replaced_version}" if record.replaced_version else words
 
 
 def _print_outcome(model: ModelInfo, version: int, *, json: bool) -> None:

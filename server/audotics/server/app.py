@@ -47,6 +47,7 @@ from audotics.server.services.indexes import IndexService
 from audotics.server.services.inference import InferenceService
 from audotics.server.services.learning import Learning
 from audotics.server.services.listeners import Listeners
+from audotics.server.services.model_records import ModelRecords
 from audotics.server.services.models import ModelService
 from audotics.server.services.preferences import PreferenceService
 from audotics.server.services.privacy import PrivacyService
@@ -72,6 +73,7 @@ from audotics.server.storage.decisions import DecisionStore
 from audotics.server.storage.events import EventStore
 from audotics.server.storage.experiments import ExperimentStore
 from audotics.server.storage.exposures import ExposureStore
+from audotics.server.storage.model_records import ModelRecordStore
 from audotics.server.storage.receipts import ReceiptStore
 from audotics.server.storage.retention import RetentionStore
 from audotics.server.storage.sessions import SessionStore
@@ -145,6 +147,9 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             gpu_memory_mib=settings.gpu_memory_mib,
             remotes=remotes.openers,
         )
+        records = await stack.enter_async_context(
+            ModelRecords(ModelRecordStore(database), server=settings.server_name, writing=writing, reading=reading)
+        )
         registry = await stack.enter_async_context(
             Registry(
                 BundleStore(settings.repository),
@@ -154,6 +159,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 tenant_memory_mib=settings.tenant_memory_mib,
                 indexes=indexes,
                 runtimes=runtimes,
+                on_changed=records.add,
             )
         )
         compacting = threads("compacting")
@@ -339,7 +345,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 features=FeatureService(registry=registry, listeners=listeners),
             ),
             catalog=CatalogServicer(catalog=catalog),
-            models=ModelServicer(models=models, indexes=index_service),
+            models=ModelServicer(models=models, indexes=index_service, records=records),
             experiments=ExperimentServicer(experiments=experiments, reports=reports),
             groups=GroupServicer(sessions=sessions),
             learning=LearningServicer(
@@ -357,6 +363,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             event_days=settings.event_retention_days,
             receipt_days=settings.receipt_retention_days,
             session_days=settings.session_retention_days,
+            model_record_days=settings.model_record_retention_days,
         )
         await stack.enter_async_context(
             Retention(RetentionStore(database), periods=periods, log=log, listeners=listeners)
@@ -390,6 +397,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             log=log,
             changes=changes,
             receipts=receipts,
+            records=records,
             assigner=assigner,
             experiment_watch=experiment_watch,
             learning=learning,

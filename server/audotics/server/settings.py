@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -122,6 +123,15 @@ class Settings(BaseSettings):
         None,
         gt=0,
         description="days for which group sessions are kept after their last change; unset is for ever",
+    )
+    model_record_retention_days: float | None = Field(
+        None, gt=0, description="days for which records of what happened to models are kept; unset is for ever"
+    )
+    server_name: str = Field(
+        default_factory=socket.gethostname,
+        min_length=1,
+        max_length=256,
+        description="what records call this server; unset is the computer's name",
     )
     # Off, since learning shows some listeners lists that are probably worse, and only feedback that names its list is
     # worth that: to begin is a decision.

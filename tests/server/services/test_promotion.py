@@ -15,6 +15,7 @@ from onnx import numpy_helper
 from audotics.bundle.store import BundleStore
 from audotics.server.errors import NotFoundError, RefusedModelError
 from audotics.server.pipeline.recommender import Recommender
+from audotics.server.repository.history import Cause, Origin
 from audotics.server.repository.registry import Registry
 from audotics.server.services.models import ModelService
 from audotics.server.services.probation import Probation, ProbationLimits
@@ -199,9 +200,11 @@ OLD, NEW = (("hybrid", 1), ("ncf", 1)), (("hybrid", 2), ("ncf", 2))
 class Rollbacks:
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.causes: list[Cause] = []
 
-    async def __call__(self, name: str) -> None:
+    async def __call__(self, name: str, *, cause: Cause) -> None:
         self.names.append(name)
+        self.causes.append(cause)
         await asyncio.sleep(0)
 
 
@@ -225,6 +228,7 @@ async def test_a_version_that_fails_is_rolled_back_once(watch):
     await feed(probation, OLD, 100)
     await feed(probation, NEW, 40, failures=10)
     assert rollbacks.names == ["hybrid"]  # and its parts with it
+    assert rollbacks.causes == [Cause(Origin.PROBATION, reason="25% of requests fail, where 0% did before")]
     assert probation.rollbacks == {"hybrid": 1}
     await feed(probation, OLD, 100)
     await feed(probation, NEW, 40, failures=10)  # somebody insists

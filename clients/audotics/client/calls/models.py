@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from audotics.client.calls.call import Call, call_of
-from audotics.client.codec.models import decode_index, decode_model, decode_recall, decode_shadow
-from audotics.client.results.models import IndexInfo, ModelInfo, RecallReport, ShadowReport
+from audotics.client.codec.models import decode_index, decode_model, decode_recall, decode_records, decode_shadow
+from audotics.client.codec.scalars import timestamp
+from audotics.client.results.models import IndexInfo, ModelInfo, ModelRecordPage, RecallReport, ShadowReport
 from audotics.v1 import model_service_pb2 as model
 
 LOAD_TIMEOUT_S: Final = 60.0
@@ -123,6 +125,27 @@ def get_recall_report(*, measure: bool = False, timeout_s: float | None = REBUIL
     """How many of the best rows the indexes find; with `measure` the held-out queries are searched now."""
     request = model.GetRecallReportRequest(measure=measure)
     return call_of("ModelService/GetRecallReport", request, model.GetRecallReportResponse, decode_recall, timeout_s)
+
+
+def list_model_records(
+    model_name: str = "",
+    *,
+    before: datetime | None = None,
+    page_size: int = 50,
+    page_token: str = "",
+    timeout_s: float | None = None,
+) -> Call[ModelRecordPage]:
+    """What happened to the versions of one model, or of all, on every server of the database, the newest first.
+
+    `before` leaves out what came later. Pass the `next_page_token` of a page as `page_token` for the one after it.
+    """
+    request = model.ListModelRecordsRequest(
+        model=model_name,
+        before=None if before is None else timestamp(before, name="before"),
+        page_size=page_size,
+        page_token=page_token,
+    )
+    return call_of("ModelService/ListModelRecords", request, model.ListModelRecordsResponse, decode_records, timeout_s)
 
 
 def _set_label(request: model.SetLabelRequest, timeout_s: float | None) -> Call[ModelInfo]:

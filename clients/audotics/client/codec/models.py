@@ -10,7 +10,11 @@ from audotics.client.results.models import (
     BuiltRecall,
     IndexInfo,
     IndexRecall,
+    ModelEvent,
+    ModelEventOrigin,
     ModelInfo,
+    ModelRecord,
+    ModelRecordPage,
     RecallReport,
     ShadowReport,
     TensorInfo,
@@ -86,6 +90,27 @@ def decode_shadow(message: model_service_pb2.GetShadowReportResponse) -> ShadowR
         score_drift=report.score_drift,
         served_ms=report.served_ms,
         shadow_ms=report.shadow_ms,
+    )
+
+
+def decode_records(message: model_service_pb2.ListModelRecordsResponse) -> ModelRecordPage:
+    return ModelRecordPage(tuple(_record(item) for item in message.records), message.next_page_token)
+
+
+def _record(message: model_service_pb2.ModelRecord) -> ModelRecord:
+    event_of, origin_of = model_service_pb2.ModelEvent.Name, model_service_pb2.ModelEventOrigin.Name
+    return ModelRecord(
+        occurred_at=message.occurred_at.ToDatetime(tzinfo=UTC),
+        server=message.server,
+        model=message.model,
+        version=message.version,
+        event=received(message.event, event_of, "MODEL_EVENT_", ModelEvent),
+        origin=received(message.origin, origin_of, "MODEL_EVENT_ORIGIN_", ModelEventOrigin),
+        caller=message.caller,
+        replaced_version=message.replaced_version,
+        label=message.label,
+        reason=message.reason,
+        digest=message.digest,
     )
 
 

@@ -19,9 +19,10 @@ def strings(name: str, values: Iterable[str]) -> list[str]:
     return list(values)
 
 
-def timestamp(moment: datetime) -> Timestamp:
+def timestamp(moment: datetime, *, name: str = "occurred_at") -> Timestamp:
+    """Raises ValueError, which says `name`, for a time without a zone."""
     if moment.tzinfo is None:
-        raise ValueError(f"occurred_at needs a time zone: {moment.isoformat()} could be any of several moments")
+        raise ValueError(f"{name} needs a time zone: {moment.isoformat()} could be any of several moments")
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp

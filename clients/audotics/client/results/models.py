@@ -56,6 +56,61 @@ class ModelInfo:
     labels: dict[str, int] = field(default_factory=dict)
 
 
+class ModelEvent(StrEnum):
+    """What happened to a version. `UNKNOWN` stands for something that only a newer client knows."""
+
+    UNKNOWN = "unknown"
+    IN_SERVICE = "in_service"
+    ROLLED_BACK = "rolled_back"
+    OUT_OF_SERVICE = "out_of_service"
+    LOADED = "loaded"
+    UNLOADED = "unloaded"
+    EVICTED = "evicted"
+    REFUSED = "refused"
+    LABELLED = "labelled"
+    UNLABELLED = "unlabelled"
+
+
+class ModelEventOrigin(StrEnum):
+    """What made something happen. `UNKNOWN` stands for something that only a newer client knows."""
+
+    UNKNOWN = "unknown"
+    START = "start"
+    REPOSITORY = "repository"
+    OPERATOR = "operator"
+    EXPERIMENT = "experiment"
+    PROBATION = "probation"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """One thing that happened to a version on one server.
+
+    `caller` is the address that an operator's call came from. `replaced_version` served before, or had the `label`
+    before; 0 where there was none. `digest` names the content of the version's bundle.
+    """
+
+    occurred_at: datetime
+    server: str
+    model: str
+    version: int
+    event: ModelEvent
+    origin: ModelEventOrigin
+    caller: str = ""
+    replaced_version: int = 0
+    label: str = ""
+    reason: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecordPage:
+    """The answer to `list_model_records`, the newest first. `next_page_token` is empty where there is nothing more."""
+
+    records: tuple[ModelRecord, ...]
+    next_page_token: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ShadowReport:
     """How the versions with the label "shadow" compare with those in service.

@@ -6,7 +6,7 @@ from functools import partial
 
 from audotics.server.meters.retrieval import read_indexes
 from audotics.server.meters.serving import Batching, read_batchers, read_models
-from audotics.server.meters.state import read_caches, read_database, read_feedback, read_receipts
+from audotics.server.meters.state import read_caches, read_database, read_feedback, read_model_records, read_receipts
 from audotics.server.meters.trials import read_experiments, read_learning, read_probation, read_shadow
 from audotics.server.pipeline.list_memory import ListMemory
 from audotics.server.pipeline.recommender import Recommender
@@ -20,6 +20,7 @@ from audotics.server.services.feedback import FeedbackService
 from audotics.server.services.indexes import IndexService
 from audotics.server.services.inference import InferenceService
 from audotics.server.services.learning import Learning
+from audotics.server.services.model_records import ModelRecords
 from audotics.server.services.probation import Probation
 from audotics.server.services.receipt_writer import ReceiptWriter
 from audotics.server.services.shadow import Shadow
@@ -45,6 +46,7 @@ def readers(
     log: EventLog,
     changes: Changes,
     receipts: ReceiptWriter,
+    records: ModelRecords,
     assigner: Assigner,
     experiment_watch: ExperimentWatch,
     learning: Learning | None,
@@ -67,6 +69,7 @@ def readers(
         partial(read_caches, memory, shared),
         partial(read_feedback, feedback, log, changes),
         partial(read_receipts, receipts),
+        partial(read_model_records, records),
         partial(read_experiments, assigner, experiment_watch),
         *([] if learning is None else [partial(read_learning, learning)]),
         partial(read_shadow, shadow),

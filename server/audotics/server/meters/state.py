@@ -10,6 +10,7 @@ from audotics.server.pipeline.list_memory import ListMemory
 from audotics.server.services.changes import Changes
 from audotics.server.services.event_log import EventLog
 from audotics.server.services.feedback import FeedbackService
+from audotics.server.services.model_records import ModelRecords
 from audotics.server.services.receipt_writer import ReceiptWriter
 from audotics.server.storage.cache.redis import RedisCache
 from audotics.server.storage.database import Database
@@ -71,3 +72,14 @@ def read_receipts(receipts: ReceiptWriter) -> Iterator[Metric]:
     yield CounterMetricFamily("audotics_receipts_written", "Receipts of lists in the database.", value=receipts.written)
     yield CounterMetricFamily("audotics_receipts_lost", "Receipts of lists that were lost.", value=receipts.dropped)
     yield GaugeMetricFamily("audotics_receipts_waiting", "Receipts that are not written yet.", value=receipts.waiting)
+
+
+def read_model_records(records: ModelRecords) -> Iterator[Metric]:
+    """What was kept of what happened to models."""
+    yield CounterMetricFamily(
+        "audotics_model_records_written", "Records of models in the database.", value=records.written
+    )
+    yield CounterMetricFamily("audotics_model_records_lost", "Records of models that were lost.", value=records.dropped)
+    yield GaugeMetricFamily(
+        "audotics_model_records_waiting", "Records of models that are not written yet.", value=records.waiting
+    )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -19,6 +20,15 @@ from audotics.bundle.store import BundleStore
 from audotics.bundle.tenants import tenant_of
 from audotics.server.errors import NotFoundError, NotReadyError, RefusedModelError
 from audotics.server.repository.catalog import Catalog
+from audotics.server.repository.history import (
+    BY_OPERATOR,
+    Cause,
+    ModelChange,
+    ModelEvent,
+    Origin,
+    changes_between,
+    refusals,
+)
 from audotics.server.repository.lifecycle import Lifecycle
 from audotics.server.repository.loader import Loader
 from audotics.server.repository.loading import CATALOG, LoadedModel
@@ -53,11 +63,13 @@ class Registry:
         tenant_memory_mib: Mapping[str, float] | None = None,
         indexes: IndexOpener | None = None,
         runtimes: RuntimeOpener | None = None,
+        on_changed: Callable[[Sequence[ModelChange]], object] | None = None,
     ) -> None:
         """Loading and linking run on `executor`; `runtimes` run the models, by default ONNX Runtime on the CPU.
 
         `policies` say which versions are loaded, by default the newest; `memory_mib` bounds what they take, and
-        `tenant_memory_mib` what those of a tenant take.
+        `tenant_memory_mib` what those of a tenant take. `on_changed` learns on the event loop of what has happened to
+        versions, and must neither wait nor fail.
         """
         self._store = store
         self._executor = executor
@@ -71,6 +83,7 @@ class Registry:
         self._labelled: dict[str, dict[str, int]] = {}
         self._changes = asyncio.Lock()
         self._compactions_blocked: dict[Key, int] = {}
+        self._on_changed = on_changed
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,13 +96,18 @@ class Registry:
 
     async def start(self) -> None:
         """Put in service what should serve and can; a version that cannot is logged and reported."""
+        cause = Cause(Origin.START)
         async with self._changes:
-            self._publish(await self._off_loop(self._lifecycle.start))
+            before = self._state
+            with self._noting_refusals(cause):
+                state = await self._off_loop(self._lifecycle.start)
+            self._publish(state)
+            self.tell(list(changes_between(before, state, cause)))
 
     async def follow(self) -> None:
         """Do what has changed on disk: load new versions, and obey changed labels. Nothing happens when nothing has."""
         async with self._changes:
-            await self._apply(self._lifecycle.follow)
+            await self._apply(self._lifecycle.follow, Cause(Origin.REPOSITORY))
             self._lifecycle.followed()
 
     @property
@@ -182,31 +200,33 @@ class Registry:
         self._check_name(name)
         return self._status(name)
 
-    async def load_version(self, name: str, version: int) -> ModelStatus:
+    async def load_version(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Verify, load, warm up, and put in service in place of the version before, which serves until then.
 
         Where the label `stable` names another version, this one stays beside it. A hybrid comes with the parts that it
         was trained with. Raises NotFoundError, or RefusedModelError with the reason; then nothing changes.
         """
-        return await self._change(name, lambda state: self._lifecycle.load(state, name, version))
+        return await self._change(name, lambda state: self._lifecycle.load(state, name, version), cause, version)
 
-    async def load_beside(self, name: str, version: int) -> ModelStatus:
+    async def load_beside(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Have a version loaded, whatever serves. Raises NotFoundError, or RefusedModelError with the reason."""
-        return await self._change(name, lambda state: self._lifecycle.load_beside(state, name, version))
+        return await self._change(name, lambda state: self._lifecycle.load_beside(state, name, version), cause, version)
 
-    async def unload_version(self, name: str, version: int) -> ModelStatus:
+    async def unload_version(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Drop a version; requests under way finish on it. Raises NotFoundError or RefusedModelError."""
-        return await self._change(name, lambda state: self._lifecycle.unload(state, name, version))
+        return await self._change(name, lambda state: self._lifecycle.unload(state, name, version), cause)
 
-    async def set_label(self, name: str, label: str, version: int | None) -> ModelStatus:
+    async def set_label(self, name: str, label: str, version: int | None, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Let `label` stand for a version, which is loaded if need be, or with None for nothing. Written to disk.
 
         `stable` puts its version in service. Raises NotFoundError, or RefusedModelError with the reason; then nothing
         changes.
         """
-        return await self._change(name, lambda state: self._lifecycle.label(state, name, label, version))
+        return await self._change(
+            name, lambda state: self._lifecycle.label(state, name, label, version), cause, version
+        )
 
-    async def rollback(self, name: str) -> ModelStatus:
+    async def rollback(self, name: str, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Serve the version that served before, which is loaded still; `stable` names it from then on.
 
         Raises NotFoundError for an unknown model, RefusedModelError when there is no version to go back to.
@@ -215,10 +235,10 @@ class Registry:
         before = self._state
         warm = self._lifecycle.rollback_at_once(before, name)
         if warm is None:
-            await self._change(name, lambda state: self._lifecycle.rollback(state, name))
+            await self._change(name, lambda state: self._lifecycle.rollback(state, name), cause, back=True)
         else:
             self._publish(warm)  # without waiting for a change under way, which is made anew on this one
-            _log_changes(before, warm)
+            self.tell(list(changes_between(before, warm, cause, back=True)))
         stable = self._state.labels.get(name, {}).get(STABLE)
         try:
             await asyncio.to_thread(self._lifecycle.write_label, name, STABLE, stable)
@@ -232,7 +252,15 @@ class Registry:
         The changes stay when another catalogue or model is loaded, but not beyond the process. Raises NotReadyError.
         """
         async with self._changes:
-            await self._apply(partial(_with_tracks, self.snapshot.catalog, upserts, deletes))
+            await self._apply(partial(_with_tracks, self.snapshot.catalog, upserts, deletes), Cause(Origin.OPERATOR))
+
+    def tell(self, changes: Sequence[ModelChange]) -> None:
+        """Log what has happened to versions, and have it recorded."""
+        for change in changes:
+            if change.event is not ModelEvent.REFUSED:  # who refused a version has logged it
+                _LOG.info("%s", change.words())
+        if changes and self._on_changed is not None:
+            self._on_changed(changes)
 
     async def compact(self, *, executor: Executor) -> int:
         """Put changed vectors into the indexes that have many beside them, on `executor`, and count these indexes.
@@ -288,22 +316,48 @@ class Registry:
             self._indexes.counters.add("compactions")
             return True
 
-    async def _change(self, name: str, change: Callable[[State], State]) -> ModelStatus:
+    async def _change(
+        self,
+        name: str,
+        change: Callable[[State], State],
+        cause: Cause,
+        version: int | None = None,
+        *,
+        back: bool = False,
+    ) -> ModelStatus:
+        """`version` is the one that is asked for, if it may be refused."""
         async with self._changes:
             self._check_name(name)
-            await self._apply(change)
+            try:
+                await self._apply(change, cause, back=back, asked=None if version is None else (name, version))
+            except RefusedModelError as error:
+                if version is not None:  # told every time that somebody asks
+                    self.tell([ModelChange(ModelEvent.REFUSED, name, version, cause, reason=str(error))])
+                raise
         return self._status(name)
 
-    async def _apply(self, change: Callable[[State], State]) -> None:
+    async def _apply(
+        self, change: Callable[[State], State], cause: Cause, *, back: bool = False, asked: Key | None = None
+    ) -> None:
         """Make a change, and make it anew where a rollback came in between."""
-        while True:
-            before = self._state
-            state = await self._off_loop(partial(change, before))
-            if self._state is before:
-                break
+        with self._noting_refusals(cause, besides=asked):
+            while True:
+                before = self._state
+                state = await self._off_loop(partial(change, before))
+                if self._state is before:
+                    break
         if state is not before:
             self._publish(state)
-            _log_changes(before, state)
+            self.tell(list(changes_between(before, state, cause, back=back)))
+
+    @contextmanager
+    def _noting_refusals(self, cause: Cause, *, besides: Key | None = None) -> Iterator[None]:
+        before = dict(self._loader.refused)
+        try:
+            yield
+        finally:
+            found = refusals(before, self._loader.refused, cause)
+            self.tell([change for change in found if (change.model, change.version) != besides])
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
@@ -341,17 +395,3 @@ class Registry:
 
 def _with_tracks(catalog: Catalog, upserts: Sequence[TrackRecord], deletes: Sequence[str], state: State) -> State:
     return state.with_tracks(state.catalog or catalog, upserts=upserts, deletes=deletes)
-
-
-def _log_changes(before: State, after: State) -> None:
-    for name in sorted({*before.serving, *after.serving}):
-        old, new = before.serving.get(name), after.serving.get(name)
-        if new is None:
-            _LOG.info("%s/%d is out of service", name, old)
-        elif old != new:
-            _LOG.info("%s/%d is in service%s", name, new, "" if old is None else f" in place of {old}")
-    for name, version in after.loaded.keys() - before.loaded.keys():
-        if after.serving.get(name) != version:
-            _LOG.info("%s/%d is loaded", name, version)
-    for name, version in before.loaded.keys() - after.loaded.keys():
-        _LOG.info("%s/%d is unloaded", name, version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from audotics.bundle.tenants import tenant_of
@@ -69,8 +69,10 @@ class Residency:
             if taken <= budget:
                 return state
             if key not in protected and key != needed:
-                _LOG.warning("%s/%d (%.1f MiB) is evicted: models take more than %s", *key, size_bytes / _MIB, setting)
+                reason = f"it takes {size_bytes / _MIB:.1f} MiB, and models take more than {setting}"
+                _LOG.warning("%s/%d is evicted: %s", *key, reason)
                 state = state.retain(state.loaded.keys() - {key})
+                state = replace(state, evicted={**state.evicted, key: reason})
                 taken -= size_bytes
         if taken > budget:
             message = (

@@ -39,6 +39,7 @@ class State:
     `serving` names the version of each model that serves by default, the catalogue's included; `before` those that did
     so earlier, the last one first. `misfits` says of a loaded version that is not linked why that is so, `absent` of a
     model without a serving version. `loaded` is in the order of loading; `held` was loaded at an operator's wish.
+    `evicted` says of versions for which there was no room which bound that was.
     """
 
     catalog: Catalog | None = None
@@ -50,6 +51,7 @@ class State:
     absent: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     held: frozenset[Key] = frozenset()
+    evicted: Mapping[Key, str] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -129,7 +131,8 @@ class State:
                 ) from error
         key = (loaded.bundle.manifest.name, loaded.version)
         parts = self.parts if part is None else {**self.parts, key: part}
-        return replace(self, loaded={**self.loaded, key: loaded}, parts=parts)
+        evicted = {other: why for other, why in self.evicted.items() if other != key}
+        return replace(self, loaded={**self.loaded, key: loaded}, parts=parts, evicted=evicted)
 
     def serve(self, name: str, version: int, *, back: bool = False) -> State:
         """Serve a loaded version by default, a hybrid with the parts that it was trained with.

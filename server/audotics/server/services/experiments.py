@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -21,6 +21,7 @@ from audotics.server.errors import (
 from audotics.server.experiments.experiment import Experiment, Plan, Record, State
 from audotics.server.experiments.stored import from_stored, to_stored
 from audotics.server.experiments.traffic import count, count_of_share, resized
+from audotics.server.repository.history import Cause, Origin
 from audotics.server.repository.loading import HYBRID
 from audotics.server.repository.registry import Registry
 from audotics.server.services.assigner import Assigner
@@ -159,12 +160,13 @@ class ExperimentService:
     async def _promote(self, name: str, arm_name: str, *, label: str, force: bool) -> Promotion:
         experiment = await self.experiment(name)
         versions = self._versions(experiment, arm_name)
+        cause = Cause(Origin.EXPERIMENT, reason=f"arm {arm_name!r} of {name!r} is promoted")
         served = dict(self._registry.snapshot.model_versions)
         before: dict[str, int | None] = {}
         try:
             for model, version in versions:
                 before[model] = self._label_of(model, label)
-                await self._models.set_label(model, label, version, force=force)
+                await self._models.set_label(model, label, version, force=force, cause=cause)
             detail = ", ".join(f"{model}/{version} is {label}" for model, version in versions)
 
             def end(others: Sequence[Experiment]) -> Experiment | None:
@@ -173,7 +175,8 @@ class ExperimentService:
 
             ended = await self._change(name, end)
         except AudoticsError:
-            await self._take_back(before, label, served)
+            back = replace(cause, reason=f"arm {arm_name!r} of {name!r} could not be promoted as a whole")
+            await self._take_back(before, label, served, back)
             raise
         return Promotion(ended, versions)
 
@@ -196,15 +199,17 @@ class ExperimentService:
     def _label_of(self, model: str, label: str) -> int | None:
         return self._models.model(model).labels.get(label)
 
-    async def _take_back(self, before: Mapping[str, int | None], label: str, served: Mapping[str, int]) -> None:
+    async def _take_back(
+        self, before: Mapping[str, int | None], label: str, served: Mapping[str, int], cause: Cause
+    ) -> None:
         """Let the label stand for what it did, and serve what was served: to take `stable` away changes no service."""
         for model, version in reversed(list(before.items())):
             if self._label_of(model, label) != version:
-                await self._models.set_label(model, label, version, force=True)
+                await self._models.set_label(model, label, version, force=True, cause=cause)
         for model in reversed(list(before)):
             serving = dict(self._registry.snapshot.model_versions).get(model)
             if model in served and serving != served[model]:
-                await self._models.load(model, served[model])
+                await self._models.load(model, served[model], cause=cause)
 
     def _ended(self, experiment: Experiment, reason: str) -> Experiment:
         now = self._now()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from audotics.bundle.labels import STABLE
+from audotics.server.repository.history import BY_OPERATOR, Cause
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.status import ModelStatus
 from audotics.server.services.promotion import PromotionGate
@@ -11,7 +14,10 @@ from audotics.server.services.uninterrupted import Uninterrupted
 
 
 class ModelService:
-    """Lists versions and puts them in and out of service. A change goes on when its caller leaves."""
+    """Lists versions and puts them in and out of service. A change goes on when its caller leaves.
+
+    Who changes something is the `cause`, which is told with what has changed.
+    """
 
     def __init__(
         self,
@@ -35,30 +41,35 @@ class ModelService:
         """Raises NotFoundError."""
         return self._registry.model(name)
 
-    async def load(self, name: str, version: int) -> ModelStatus:
+    async def load(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Raises NotFoundError, or RefusedModelError when the version does not hold; the old one then serves on."""
-        return await self._uninterrupted.run(self._registry.load_version(name, version))
+        return await self._uninterrupted.run(self._registry.load_version(name, version, cause=cause))
 
-    async def unload(self, name: str, version: int) -> ModelStatus:
+    async def unload(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Raises NotFoundError, or RefusedModelError when nothing could be served without it."""
-        return await self._uninterrupted.run(self._registry.unload_version(name, version))
+        return await self._uninterrupted.run(self._registry.unload_version(name, version, cause=cause))
 
-    async def set_label(self, name: str, label: str, version: int | None, *, force: bool = False) -> ModelStatus:
+    async def set_label(
+        self, name: str, label: str, version: int | None, *, force: bool = False, cause: Cause = BY_OPERATOR
+    ) -> ModelStatus:
         """Let a label stand for a version, or with None for nothing. The label `stable` asks the promotion gate first.
 
         Raises NotFoundError, or RefusedModelError with what is in the way; `force` goes past the gate.
         """
-        return await self._uninterrupted.run(self._set_label(name, label, version, force=force))
+        return await self._uninterrupted.run(self._set_label(name, label, version, force=force, cause=cause))
 
-    async def rollback(self, name: str) -> ModelStatus:
+    async def rollback(self, name: str, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Serve what served before. Raises NotFoundError, or RefusedModelError when nothing did."""
-        return await self._uninterrupted.run(self._registry.rollback(name))
+        return await self._uninterrupted.run(self._registry.rollback(name, cause=cause))
 
     def shadow_report(self) -> ShadowReport | None:
         """How the versions with the label `shadow` do; None while there are none."""
         return None if self._shadow is None else self._shadow.report()
 
-    async def _set_label(self, name: str, label: str, version: int | None, *, force: bool) -> ModelStatus:
-        if label == STABLE and version is not None and not force and self._gate is not None:
-            await self._gate.check(name, version)
-        return await self._registry.set_label(name, label, version)
+    async def _set_label(self, name: str, label: str, version: int | None, *, force: bool, cause: Cause) -> ModelStatus:
+        if label == STABLE and version is not None and self._gate is not None:
+            if force:
+                cause = replace(cause, reason=cause.reason or "past the promotion gate")
+            else:
+                await self._gate.check(name, version, cause=cause)
+        return await self._registry.set_label(name, label, version, cause=cause)

@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from audotics.server.errors import AudoticsError
+from audotics.server.repository.history import Cause, Origin
 from audotics.server.repository.loading import HYBRID
 
 _LOG: Final = logging.getLogger(__name__)
@@ -47,12 +48,12 @@ class Probation:
 
     def __init__(
         self,
-        roll_back: Callable[[str], Coroutine[Any, Any, object]],
+        roll_back: Callable[..., Coroutine[Any, Any, object]],
         *,
         limits: ProbationLimits | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`roll_back` takes the name of a model."""
+        """`roll_back` takes the name of a model, and as `cause` why it goes back."""
         self._roll_back = roll_back
         self._limits = ProbationLimits() if limits is None else limits
         self._now = now
@@ -121,7 +122,7 @@ class Probation:
         for name in [HYBRID] if HYBRID in changed else changed:
             _LOG.error("%s/%d is rolled back: %s", name, dict(versions)[name], reason)
             try:
-                await self._roll_back(name)
+                await self._roll_back(name, cause=Cause(Origin.PROBATION, reason=reason))
                 self.rollbacks[name] += 1
             except AudoticsError as error:
                 _LOG.error("%s cannot be rolled back: %s", name, error)

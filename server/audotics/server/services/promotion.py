@@ -11,13 +11,14 @@ import asyncio
 import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from audotics.server.errors import AudoticsError, RefusedModelError
 from audotics.server.pipeline.recommender import Recommender
+from audotics.server.repository.history import BY_OPERATOR, Cause, ModelChange, ModelEvent
 from audotics.server.repository.loading import CATALOG, OPTIONAL_KINDS, RANKING_KINDS
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.snapshot import Snapshot
@@ -66,14 +67,14 @@ class PromotionGate:
         self._golden = golden
         self._limits = PromotionLimits() if limits is None else limits
 
-    async def check(self, name: str, version: int) -> None:
+    async def check(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> None:
         """Load the version beside what serves, and raise RefusedModelError with all that speaks against it.
 
-        Raises NotFoundError where there is no such version.
+        `cause` is told with the refusal. Raises NotFoundError where there is no such version.
         """
         if name == CATALOG or version not in {status.version for status in self._registry.model(name).versions}:
             return  # the catalogue has no scores to check, and what is not there is refused later on
-        await self._registry.load_beside(name, version)
+        await self._registry.load_beside(name, version, cause=replace(cause, reason="for the promotion gate"))
         problems = self._parity(name, version)
         if name in RANKING_KINDS or name in OPTIONAL_KINDS:
             snapshot = self._registry.select(ModelSelector(versions=((name, version),)))
@@ -81,9 +82,11 @@ class PromotionGate:
             problems += await self._ask_golden(snapshot)
             problems += self._compare_shadow(name, version)
         if problems:
+            reason = f"{name}/{version} does not pass the promotion gate: {'; '.join(problems)}"
+            digest = self._registry.loaded(name, version=version).bundle.manifest.digest
+            self._registry.tell([ModelChange(ModelEvent.REFUSED, name, version, cause, reason=reason, digest=digest)])
             raise RefusedModelError(
-                f"{name}/{version} does not pass the promotion gate: {'; '.join(problems)}. It stays loaded beside the "
-                "one in service; `--force` promotes it all the same"
+                f"{reason}. It stays loaded beside the one in service; `--force` promotes it all the same"
             )
 
     def _parity(self, name: str, version: int) -> list[str]:

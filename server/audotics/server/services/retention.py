@@ -25,11 +25,15 @@ _STEP_ROWS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Periods:
-    """How many days events, receipts, and sessions of groups after their last change are kept; None is for ever."""
+    """How many days events, receipts, sessions of groups after their last change, and records of models are kept.
+
+    None is for ever.
+    """
 
     event_days: float | None = None
     receipt_days: float | None = None
     session_days: float | None = None
+    model_record_days: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Swept:
     events: int = 0
     receipts: int = 0
     sessions: int = 0
+    model_records: int = 0
 
 
 class Retention:
@@ -87,9 +92,16 @@ class Retention:
         await self._expire(self._store.expire_decisions, self._periods.receipt_days)
         sessions = await self._expire(self._store.expire_sessions, self._periods.session_days)
         await self._expire(self._store.expire_session_log, self._periods.session_days)
-        swept = Swept(events, receipts, sessions)
+        records = await self._expire(self._store.expire_model_records, self._periods.model_record_days)
+        swept = Swept(events, receipts, sessions, records)
         if swept != Swept():
-            _LOG.info("retention: %d events, %d receipts and %d sessions were too old", events, receipts, sessions)
+            _LOG.info(
+                "retention: %d events, %d receipts, %d sessions and %d records of models were too old",
+                events,
+                receipts,
+                sessions,
+                records,
+            )
         return swept
 
     async def _expire(self, expire: Callable[..., Expired], days: float | None) -> int:

@@ -12,6 +12,7 @@ from audotics.server.storage.schema import (
     EVENTS,
     EXPOSURES,
     GROUP_SESSIONS,
+    MODEL_RECORDS,
     RECEIPTS,
     SESSION_LOG,
     SESSION_MEMBERS,
@@ -54,6 +55,13 @@ class RetentionStore:
         """Delete what was logged earliest of sessions before a time, UTC seconds. Raises StorageError."""
         return self._expire(SESSION_LOG, key="sequence", time="at", before=before, limit=limit)
 
+    def expire_model_records(self, *, before: float, limit: int) -> Expired:
+        """Delete the oldest records of models before a time, UTC seconds. No listener has a part in them.
+
+        Raises StorageError.
+        """
+        return self._expire(MODEL_RECORDS, key="sequence", time="at", before=before, limit=limit)
+
     def expire_sessions(self, *, before: float, limit: int) -> Expired:
         """Delete the sessions that have not changed for longest, if not since a time, with all that belongs to them.
 
@@ -76,7 +84,8 @@ class RetentionStore:
 
     def _expire(self, table: Table, *, key: str, time: str, before: float, limit: int) -> Expired:
         old = select(table.c[key]).where(table.c[time] < before).order_by(table.c[time]).limit(limit)
-        statement = delete(table).where(table.c[key].in_(old)).returning(table.c.user_id)
+        named = "user_id" in table.c
+        statement = delete(table).where(table.c[key].in_(old)).returning(table.c["user_id" if named else key])
         with self._database.transaction() as connection:
-            user_ids = connection.scalars(statement).all()
-        return Expired(len(user_ids), frozenset(user_ids))
+            gone = connection.scalars(statement).all()
+        return Expired(len(gone), frozenset(gone if named else ()))

@@ -272,6 +272,27 @@ DECISIONS: Final = Table(
 `reward` is unset until the time in which feedback counts is over.
 """
 
+MODEL_RECORDS: Final = Table(
+    "model_records",
+    METADATA,
+    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("record_id", String, nullable=False, unique=True),
+    Column("at", Float, nullable=False),
+    Column("server", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("replaced", BigInteger, nullable=False),
+    Column("label", String, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("caller", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Index("model_records_by_time", "at", "sequence"),
+    Index("model_records_by_model", "model", "at", "sequence"),
+)
+"""What happened to versions of models on each server, who caused it, and why. Rows are only ever added."""
+
 TILT_UPDATES: Final = Table(
     "tilt_updates",
     METADATA,

@@ -1,12 +1,14 @@
-"""Who calls: a call's metadata goes in, a tenant and a class of priority come out."""
+"""Who calls: a call's metadata goes in, a tenant and a class of priority come out; and who changes what serves."""
 
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import unquote
 
 import grpc
 
 from audotics.server.errors import FieldViolation, InvalidRequestError
+from audotics.server.repository.history import Cause, Origin
 from audotics.server.types import ANYBODY, Caller, Priority
 
 TENANT_KEY: Final = "audotics-tenant"
@@ -31,3 +33,9 @@ def caller_of(context: grpc.aio.ServicerContext) -> Caller:
     if violations:
         raise InvalidRequestError(violations)
     return Caller(tenant, Priority[priority])
+
+
+def operator_of(context: grpc.aio.ServicerContext) -> Cause:
+    """The cause of what this call changes: an operator at the address that it comes from, without the port."""
+    kind, _, address = unquote(context.peer()).partition(":")
+    return Cause(Origin.OPERATOR, caller=address.rpartition(":")[0] if kind in ("ipv4", "ipv6") else kind)

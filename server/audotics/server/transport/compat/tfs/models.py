@@ -9,7 +9,7 @@ import grpc
 from audotics.server.errors import FieldViolation, InvalidRequestError, NotFoundError
 from audotics.server.services.models import ModelService
 from audotics.server.services.tenancy import Tenancy
-from audotics.server.transport.caller import caller_of
+from audotics.server.transport.caller import caller_of, operator_of
 from audotics.server.transport.compat.stubs import tensorflow_serving_pb2 as pb
 from audotics.server.transport.compat.tfs.answers import encode_status
 
@@ -54,15 +54,15 @@ class ModelStatusServicer:
                 raise InvalidRequestError(
                     [FieldViolation(f"config.model_config_list.config[{place}].name", "is empty")]
                 )
-        tenant = caller_of(context).tenant
+        tenant, cause = caller_of(context).tenant, operator_of(context)
         named = [(self._tenancy.own(config.name, tenant), config) for config in configs]
         for name, _ in named:
             self._models.model(name)
         for name, config in named:
             for version in config.model_version_policy.specific.versions:
-                await self._models.load(name, version)
+                await self._models.load(name, version, cause=cause)
             for label, version in sorted(config.version_labels.items()):
-                await self._models.set_label(name, label, version)
+                await self._models.set_label(name, label, version, cause=cause)
         answer = pb.ReloadConfigResponse()
         answer.status.SetInParent()
         return answer

@@ -17,7 +17,7 @@ from audotics.server.services.inference import Callee, InferenceService, InferQu
 from audotics.server.services.models import ModelService
 from audotics.server.services.tenancy import Tenancy
 from audotics.server.services.tensors import TensorError
-from audotics.server.transport.caller import caller_of
+from audotics.server.transport.caller import caller_of, operator_of
 from audotics.server.transport.compat.handlers import parse
 from audotics.server.transport.compat.ordered import in_order
 from audotics.server.transport.compat.stubs import inference_pb2 as pb
@@ -129,14 +129,14 @@ class InferenceServicer:
         name = self._tenancy.own(request.model_name, caller_of(context).tenant)
         if number is None:
             number = max(version.version for version in self._models.model(name).versions)
-        await self._models.load(name, number)
+        await self._models.load(name, number, cause=operator_of(context))
         return pb.RepositoryModelLoadResponse()
 
     async def RepositoryModelUnload(self, request: Any, context: Context) -> Any:  # noqa: N802
         name = self._tenancy.own(request.model_name, caller_of(context).tenant)
         for version in self._models.model(name).versions:
             if version.state in CALLABLE:
-                await self._models.unload(name, version.version)
+                await self._models.unload(name, version.version, cause=operator_of(context))
         return pb.RepositoryModelUnloadResponse()
 
     async def _stream_answer(self, data: bytes, deadline: float | None, caller: Caller) -> Any:
