@@ -296,7 +296,7 @@ def test_tables_of_version_0_1_are_brought_up_to_date(connect: Connect, database
         for table in inspect(connection).get_table_names():
             if table not in ("tracks", "users", "events"):
                 connection.execute(text(f"DROP TABLE {table}"))
-        for index in ("events_by_arrival", "events_by_list"):
+        for index in ("events_by_arrival", "events_by_followed_track", "events_by_list"):
             connection.execute(text(f"DROP INDEX {index}"))
         connection.execute(text("ALTER TABLE events DROP COLUMN utc_offset_minutes"))
     with database.transaction() as connection:

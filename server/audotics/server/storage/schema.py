@@ -21,6 +21,9 @@ from sqlalchemy import (
 
 METADATA: Final = MetaData()
 
+FOLLOWS: Final = "type = 'follow_artist'"
+"""Of events, as `NAMES_A_LIST`."""
+
 NAMES_A_LIST: Final = "recommendation_id <> ''"
 """Of events. Queries that name lists say so in these very words, or SQLite does not use the index of such events."""
 
@@ -41,6 +44,20 @@ TRACKS: Final = Table(
     Column("updated_at", Float, nullable=False),
 )
 """Tracks written since the catalogue bundle was made; `deleted` rows are tombstones."""
+
+ARTISTS: Final = Table(
+    "artists",
+    METADATA,
+    Column("artist_key", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("track_count", Integer, nullable=False),
+    Column("first_added_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+"""One row an artist of tracks in `tracks` that are not deleted, and how many these are.
+
+`artist_key` stands for the name, which may be longer than PostgreSQL's indexes take.
+"""
 
 TRACK_HISTORY: Final = Table(
     "track_history",
@@ -92,6 +109,13 @@ EVENTS: Final = Table(
         "recommendation_id",
         sqlite_where=text(NAMES_A_LIST),
         postgresql_where=text(NAMES_A_LIST),
+    ),
+    Index(
+        "events_by_followed_track",
+        "track_id",
+        "user_id",
+        sqlite_where=text(FOLLOWS),
+        postgresql_where=text(FOLLOWS),
     ),
 )
 """Every acknowledged event; `sequence` is the order of arrival."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -11,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, select, text
 from sqlalchemy.exc import DBAPIError
 
+from audotics.server.storage.artists import count_tracks, lock_artists
 from audotics.server.storage.database import Database
 from audotics.server.storage.schema import TRACKS
 from audotics.server.types import TrackRecord
@@ -32,16 +34,15 @@ _TAKE_IN: Final = "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_tracks (LIKE tr
 _COPY: Final = f"COPY incoming_tracks ({_COLUMNS}) FROM STDIN"
 _WRITE_POSTGRESQL: Final = f"INSERT INTO tracks ({_COLUMNS}) SELECT {_COLUMNS} FROM incoming_tracks {_REPLACE}"
 _EMPTY: Final = "DELETE FROM incoming_tracks"
-_KEEP_BEFORE: Final = {
-    dialect: text(
-        f"INSERT INTO track_history ({_COLUMNS}, replaced_at) SELECT {_COLUMNS}, :replaced_at FROM tracks "
-        f"WHERE track_id IN ({ids})"
-    )
-    for dialect, ids in (
-        ("sqlite", "SELECT value FROM json_each(:ids)"),
-        ("postgresql", "SELECT track_id FROM incoming_tracks"),
-    )
-}
+_KEEP: Final = (
+    f"INSERT INTO track_history ({_COLUMNS}, replaced_at) SELECT {_COLUMNS}, :replaced_at FROM tracks "
+    "WHERE track_id IN ({ids}) RETURNING artist, deleted"
+)
+_KEEP_SQLITE: Final = text(_KEEP.format(ids="SELECT value FROM json_each(:ids)"))
+_KEEP_POSTGRESQL: Final = text(
+    f"WITH kept AS ({_KEEP.format(ids='SELECT track_id FROM incoming_tracks')}) "
+    "SELECT artist, COUNT(*) FROM kept WHERE NOT deleted GROUP BY artist"
+)
 """What is about to be replaced goes into the history; of a new track there is nothing to keep."""
 
 
@@ -54,7 +55,7 @@ class Overlay:
 
 
 class TrackStore:
-    """Stores the latest change of each track."""
+    """Stores the latest change of each track, and with it how many tracks artists have."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,12 +64,17 @@ class TrackStore:
         """Store changes in one transaction; no id may stand in it twice. Raises StorageError."""
         if not upserts and not deletes:
             return
+        gone: Counter[str] = Counter()
         with self._database.transaction() as connection:
+            lock_artists(connection)
             for deleted, records in ((False, upserts), (True, [TrackRecord(track_id) for track_id in deletes])):
                 for start in range(0, len(records), _CHUNK_ROWS):
                     chunk = records[start : start + _CHUNK_ROWS]
                     replace = _replace_sqlite if self._database.dialect == "sqlite" else _replace_postgresql
-                    replace(connection, _rows(chunk, deleted=deleted, updated_at=updated_at), updated_at=updated_at)
+                    rows = _rows(chunk, deleted=deleted, updated_at=updated_at)
+                    gone.update(replace(connection, rows, updated_at=updated_at))
+            come = Counter(record.artist for record in upserts)
+            count_tracks(connection, gone=gone, come=come, at=updated_at)
 
     def read(self) -> Overlay:
         """Every change, by track id. Raises StorageError."""
@@ -89,13 +95,16 @@ def _rows(records: Sequence[TrackRecord], *, deleted: bool, updated_at: float) -
     ]
 
 
-def _replace_sqlite(connection: Connection, rows: list[tuple[Any, ...]], *, updated_at: float) -> None:
+def _replace_sqlite(connection: Connection, rows: list[tuple[Any, ...]], *, updated_at: float) -> Counter[str]:
+    """The artists of the tracks that are replaced, with how many these are."""
     ids = json.dumps([row[0] for row in rows])
-    connection.execute(_KEEP_BEFORE["sqlite"], {"ids": ids, "replaced_at": updated_at})
+    kept = connection.execute(_KEEP_SQLITE, {"ids": ids, "replaced_at": updated_at}).all()
     connection.exec_driver_sql(_WRITE_SQLITE, rows)
+    return Counter(artist for artist, deleted in kept if not deleted)
 
 
-def _replace_postgresql(connection: Connection, rows: list[tuple[Any, ...]], *, updated_at: float) -> None:
+def _replace_postgresql(connection: Connection, rows: list[tuple[Any, ...]], *, updated_at: float) -> Counter[str]:
+    """As `_replace_sqlite`."""
     connection.exec_driver_sql(_TAKE_IN)
     driver: Any = connection.connection.driver_connection
     driver_error = connection.dialect.loaded_dbapi.Error
@@ -105,9 +114,10 @@ def _replace_postgresql(connection: Connection, rows: list[tuple[Any, ...]], *, 
                 copy.write_row(row)
     except driver_error as error:  # SQLAlchemy knows nothing of COPY, and lets the driver's errors through
         raise DBAPIError.instance(_COPY, None, error, driver_error, dialect=connection.dialect) from error
-    connection.execute(_KEEP_BEFORE["postgresql"], {"replaced_at": updated_at})
+    kept = connection.execute(_KEEP_POSTGRESQL, {"replaced_at": updated_at}).all()
     connection.exec_driver_sql(_WRITE_POSTGRESQL)
     connection.exec_driver_sql(_EMPTY)
+    return Counter({row[0]: row[1] for row in kept})
 
 
 def _record(row: RowMapping) -> TrackRecord:
