@@ -36,7 +36,7 @@ from audotics.client.errors import (
     UnimplementedError,
     UnknownError,
 )
-from audotics.client.results.catalog import DeleteResult, UpsertResult
+from audotics.client.results.catalog import Artist, ArtistPage, DeleteResult, UpsertResult
 from audotics.client.results.experiments import (
     Arm,
     ArmReport,
@@ -117,6 +117,8 @@ __all__ = [
     "Activity",
     "Arm",
     "ArmReport",
+    "Artist",
+    "ArtistPage",
     "AsyncRecommenderClient",
     "AudioFeatures",
     "AudioTrait",

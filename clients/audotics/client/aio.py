@@ -108,6 +108,8 @@ class AsyncRecommenderClient:
     upsert_tracks = _awaitable(catalog.upsert_tracks)
     get_tracks = _awaitable(catalog.get_tracks)
     delete_tracks = _awaitable(catalog.delete_tracks)
+    list_artists = _awaitable(catalog.list_artists)
+    get_artists = _awaitable(catalog.get_artists)
     list_models = _awaitable(models.list_models)
     get_model = _awaitable(models.get_model)
     load_version = _awaitable(models.load_version)

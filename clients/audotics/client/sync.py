@@ -108,6 +108,8 @@ class RecommenderClient:
     upsert_tracks = _blocking(catalog.upsert_tracks)
     get_tracks = _blocking(catalog.get_tracks)
     delete_tracks = _blocking(catalog.delete_tracks)
+    list_artists = _blocking(catalog.list_artists)
+    get_artists = _blocking(catalog.get_artists)
     list_models = _blocking(models.list_models)
     get_model = _blocking(models.get_model)
     load_version = _blocking(models.load_version)

@@ -23,31 +23,44 @@ _sym_db = _symbol_database.Default()
 
 
 from audotics.v1 import track_pb2 as audotics_dot_v1_dot_track__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!audotics/v1/catalog_service.proto\x12\x0b\x61udotics.v1\x1a\x17\x61udotics/v1/track.proto\"9\n\x13ImportTracksRequest\x12\"\n\x06tracks\x18\x01 \x03(\x0b\x32\x12.audotics.v1.Track\"D\n\x14ImportTracksResponse\x12\x15\n\rcreated_count\x18\x01 \x01(\x05\x12\x15\n\rupdated_count\x18\x02 \x01(\x05\"9\n\x13UpsertTracksRequest\x12\"\n\x06tracks\x18\x01 \x03(\x0b\x32\x12.audotics.v1.Track\"D\n\x14UpsertTracksResponse\x12\x15\n\rcreated_count\x18\x01 \x01(\x05\x12\x15\n\rupdated_count\x18\x02 \x01(\x05\"%\n\x10GetTracksRequest\x12\x11\n\ttrack_ids\x18\x01 \x03(\t\"7\n\x11GetTracksResponse\x12\"\n\x06tracks\x18\x01 \x03(\x0b\x32\x12.audotics.v1.Track\"(\n\x13\x44\x65leteTracksRequest\x12\x11\n\ttrack_ids\x18\x01 \x03(\t\"D\n\x14\x44\x65leteTracksResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x05\x12\x15\n\runknown_count\x18\x02 \x01(\x05\x32\xdd\x02\n\x0e\x43\x61talogService\x12S\n\x0cUpsertTracks\x12 .audotics.v1.UpsertTracksRequest\x1a!.audotics.v1.UpsertTracksResponse\x12J\n\tGetTracks\x12\x1d.audotics.v1.GetTracksRequest\x1a\x1e.audotics.v1.GetTracksResponse\x12S\n\x0c\x44\x65leteTracks\x12 .audotics.v1.DeleteTracksRequest\x1a!.audotics.v1.DeleteTracksResponse\x12U\n\x0cImportTracks\x12 .audotics.v1.ImportTracksRequest\x1a!.audotics.v1.ImportTracksResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!audotics/v1/catalog_service.proto\x12\x0b\x61udotics.v1\x1a\x17\x61udotics/v1/track.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"9\n\x13ImportTracksRequest\x12\"\n\x06tracks\x18\x01 \x03(\x0b\x32\x12.audotics.v1.Track\"D\n\x14ImportTracksResponse\x12\x15\n\rcreated_count\x18\x01 \x01(\x05\x12\x15\n\rupdated_count\x18\x02 \x01(\x05\"9\n\x13UpsertTracksRequest\x12\"\n\x06tracks\x18\x01 \x03(\x0b\x32\x12.audotics.v1.Track\"D\n\x14UpsertTracksResponse\x12\x15\n\rcreated_count\x18\x01 \x01(\x05\x12\x15\n\rupdated_count\x18\x02 \x01(\x05\"%\n\x10GetTracksRequest\x12\x11\n\ttrack_ids\x18\x01 \x03(\t\"7\n\x11GetTracksResponse\x12\"\n\x06tracks\x18\x01 \x03(\x0b\x32\x12.audotics.v1.Track\"(\n\x13\x44\x65leteTracksRequest\x12\x11\n\ttrack_ids\x18\x01 \x03(\t\"D\n\x14\x44\x65leteTracksResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x05\x12\x15\n\runknown_count\x18\x02 \x01(\x05\"\xec\x01\n\x06\x41rtist\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0btrack_count\x18\x02 \x01(\x05\x12\x19\n\x11\x61\x64\x64\x65\x64_track_count\x18\x03 \x01(\x05\x12\x16\n\x0e\x66ollower_count\x18\x04 \x01(\x05\x12(\n\x06genres\x18\x05 \x03(\x0b\x32\x18.audotics.v1.ArtistGenre\x12\x32\n\x0e\x66irst_added_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nchanged_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"1\n\x0b\x41rtistGenre\x12\r\n\x05genre\x18\x01 \x01(\t\x12\x13\n\x0btrack_count\x18\x02 \x01(\x05\"K\n\x12ListArtistsRequest\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"T\n\x13ListArtistsResponse\x12$\n\x07\x61rtists\x18\x01 \x03(\x0b\x32\x13.audotics.v1.Artist\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x11GetArtistsRequest\x12\r\n\x05names\x18\x01 \x03(\t\":\n\x12GetArtistsResponse\x12$\n\x07\x61rtists\x18\x01 \x03(\x0b\x32\x13.audotics.v1.Artist2\xfe\x03\n\x0e\x43\x61talogService\x12S\n\x0cUpsertTracks\x12 .audotics.v1.UpsertTracksRequest\x1a!.audotics.v1.UpsertTracksResponse\x12J\n\tGetTracks\x12\x1d.audotics.v1.GetTracksRequest\x1a\x1e.audotics.v1.GetTracksResponse\x12S\n\x0c\x44\x65leteTracks\x12 .audotics.v1.DeleteTracksRequest\x1a!.audotics.v1.DeleteTracksResponse\x12U\n\x0cImportTracks\x12 .audotics.v1.ImportTracksRequest\x1a!.audotics.v1.ImportTracksResponse(\x01\x12P\n\x0bListArtists\x12\x1f.audotics.v1.ListArtistsRequest\x1a .audotics.v1.ListArtistsResponse\x12M\n\nGetArtists\x12\x1e.audotics.v1.GetArtistsRequest\x1a\x1f.audotics.v1.GetArtistsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'audotics.v1.catalog_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IMPORTTRACKSREQUEST']._serialized_start=75
-  _globals['_IMPORTTRACKSREQUEST']._serialized_end=132
-  _globals['_IMPORTTRACKSRESPONSE']._serialized_start=134
-  _globals['_IMPORTTRACKSRESPONSE']._serialized_end=202
-  _globals['_UPSERTTRACKSREQUEST']._serialized_start=204
-  _globals['_UPSERTTRACKSREQUEST']._serialized_end=261
-  _globals['_UPSERTTRACKSRESPONSE']._serialized_start=263
-  _globals['_UPSERTTRACKSRESPONSE']._serialized_end=331
-  _globals['_GETTRACKSREQUEST']._serialized_start=333
-  _globals['_GETTRACKSREQUEST']._serialized_end=370
-  _globals['_GETTRACKSRESPONSE']._serialized_start=372
-  _globals['_GETTRACKSRESPONSE']._serialized_end=427
-  _globals['_DELETETRACKSREQUEST']._serialized_start=429
-  _globals['_DELETETRACKSREQUEST']._serialized_end=469
-  _globals['_DELETETRACKSRESPONSE']._serialized_start=471
-  _globals['_DELETETRACKSRESPONSE']._serialized_end=539
-  _globals['_CATALOGSERVICE']._serialized_start=542
-  _globals['_CATALOGSERVICE']._serialized_end=891
+  _globals['_IMPORTTRACKSREQUEST']._serialized_start=108
+  _globals['_IMPORTTRACKSREQUEST']._serialized_end=165
+  _globals['_IMPORTTRACKSRESPONSE']._serialized_start=167
+  _globals['_IMPORTTRACKSRESPONSE']._serialized_end=235
+  _globals['_UPSERTTRACKSREQUEST']._serialized_start=237
+  _globals['_UPSERTTRACKSREQUEST']._serialized_end=294
+  _globals['_UPSERTTRACKSRESPONSE']._serialized_start=296
+  _globals['_UPSERTTRACKSRESPONSE']._serialized_end=364
+  _globals['_GETTRACKSREQUEST']._serialized_start=366
+  _globals['_GETTRACKSREQUEST']._serialized_end=403
+  _globals['_GETTRACKSRESPONSE']._serialized_start=405
+  _globals['_GETTRACKSRESPONSE']._serialized_end=460
+  _globals['_DELETETRACKSREQUEST']._serialized_start=462
+  _globals['_DELETETRACKSREQUEST']._serialized_end=502
+  _globals['_DELETETRACKSRESPONSE']._serialized_start=504
+  _globals['_DELETETRACKSRESPONSE']._serialized_end=572
+  _globals['_ARTIST']._serialized_start=575
+  _globals['_ARTIST']._serialized_end=811
+  _globals['_ARTISTGENRE']._serialized_start=813
+  _globals['_ARTISTGENRE']._serialized_end=862
+  _globals['_LISTARTISTSREQUEST']._serialized_start=864
+  _globals['_LISTARTISTSREQUEST']._serialized_end=939
+  _globals['_LISTARTISTSRESPONSE']._serialized_start=941
+  _globals['_LISTARTISTSRESPONSE']._serialized_end=1025
+  _globals['_GETARTISTSREQUEST']._serialized_start=1027
+  _globals['_GETARTISTSREQUEST']._serialized_end=1061
+  _globals['_GETARTISTSRESPONSE']._serialized_start=1063
+  _globals['_GETARTISTSRESPONSE']._serialized_end=1121
+  _globals['_CATALOGSERVICE']._serialized_start=1124
+  _globals['_CATALOGSERVICE']._serialized_end=1634
 # @@protoc_insertion_point(module_scope)

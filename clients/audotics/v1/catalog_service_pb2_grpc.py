@@ -55,6 +55,16 @@ class CatalogServiceStub(object):
                 request_serializer=audotics_dot_v1_dot_catalog__service__pb2.ImportTracksRequest.SerializeToString,
                 response_deserializer=audotics_dot_v1_dot_catalog__service__pb2.ImportTracksResponse.FromString,
                 _registered_method=True)
+        self.ListArtists = channel.unary_unary(
+                '/audotics.v1.CatalogService/ListArtists',
+                request_serializer=audotics_dot_v1_dot_catalog__service__pb2.ListArtistsRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_catalog__service__pb2.ListArtistsResponse.FromString,
+                _registered_method=True)
+        self.GetArtists = channel.unary_unary(
+                '/audotics.v1.CatalogService/GetArtists',
+                request_serializer=audotics_dot_v1_dot_catalog__service__pb2.GetArtistsRequest.SerializeToString,
+                response_deserializer=audotics_dot_v1_dot_catalog__service__pb2.GetArtistsResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer(object):
@@ -90,6 +100,20 @@ class CatalogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListArtists(self, request, context):
+        """The artists of tracks that can be recommended, by name in whatever case.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetArtists(self, request, context):
+        """NOT_FOUND names every artist who has no track that can be recommended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +136,16 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.ImportTracks,
                     request_deserializer=audotics_dot_v1_dot_catalog__service__pb2.ImportTracksRequest.FromString,
                     response_serializer=audotics_dot_v1_dot_catalog__service__pb2.ImportTracksResponse.SerializeToString,
+            ),
+            'ListArtists': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListArtists,
+                    request_deserializer=audotics_dot_v1_dot_catalog__service__pb2.ListArtistsRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_catalog__service__pb2.ListArtistsResponse.SerializeToString,
+            ),
+            'GetArtists': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetArtists,
+                    request_deserializer=audotics_dot_v1_dot_catalog__service__pb2.GetArtistsRequest.FromString,
+                    response_serializer=audotics_dot_v1_dot_catalog__service__pb2.GetArtistsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +257,60 @@ class CatalogService(object):
             '/audotics.v1.CatalogService/ImportTracks',
             audotics_dot_v1_dot_catalog__service__pb2.ImportTracksRequest.SerializeToString,
             audotics_dot_v1_dot_catalog__service__pb2.ImportTracksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListArtists(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.CatalogService/ListArtists',
+            audotics_dot_v1_dot_catalog__service__pb2.ListArtistsRequest.SerializeToString,
+            audotics_dot_v1_dot_catalog__service__pb2.ListArtistsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetArtists(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audotics.v1.CatalogService/GetArtists',
+            audotics_dot_v1_dot_catalog__service__pb2.GetArtistsRequest.SerializeToString,
+            audotics_dot_v1_dot_catalog__service__pb2.GetArtistsResponse.FromString,
             options,
             channel_credentials,
             insecure,

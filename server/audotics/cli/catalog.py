@@ -1,4 +1,4 @@
-"""`audotics catalog`: a file of tracks goes in, and the tracks of a server's catalogue are added or replaced."""
+"""`audotics catalog`: a file of tracks goes into a server's catalogue, and the artists of its tracks come out."""
 
 from __future__ import annotations
 
@@ -12,21 +12,27 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from audotics.cli.connection import JsonOption, ServerOption, connected
-from audotics.cli.output import console, expected_errors, print_json, print_line
-from audotics.client import AudioFeatures, Track
+from audotics.cli.output import console, expected_errors, print_json, print_line, print_table
+from audotics.client import Artist, AudioFeatures, Track
 
 if TYPE_CHECKING:
     from audotics.features.tracks import TrackColumns
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Change the tracks that a server can recommend.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Change the tracks that a server can recommend, and list their artists.",
+)
 
+_PAGE_ARTISTS: Final = 1000
+_SHOWN_GENRES: Final = 3
 _STREAM_TRACKS: Final = 50_000
 """Tracks that are stored together; a file with more takes several rounds."""
 
 
 @app.callback()
 def catalog() -> None:
-    """Change the tracks that a server can recommend."""
+    """Change the tracks that a server can recommend, and list their artists."""
 
 
 @app.command("import")
@@ -65,6 +71,45 @@ def import_file(
     for reason, count in (+report.dropped).items():
         print_line(f"left out: {count:,} {reason}", style="yellow")
     print_line(f"{created:,} added, {updated:,} replaced", style="bold")
+
+
+@app.command("artists")
+def list_artists(
+    prefix: Annotated[str, typer.Option(help="What names begin with, in any case.", show_default=False)] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Most artists to show.")] = 20,
+    json: JsonOption = False,
+    server: ServerOption = "localhost:50051",
+) -> None:
+    """List the artists of the catalogue by name: their tracks, who follows them, and since when they are here."""
+    artists: list[Artist] = []
+    with connected(server) as client:
+        token, more = "", True
+        while more and len(artists) < limit:
+            wanted = min(limit - len(artists), _PAGE_ARTISTS)
+            page = client.list_artists(prefix, page_size=wanted, page_token=token)
+            artists += page.artists
+            token = page.next_page_token
+            more = bool(token)
+    if json:
+        print_json(artists)
+        return
+    print_table(
+        (
+            (
+                artist.name,
+                f"{artist.track_count:,}",
+                f"{artist.added_track_count:,}",
+                f"{artist.follower_count:,}",
+                ", ".join(list(artist.genres)[:_SHOWN_GENRES]),
+                f"{artist.first_added_at:%Y-%m-%d %H:%M}" if artist.first_added_at else "",
+            )
+            for artist in artists
+        ),
+        columns=("artist", "tracks", "added", "followers", "genres", "first added (UTC)"),
+        numeric=("tracks", "added", "followers"),
+    )
+    if more:
+        print_line(f"there are more; --limit {2 * limit} shows some of them", style="dim")
 
 
 def _tracks_of(tracks: TrackColumns) -> Iterator[Track]:

@@ -29,6 +29,7 @@ from audotics.server.repository.registry import Registry
 from audotics.server.repository.watcher import Watcher
 from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.runtime.opening import RuntimeOpener
+from audotics.server.services.artists import ArtistService
 from audotics.server.services.assigner import Assigner
 from audotics.server.services.catalog import CatalogService
 from audotics.server.services.changes import Changes, listener_topic
@@ -68,6 +69,7 @@ from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.services.watch import WatchService
 from audotics.server.settings import Settings
 from audotics.server.sharing import LISTENERS, SESSIONS, news_feed, shared_cache
+from audotics.server.storage.artists import ArtistStore
 from audotics.server.storage.database import Database
 from audotics.server.storage.decisions import DecisionStore
 from audotics.server.storage.events import EventStore
@@ -253,7 +255,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             uninterrupted=uninterrupted,
             now=clock,
         )
-        # What reads whole experiments must not hold up what reads listeners.
+        # What reads whole experiments or sorts all artists must not hold up what reads listeners.
         reporting = threads("reporting")
         reports = ReportService(
             experiments=experiments,
@@ -344,7 +346,10 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 ),
                 features=FeatureService(registry=registry, listeners=listeners),
             ),
-            catalog=CatalogServicer(catalog=catalog),
+            catalog=CatalogServicer(
+                catalog=catalog,
+                artists=ArtistService(registry=registry, artists=ArtistStore(database), executor=reporting),
+            ),
             models=ModelServicer(models=models, indexes=index_service, records=records),
             experiments=ExperimentServicer(experiments=experiments, reports=reports),
             groups=GroupServicer(sessions=sessions),

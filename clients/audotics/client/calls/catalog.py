@@ -9,9 +9,10 @@ from typing import Final
 
 from audotics.client.arguments import Track
 from audotics.client.calls.call import Call, call_of, check_timeout
+from audotics.client.codec.artists import decode_artist_page, decode_artists
 from audotics.client.codec.scalars import strings
 from audotics.client.codec.tracks import decode_tracks, encode_track
-from audotics.client.results.catalog import DeleteResult, UpsertResult
+from audotics.client.results.catalog import Artist, ArtistPage, DeleteResult, UpsertResult
 from audotics.v1 import catalog_service_pb2 as catalog
 
 TRACKS_A_REQUEST: Final = 500
@@ -41,6 +42,23 @@ def delete_tracks(track_ids: Iterable[str], *, timeout_s: float | None = None) -
 
     request = catalog.DeleteTracksRequest(track_ids=strings("track_ids", track_ids))
     return call_of("CatalogService/DeleteTracks", request, catalog.DeleteTracksResponse, decode, timeout_s)
+
+
+def list_artists(
+    prefix: str = "", *, page_size: int = 50, page_token: str = "", timeout_s: float | None = None
+) -> Call[ArtistPage]:
+    """The artists of tracks that can be recommended, by name; `prefix` is what names begin with, in any case.
+
+    Pass the `next_page_token` of a page as `page_token` for the one after it.
+    """
+    request = catalog.ListArtistsRequest(prefix=prefix, page_size=page_size, page_token=page_token)
+    return call_of("CatalogService/ListArtists", request, catalog.ListArtistsResponse, decode_artist_page, timeout_s)
+
+
+def get_artists(names: Iterable[str], *, timeout_s: float | None = None) -> Call[tuple[Artist, ...]]:
+    """1 to 1,000 artists, in the order of `names`. NotFoundError names every artist who has no track."""
+    request = catalog.GetArtistsRequest(names=strings("names", names))
+    return call_of("CatalogService/GetArtists", request, catalog.GetArtistsResponse, decode_artists, timeout_s)
 
 
 @dataclass(frozen=True, slots=True)

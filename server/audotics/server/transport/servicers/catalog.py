@@ -1,4 +1,4 @@
-"""`audotics.v1.CatalogService`: tracks go in and out of the catalogue."""
+"""`audotics.v1.CatalogService`: tracks go in and out of the catalogue, and their artists are shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 
 import grpc
 
+from audotics.server.services.artists import ArtistService
 from audotics.server.services.catalog import CatalogService
+from audotics.server.transport.codec.artists import decode_list, decode_names, encode_artists, encode_page
 from audotics.server.transport.codec.catalog import (
     ImportDecoder,
     decode_track_ids,
@@ -25,8 +27,9 @@ from audotics.v1 import catalog_service_pb2_grpc as pb_grpc
 class CatalogServicer(pb_grpc.CatalogServiceServicer):
     """Errors are those of the service; the interceptor gives them their status."""
 
-    def __init__(self, *, catalog: CatalogService) -> None:
+    def __init__(self, *, catalog: CatalogService, artists: ArtistService) -> None:
         self._catalog = catalog
+        self._artists = artists
 
     async def UpsertTracks(  # noqa: N802
         self, request: pb.UpsertTracksRequest, context: grpc.aio.ServicerContext
@@ -60,3 +63,17 @@ class CatalogServicer(pb_grpc.CatalogServiceServicer):
             return encode_import(count)
 
         return await guarded_answer(context, imported())
+
+    async def ListArtists(  # noqa: N802
+        self, request: pb.ListArtistsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListArtistsResponse:
+        query = decode_list(request)
+        artists, following = await self._artists.page(prefix=query.prefix, limit=query.limit, after=query.after)
+        return encode_page(query, artists, following)
+
+    async def GetArtists(  # noqa: N802
+        self, request: pb.GetArtistsRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetArtistsResponse:
+        names = decode_names(request)
+        artists = await self._artists.get(names)
+        return encode_artists(artists)
