@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -15,7 +16,8 @@ from google.rpc import error_details_pb2
 from audotics.server.transport.compat.stubs import inference_pb2, tensorflow_serving_pb2
 from audotics.v1 import experiment_service_pb2 as experiment_pb
 from audotics.v1 import model_service_pb2 as pb
-from tests.postgres import running_postgres
+from audotics.v1 import recommender_service_pb2 as recommender_pb
+from tests.postgres import Postgres, running_postgres
 from tests.scraping import scrape_until
 
 START, OPERATOR = pb.MODEL_EVENT_ORIGIN_START, pb.MODEL_EVENT_ORIGIN_OPERATOR
@@ -177,20 +179,51 @@ async def test_what_is_wrong_with_a_request_is_named(server: Any, details: Calla
     assert (list(nobody.records), nobody.next_page_token) == ([], "")
 
 
-async def test_records_of_all_servers_outlast_them(start: Any, repository: Any, make_repository: Any) -> None:
-    with running_postgres() as postgres:
-        url = postgres.empty()
-        async with (
-            start(repository.path, server_name="one", database_url=url) as one,
-            start(repository.path, server_name="two", database_url=url) as two,
-        ):
-            await recorded(one, 10)
-            make_repository(repository.path, kinds=("ncf",))
-            await one.models.SetLabel(pb.SetLabelRequest(name="ncf", label="canary", version=2))
-            await recorded(two, 3 * 2, model="ncf")
-        async with start(repository.path, server_name="three", database_url=url) as three:
-            records = await recorded(three, 16)
-            assert {record.server for record in records} == {"one", "two", "three"}
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as running:
+        yield running
+
+
+async def test_records_of_all_servers_outlast_them(
+    start: Any, repository: Any, make_repository: Any, postgres: Postgres
+) -> None:
+    url = postgres.empty()
+    async with (
+        start(repository.path, server_name="one", database_url=url) as one,
+        start(repository.path, server_name="two", database_url=url) as two,
+    ):
+        await recorded(one, 10)
+        make_repository(repository.path, kinds=("ncf",))
+        await one.models.SetLabel(pb.SetLabelRequest(name="ncf", label="canary", version=2))
+        await recorded(two, 3 * 2, model="ncf")
+    async with start(repository.path, server_name="three", database_url=url) as three:
+        records = await recorded(three, 16)
+        assert {record.server for record in records} == {"one", "two", "three"}
+
+
+async def test_versions_change_while_the_database_is_away_and_are_recorded_later(
+    start: Any, repository: Any, make_repository: Any, postgres: Postgres
+) -> None:
+    make_repository(repository.path)
+    url = postgres.empty()
+    async with start(repository.path, database_url=url, http_port=0, repository_poll_s=0) as server:
+        await recorded(server, 5)
+        await asyncio.to_thread(postgres.kill)
+        await server.models.Rollback(pb.RollbackRequest(name="hybrid"))
+        asked = recommender_pb.RecommendRequest(subject={"seed_tracks": {"track_ids": ["t000"]}}, limit=5)
+        answer = await server.recommender.Recommend(asked)
+        assert {version.model: version.version for version in answer.model_versions}["hybrid"] == 1
+        seen = await scrape_until(server.app, lambda seen: seen.value("audotics_database_up") == 0)
+        assert seen.value("audotics_model_records_waiting") == 5
+        with pytest.raises(grpc.aio.AioRpcError) as away:
+            await server.models.ListModelRecords(pb.ListModelRecordsRequest())
+        assert away.value.code() is grpc.StatusCode.UNAVAILABLE
+        await asyncio.to_thread(postgres.start)
+        records = await recorded(server, 3, model="hybrid")
+        assert brief(records) == [("IN_SERVICE", "hybrid/2"), ("ROLLED_BACK", "hybrid/1"), ("LABELLED", "hybrid/1")]
+        seen = await scrape_until(server.app, lambda seen: seen.value("audotics_model_records_waiting") == 0)
+        assert seen.value("audotics_model_records_lost_total") == 0
 
 
 async def test_records_are_counted(start: Any, repository: Any) -> None:
