@@ -20,7 +20,7 @@ class ModelEvent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MODEL_EVENT_UNSPECIFIED: _ClassVar[ModelEvent]
     MODEL_EVENT_IN_SERVICE: _ClassVar[ModelEvent]
-    MODEL_EVENT_ROLLED_BACK: _ClassVar[ModelEvent]
+    MODEL_EVENT_BACK_IN_SERVICE: _ClassVar[ModelEvent]
     MODEL_EVENT_OUT_OF_SERVICE: _ClassVar[ModelEvent]
     MODEL_EVENT_LOADED: _ClassVar[ModelEvent]
     MODEL_EVENT_UNLOADED: _ClassVar[ModelEvent]
@@ -44,7 +44,7 @@ VERSION_STATE_REFUSED: VersionState
 VERSION_STATE_LOADED: VersionState
 MODEL_EVENT_UNSPECIFIED: ModelEvent
 MODEL_EVENT_IN_SERVICE: ModelEvent
-MODEL_EVENT_ROLLED_BACK: ModelEvent
+MODEL_EVENT_BACK_IN_SERVICE: ModelEvent
 MODEL_EVENT_OUT_OF_SERVICE: ModelEvent
 MODEL_EVENT_LOADED: ModelEvent
 MODEL_EVENT_UNLOADED: ModelEvent

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from audotics.server.errors import RefusedModelError
-from audotics.server.repository.history import Cause, ModelChange, ModelEvent, Origin
+from audotics.server.repository.history import Cause, ModelChange, ModelEvent, Origin, refusals
 from audotics.server.repository.policy import VersionPolicies
 from audotics.server.repository.registry import Registry
 
@@ -90,7 +90,7 @@ async def test_a_hybrid_and_its_parts_come_go_and_come_back(
         await registry.rollback("hybrid", cause=BY_ANN)
         changes = told.changes()
         assert {change.cause for change in changes} == {BY_ANN}
-        assert brief(changes) == [*(("rolled_back", f"{part}/1", 2) for part in parts), ("labelled", "hybrid/1", 0)]
+        assert brief(changes) == [*(("back_in_service", f"{part}/1", 2) for part in parts), ("labelled", "hybrid/1", 0)]
         await registry.set_label("hybrid", "stable", 2, cause=BY_ANN)
         assert brief(told.changes()) == [
             *(("in_service", f"{part}/2", 1) for part in parts),
@@ -180,3 +180,13 @@ async def test_what_memory_has_no_room_for_is_evicted_and_not_just_unloaded(
         told.changes()
         await registry.unload_version("ncf", 2)
         assert brief(told.changes()) == [("unloaded", "ncf/2", 0)]
+
+
+def test_a_version_whose_server_stays_away_is_told_once() -> None:
+    away, corrupt = ("far", 1), ("ncf", 2)
+    first = {away: "its server does not answer (UNAVAILABLE)", corrupt: "its files are altered"}
+    later = {away: "its server gave no answer within 1 s", corrupt: "its files are gone"}
+    told = list(refusals({}, first, BY_ANN, unreachable={away}))
+    assert [(change.model, change.reason) for change in told] == [("far", first[away]), ("ncf", first[corrupt])]
+    (told_again,) = refusals(first, later, BY_ANN, unreachable={away})
+    assert (told_again.model, told_again.reason) == ("ncf", later[corrupt])

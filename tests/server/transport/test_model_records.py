@@ -92,7 +92,7 @@ async def test_promotions_rollbacks_and_gates_say_why(server: Any, repository: A
     ended = [
         ("IN_SERVICE", "hybrid/2"),
         ("LABELLED", "hybrid/2"),
-        ("ROLLED_BACK", "hybrid/1"),
+        ("BACK_IN_SERVICE", "hybrid/1"),
         ("LABELLED", "hybrid/1"),
     ]
     assert brief(records)[-4:] == ended
@@ -221,7 +221,7 @@ async def test_versions_change_while_the_database_is_away_and_are_recorded_later
         assert away.value.code() is grpc.StatusCode.UNAVAILABLE
         await asyncio.to_thread(postgres.start)
         records = await recorded(server, 3, model="hybrid")
-        assert brief(records) == [("IN_SERVICE", "hybrid/2"), ("ROLLED_BACK", "hybrid/1"), ("LABELLED", "hybrid/1")]
+        assert brief(records) == [("IN_SERVICE", "hybrid/2"), ("BACK_IN_SERVICE", "hybrid/1"), ("LABELLED", "hybrid/1")]
         seen = await scrape_until(server.app, lambda seen: seen.value("audotics_model_records_waiting") == 0)
         assert seen.value("audotics_model_records_lost_total") == 0
 

@@ -61,7 +61,7 @@ class ModelEvent(StrEnum):
 
     UNKNOWN = "unknown"
     IN_SERVICE = "in_service"
-    ROLLED_BACK = "rolled_back"
+    BACK_IN_SERVICE = "back_in_service"
     OUT_OF_SERVICE = "out_of_service"
     LOADED = "loaded"
     UNLOADED = "unloaded"

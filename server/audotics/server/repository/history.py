@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -15,8 +15,8 @@ class ModelEvent(StrEnum):
     """What happened to a version."""
 
     IN_SERVICE = "in_service"
-    ROLLED_BACK = "rolled_back"
-    """In service again, in place of one that came after it."""
+    BACK_IN_SERVICE = "back_in_service"
+    """By a rollback, in place of one that came after it."""
     OUT_OF_SERVICE = "out_of_service"
     LOADED = "loaded"
     """Beside the one in service."""
@@ -87,7 +87,7 @@ def changes_between(before: State, after: State, cause: Cause, *, back: bool = F
     for name in sorted({*before.serving, *after.serving}):
         old, new = before.serving.get(name, 0), after.serving.get(name, 0)
         if new and old != new:
-            event = ModelEvent.ROLLED_BACK if back else ModelEvent.IN_SERVICE
+            event = ModelEvent.BACK_IN_SERVICE if back else ModelEvent.IN_SERVICE
             yield ModelChange(
                 event, name, new, cause, replaced=old, reason=cause.reason, digest=_digest(after, name, new)
             )
@@ -108,10 +108,15 @@ def changes_between(before: State, after: State, cause: Cause, *, back: bool = F
         yield from _labels(before, after, cause)
 
 
-def refusals(before: Mapping[Key, str], after: Mapping[Key, str], cause: Cause) -> Iterator[ModelChange]:
-    """Versions that were refused, or for another reason than before."""
+def refusals(
+    before: Mapping[Key, str], after: Mapping[Key, str], cause: Cause, *, unreachable: Collection[Key] = ()
+) -> Iterator[ModelChange]:
+    """Versions that were refused, or for another reason than before.
+
+    Those that are `unreachable` are tried again and again, and are told once, whatever keeps their servers away.
+    """
     for key, reason in sorted(after.items()):
-        if before.get(key) != reason:
+        if before.get(key) != reason and not (key in before and key in unreachable):
             yield ModelChange(ModelEvent.REFUSED, *key, cause, reason=reason)
 
 

@@ -356,7 +356,7 @@ class Registry:
         try:
             yield
         finally:
-            found = refusals(before, self._loader.refused, cause)
+            found = refusals(before, self._loader.refused, cause, unreachable=self._loader.unreachable)
             self.tell([change for change in found if (change.model, change.version) != besides])
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
