@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from audotics.cli.connection import JsonOption, ServerOption, connected
 from audotics.cli.output import console, expected_errors, print_json, print_line, print_table
+from audotics.cli.paging import all_pages, print_more
 from audotics.client import Artist, AudioFeatures, Track
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ app = typer.Typer(
     help="Change the tracks that a server can recommend, and list their artists.",
 )
 
-_PAGE_ARTISTS: Final = 1000
 _SHOWN_GENRES: Final = 3
 _STREAM_TRACKS: Final = 50_000
 """Tracks that are stored together; a file with more takes several rounds."""
@@ -81,15 +81,13 @@ def list_artists(
     server: ServerOption = "localhost:50051",
 ) -> None:
     """List the artists of the catalogue by name: their tracks, who follows them, and since when they are here."""
-    artists: list[Artist] = []
     with connected(server) as client:
-        token, more = "", True
-        while more and len(artists) < limit:
-            wanted = min(limit - len(artists), _PAGE_ARTISTS)
-            page = client.list_artists(prefix, page_size=wanted, page_token=token)
-            artists += page.artists
-            token = page.next_page_token
-            more = bool(token)
+
+        def page(size: int, token: str) -> tuple[Sequence[Artist], str]:
+            found = client.list_artists(prefix, page_size=size, page_token=token)
+            return found.artists, found.next_page_token
+
+        artists, more = all_pages(page, limit=limit)
     if json:
         print_json(artists)
         return
@@ -109,7 +107,7 @@ def list_artists(
         numeric=("tracks", "added", "followers"),
     )
     if more:
-        print_line(f"there are more; --limit {2 * limit} shows some of them", style="dim")
+        print_more(limit=limit)
 
 
 def _tracks_of(tracks: TrackColumns) -> Iterator[Track]:

@@ -5,13 +5,15 @@ And what happened to them: who changed what serves, when, and why.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from audotics.cli.connection import JsonOption, ServerOption, connected
 from audotics.cli.output import format_size, print_json, print_line, print_table
+from audotics.cli.paging import all_pages, print_more
 from audotics.client import ModelEvent, ModelInfo, ModelRecord, TensorInfo, VersionInfo
 
 app = typer.Typer(
@@ -19,7 +21,6 @@ app = typer.Typer(
 )
 
 NameArgument = Annotated[str, typer.Argument(help="A model's name.")]
-_PAGE_RECORDS: Final = 1000
 VersionArgument = Annotated[int, typer.Argument(help="A version, which is a positive integer.")]
 
 
@@ -143,15 +144,13 @@ def history(
 ) -> None:
     """List what happened to versions, the latest first: what came into service, who caused it, and why."""
     until = None if before is None else before.replace(tzinfo=UTC)
-    records: list[ModelRecord] = []
     with connected(server) as client:
-        token, more = "", True
-        while more and len(records) < limit:
-            wanted = min(limit - len(records), _PAGE_RECORDS)
-            page = client.list_model_records(name, before=until, page_size=wanted, page_token=token)
-            records += page.records
-            token = page.next_page_token
-            more = bool(token)
+
+        def page(size: int, token: str) -> tuple[Sequence[ModelRecord], str]:
+            found = client.list_model_records(name, before=until, page_size=size, page_token=token)
+            return found.records, found.next_page_token
+
+        records, more = all_pages(page, limit=limit)
     if json:
         print_json(records)
         return
@@ -170,7 +169,7 @@ def history(
         columns=("when (UTC)", "server", "version", "what", "by", "why"),
     )
     if more:
-        print_line(f"there are more; --limit {2 * limit} shows some of them", style="dim")
+        print_more(limit=limit)
 
 
 def _what(record: ModelRecord) -> str:

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from audotics.bundle.store import BundleStore
 from audotics.server.errors import NotFoundError, RefusedModelError
 from audotics.server.pipeline.recommender import Recommender
-from audotics.server.repository.history import Cause, Origin
+from audotics.server.repository.history import Cause, ModelEvent, Origin
 from audotics.server.repository.registry import Registry
 from audotics.server.services.models import ModelService
 from audotics.server.services.probation import Probation, ProbationLimits
@@ -277,10 +277,10 @@ async def test_versions_that_fail_on_live_requests_are_rolled_back(repository, m
     table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table)[-10:], "table"))
     onnx.save(model, bundle / "model.onnx")
     sign_again(bundle)
-    limits = ProbationLimits(min_requests=10, settling=0)
+    limits, told = ProbationLimits(min_requests=10, settling=0), []
     with ThreadPoolExecutor(2) as executor:
         async with (
-            Registry(BundleStore(repository.path), executor=executor) as registry,
+            Registry(BundleStore(repository.path), executor=executor, on_changed=told.extend) as registry,
             Recommender(executor=executor) as recommender,
             Probation(registry.rollback, limits=limits) as probation,
         ):
@@ -299,3 +299,6 @@ async def test_versions_that_fail_on_live_requests_are_rolled_back(repository, m
             assert dict(registry.snapshot.model_versions)["hybrid"] == 1
             assert answer.degraded == ()
             assert registry.model("hybrid").labels == {"stable": 1}
+            back = next(change for change in told if change.event is ModelEvent.BACK_IN_SERVICE)
+            assert (back.cause.origin, back.version, back.replaced) == (Origin.PROBATION, 1, 2)
+            assert "of requests fail, where 0% did before" in back.reason

@@ -128,7 +128,7 @@ def get_recall_report(*, measure: bool = False, timeout_s: float | None = REBUIL
 
 
 def list_model_records(
-    model_name: str = "",
+    name: str = "",
     *,
     before: datetime | None = None,
     page_size: int = 50,
@@ -140,7 +140,7 @@ def list_model_records(
     `before` leaves out what came later. Pass the `next_page_token` of a page as `page_token` for the one after it.
     """
     request = model.ListModelRecordsRequest(
-        model=model_name,
+        model=name,
         before=None if before is None else timestamp(before, name="before"),
         page_size=page_size,
         page_token=page_token,

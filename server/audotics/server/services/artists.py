@@ -79,16 +79,16 @@ class ArtistService:
 
     def _described(self, catalog: Catalog, found: Sequence[ArtistTracks]) -> list[Artist]:
         stored = self._artists.read(artist.name for artist in found)
-        followers = self._artists.followers({artist.name: list(catalog.columns.ids[artist.rows]) for artist in found})
+        followers = self._artists.followers([list(catalog.columns.ids[artist.rows]) for artist in found])
         described = []
-        for artist in found:
+        for artist, follower_count in zip(found, followers, strict=True):
             added = stored.get(artist.name)
             described.append(
                 Artist(
                     name=artist.name,
                     track_count=len(artist.rows),
                     added_count=0 if added is None else added.track_count,
-                    follower_count=followers.get(artist.name, 0),
+                    follower_count=follower_count,
                     genres=tuple(genre_counts(catalog, artist.rows)),
                     first_added_at=None if added is None else added.first_added_at,
                     changed_at=None if added is None else added.changed_at,

@@ -73,15 +73,17 @@ class ArtistStore:
             rows = connection.execute(statement.where(table.artist_key.in_([artist_key(name) for name in names])))
             return {name: StoredArtist(*values) for name, *values in rows}
 
-    def followers(self, tracks: Mapping[str, Sequence[str]]) -> dict[str, int]:
-        """Listeners who followed an artist at one of these tracks, by artist; without any, an artist is left out.
+    def followers(self, tracks: Sequence[Sequence[str]]) -> list[int]:
+        """How many listeners followed an artist at any of their tracks, for the tracks of each artist.
 
         Raises StorageError.
         """
-        pairs = json.dumps([(name, track_id) for name, ids in tracks.items() for track_id in ids])
+        # No event names a track with a NUL in its id, and PostgreSQL's JSON knows no NUL.
+        pairs = json.dumps([(place, each) for place, ids in enumerate(tracks) for each in ids if "\0" not in each])
         with self._database.reading() as connection:
             rows = connection.execute(_FOLLOWERS[self._database.dialect], {"pairs": pairs})
-            return {row[0]: row[1] for row in rows}
+            found = {int(row[0]): int(row[1]) for row in rows}
+        return [found.get(place, 0) for place in range(len(tracks))]
 
 
 def artist_key(name: str) -> str:

@@ -15,6 +15,8 @@ from audotics.server.transport.codec.violations import Violations
 
 MAX_PAGE: Final = 1000
 _DEFAULT_PAGE: Final = 50
+_BEYOND: Final = 2**63
+"""No number of a place is as large."""
 _WHAT_TO_DO: Final = "send the next_page_token of the page before, with the other fields as they were, or none"
 
 
@@ -39,7 +41,7 @@ def read_token(
     except (binascii.Error, ValueError):  # text that is no UTF-8 or no JSON is a ValueError, too
         found = None
     match found:
-        case [list(before), list(place)] if [type(value) for value in place] == list(kinds):
+        case [list(before), list(place)] if _is_place(place, kinds):
             if before == list(asked):
                 return tuple(place)
             violations.add("page_token", f"is of a list that asked for something else; {_WHAT_TO_DO}")
@@ -53,3 +55,10 @@ def write_token(asked: Sequence[str], place: Sequence[Any] | None) -> str:
     if place is None:
         return ""
     return base64.urlsafe_b64encode(json.dumps([list(asked), list(place)]).encode()).decode()
+
+
+def _is_place(place: Sequence[object], kinds: Sequence[type]) -> bool:
+    """Whether the values are of these kinds, and such as a database has."""
+    return [type(value) for value in place] == list(kinds) and all(
+        not isinstance(value, int | float) or abs(value) < _BEYOND for value in place
+    )
