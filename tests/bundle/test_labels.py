@@ -60,6 +60,7 @@ def test_what_is_no_label_is_refused(store, publish, label):
         ('{"stable": true}', "is no version"),
         ('{"stable": 0}', "is no version"),
         ('{"stable": 1.0}', "is no version"),
+        ('{"stable": 1000000000000000000}', "is no version"),
         ("{" + ",".join(f'"l{number}": 1' for number in range(65)) + "}", "65 labels"),
     ],
 )

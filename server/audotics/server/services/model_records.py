@@ -117,17 +117,25 @@ class ModelRecords:
                 _LOG.warning("records of models wait, and nothing else does: %s", error)
             self._failing = True
             return False
-        for _ in batch:
-            self._waiting.popleft()
+        except Exception:
+            _LOG.exception("records of models could not be written")
+            self._take(batch)
+            self._drop(len(batch), "trying again would end in the same way")
+            return True
+        self._take(batch)
         self.written += len(batch)
         if self._failing:
             _LOG.info("records of models are written again; %d were lost since the start", self.dropped)
         self._failing = False
         return True
 
+    def _take(self, batch: Sequence[StoredModelRecord]) -> None:
+        for _ in batch:
+            self._waiting.popleft()
+
     def _drop(self, count: int, reason: str) -> None:
         self.dropped += count
-        _LOG.warning("%d records of models are lost: %s", count, reason)
+        _LOG.warning("records of models that are lost, %d: %s", count, reason)
 
 
 def _record(change: ModelChange, *, server: str, at: float) -> StoredModelRecord:
