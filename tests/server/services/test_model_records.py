@@ -98,7 +98,7 @@ async def test_leaving_while_the_database_is_away_loses_what_waits_and_says_so(
         async with ModelRecords(store, server="s", writing=executor, reading=executor, retry_s=0.001) as records:
             records.add([change(1), change(2)])
     assert (records.written, records.dropped) == (0, 2)
-    assert "records of models that are lost, 2: the server ends" in caplog.text
+    assert "records of models are lost (2): the server ends" in caplog.text
 
 
 async def test_no_text_of_a_broken_file_keeps_others_from_being_written(
@@ -142,4 +142,4 @@ async def test_a_record_that_no_database_takes_does_not_end_the_writing(
         await until(records, lambda: records.waiting == 0)
         assert await versions(records) == [1]
         assert (records.written, records.dropped) == (1, 1)
-    assert "records of models that are lost, 1: trying again would end in the same way" in caplog.text
+    assert "records of models are lost (1): trying again would end in the same way" in caplog.text

@@ -135,7 +135,7 @@ class ModelRecords:
 
     def _drop(self, count: int, reason: str) -> None:
         self.dropped += count
-        _LOG.warning("records of models that are lost, %d: %s", count, reason)
+        _LOG.warning("records of models are lost (%d): %s", count, reason)
 
 
 def _record(change: ModelChange, *, server: str, at: float) -> StoredModelRecord:
