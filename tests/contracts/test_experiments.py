@@ -119,8 +119,11 @@ def test_outcomes_join_the_events_of_each_list_within_the_window(database: Datab
         ("", 0, 0, 0.0),
     ]
     assert exposures.diversity("x") == {
-        "a": DiversitySums(5, pytest.approx(1.75), pytest.approx(0.8125)),
-        "b": DiversitySums(1, 0.25, 0.0625),
+        "a": {
+            False: DiversitySums(3, pytest.approx(1.25), pytest.approx(0.6875)),
+            True: DiversitySums(2, pytest.approx(0.5), pytest.approx(0.125)),
+        },
+        "b": {False: DiversitySums(1, 0.25, 0.0625)},
     }
     assert exposures.outcomes("nothing", window_s=1.0) == []
 

@@ -131,10 +131,12 @@ PLAN = Plan(
 )
 
 
-def observe(assigner: Assigner, arm: str, *, requests: int, failed: int = 0, elapsed_s: float = 0.005) -> None:
+def observe(
+    assigner: Assigner, arm: str, *, requests: int, failed: int = 0, elapsed_s: float = 0.005, members: int = 0
+) -> None:
     for number in range(requests):
-        shown = [Exposure("x", arm, 0.5)]
-        assigner.observe(shown, elapsed_s=elapsed_s * (1 + number % 3 / 10), failed=number < failed)
+        shown, took_s = [Exposure("x", arm, 0.5)], elapsed_s * (1 + number % 3 / 10)
+        assigner.observe(shown, elapsed_s=took_s, failed=number < failed, members=members)
 
 
 async def test_while_nothing_runs_a_query_is_left_as_it_is(server: Server) -> None:
@@ -169,6 +171,22 @@ async def test_a_guardrail_stops_an_arm_says_why_and_moves_nobody(server: Server
         assert [each.arm for each in query.exposures] == ([] if drawn == "b" else [drawn])
     report = await server.reports.report("x")
     assert any(note.startswith("a guardrail stopped b: 60 of 300") for note in report.notes)
+
+
+async def test_an_arm_that_gets_more_groups_goes_on(server: Server, database: Database) -> None:
+    await server.experiments.create(PLAN, traffic_share=1.0)
+    for arm, groups in (("a", 30), ("b", 600), ("c", 30)):
+        observe(server.assigner, arm, requests=200)
+        observe(server.assigner, arm, requests=groups, elapsed_s=0.05, members=5)
+    rows = [
+        StoredExposure(f"{arm}{n}", "x", arm, 0.25, "" if group else f"u{n}", 1.0, 3, "", diversity, group)
+        for arm, groups in (("a", 30), ("b", 300), ("c", 30))
+        for n in range(400)
+        for group, diversity in [("sessions/s", 0.2 + n % 7 / 100) if n < groups else ("", 0.6 + n % 7 / 100)]
+    ]
+    ReceiptStore(database).write([], exposures=rows)
+    await server.watch.check()
+    assert not (await server.experiments.experiment("x")).stopped_arms
 
 
 async def test_an_experiment_ends_when_only_the_control_is_left(server: Server) -> None:

@@ -6,7 +6,6 @@ each arm went is kept for the guardrails.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -111,18 +110,14 @@ class Assigner:
             exposures.append(Exposure("", HOLDOUT, self._holdout_share))
         return replace(query, exposures=tuple(exposures), **changes) if exposures else query
 
-    def observe(self, exposures: Sequence[Exposure], *, elapsed_s: float, failed: bool) -> None:
-        """Count a request that arms have answered, or failed to."""
+    def observe(self, exposures: Sequence[Exposure], *, elapsed_s: float, failed: bool, members: int = 0) -> None:
+        """Count a request that arms have answered, or failed to, of a group of `members`, 0 for a listener."""
         for exposure in exposures:
             self.exposures[exposure.experiment, exposure.arm] += 1
             if exposure.experiment and exposure.propensity < 1:
                 key = exposure.experiment, exposure.arm
                 health = self._health.get(key, Health())
-                self._health[key] = Health(
-                    health.requests + 1,
-                    health.failed + failed,
-                    health.log_times if failed else health.log_times.plus(math.log(max(elapsed_s, 1e-6))),
-                )
+                self._health[key] = health.plus(members=members, elapsed_s=elapsed_s, failed=failed)
 
     def health(self, experiment: str, arm: str) -> Health:
         """How its requests went since this server knows of it. The diversity of lists is not counted here."""

@@ -81,8 +81,10 @@ class ExperimentWatch:
         diversity = await loop.run_in_executor(self._executor, self._exposures.diversity, name)
         healths = {}
         for arm in experiment.plan.arms:
-            sums = diversity.get(arm.name)
-            moments = Moments() if sums is None else Moments(sums.count, sums.total, sums.squares)
+            moments = {
+                of_group: Moments(sums.count, sums.total, sums.squares)
+                for of_group, sums in diversity.get(arm.name, {}).items()
+            }
             healths[arm.name] = replace(self._assigner.health(name, arm.name), diversity=moments)
         return healths
 

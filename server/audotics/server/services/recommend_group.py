@@ -74,7 +74,12 @@ class RecommendGroupService:
                 attempt.answered(answer.degraded)
         finally:
             if self._assigner is not None and query.exposures:
-                self._assigner.observe(query.exposures, elapsed_s=attempt.elapsed_s, failed=attempt.failed)
+                self._assigner.observe(
+                    query.exposures,
+                    elapsed_s=attempt.elapsed_s,
+                    failed=attempt.failed,
+                    members=len(query.members),
+                )
         return answer, tuple(member.user_id for member in query.members)
 
 

@@ -112,16 +112,19 @@ class ExposureStore:
         with self._database.reading() as connection:
             return connection.execute(statement).all()
 
-    def diversity(self, experiment: str) -> dict[str, DiversitySums]:
-        """Of the lists of each arm. Raises StorageError."""
-        value = EXPOSURES.c.diversity
+    def diversity(self, experiment: str) -> dict[str, dict[bool, DiversitySums]]:
+        """Of the lists of each arm, those of groups (True) apart from those of listeners. Raises StorageError."""
+        value, of_group = EXPOSURES.c.diversity, EXPOSURES.c.group_key != ""
         statement = (
-            select(EXPOSURES.c.arm, func.count(), func.sum(value), func.sum(value * value))
+            select(EXPOSURES.c.arm, of_group, func.count(), func.sum(value), func.sum(value * value))
             .where(EXPOSURES.c.experiment == experiment)
-            .group_by(EXPOSURES.c.arm)
+            .group_by(EXPOSURES.c.arm, of_group)
         )
+        sums: dict[str, dict[bool, DiversitySums]] = {}
         with self._database.reading() as connection:
-            return {arm: DiversitySums(*sums) for arm, *sums in connection.execute(statement)}
+            for arm, group, *found in connection.execute(statement):
+                sums.setdefault(arm, {})[bool(group)] = DiversitySums(*found)
+        return sums
 
 
 def _group_events(shown: Subquery, *, window_s: float) -> ColumnElement[int]:
