@@ -278,6 +278,10 @@ class Degradation:
     reason: DegradationReason
     detail: str
 
+    @classmethod
+    def late(cls, part: str) -> Degradation:
+        return cls(part, DegradationReason.DEADLINE, "the deadline left no time for it")
+
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
@@ -344,6 +348,7 @@ class ClassifyQuery:
     track_ids: tuple[str, ...] = ()
     tracks: tuple[TrackRecord, ...] = ()
     models: ModelSelector | None = None
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

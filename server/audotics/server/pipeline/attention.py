@@ -9,9 +9,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.server.errors import DeadlineError
 from audotics.server.pipeline import groups
 from audotics.server.pipeline.group_query import Deeds
 from audotics.server.pipeline.groups import Floats
+from audotics.server.pipeline.patience import patience
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.runtime.model import InferenceError
 from audotics.server.types import Degradation, DegradationReason, Listener
@@ -29,11 +31,13 @@ def attention(
     weights: Floats,
     deeds: Deeds,
     otherwise: Floats,
+    deadline: float | None,
 ) -> Floats | Sequence[Degradation]:
     """The group model's scores of `rows` (n,), scaled to 0..1; or why there are none.
 
     Tracks that the model does not know come after all others, in the order of `otherwise` (n,), which is in 0..1. To
-    the model a member of twice the weight is two members, by which its attention to them doubles.
+    the model a member of twice the weight is two members, by which its attention to them doubles. `deadline` is when
+    it must be done, on the clock of `time.monotonic()`.
     """
     part = snapshot.group
     if part is None:
@@ -42,7 +46,9 @@ def attention(
         listener.history for listener, count in zip(listeners, _repeats(weights), strict=True) for _ in range(count)
     ]
     try:
-        scores = part.scores(histories, deeds.events, rows)
+        scores = part.scores(histories, deeds.events, rows, deadline=patience(part.model, deadline))
+    except DeadlineError:
+        return (Degradation.late("group"),)
     except InferenceError as error:
         _LOG.warning("left out of a list: %s", error, exc_info=error)
         return (Degradation("group", DegradationReason.FAILED, str(error)),)

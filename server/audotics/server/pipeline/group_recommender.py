@@ -140,7 +140,9 @@ class GroupRecommender:
 
     def _list(self, group: _Group) -> GroupRecommendation:
         query, left_out = group.query, list(group.degraded)
-        strategy, values = _valued(group, left_out)
+        reserve_s = self._options.deadline_reserve_s
+        deadline = None if query.deadline is None else query.deadline - reserve_s
+        strategy, values = _valued(group, left_out, deadline=deadline)
         places, turns = self._chosen(group, strategy, values)
         if query.fairness_floor:
             variety = self._variety(group, needs_similarity=False)
@@ -245,7 +247,7 @@ def _made(group: _Group, values: Floats, answer: GroupRecommendation) -> MadeGro
     )
 
 
-def _valued(group: _Group, left_out: list[Degradation]) -> tuple[Strategy, Floats]:
+def _valued(group: _Group, left_out: list[Degradation], *, deadline: float | None) -> tuple[Strategy, Floats]:
     """The strategy that makes the list, and what it makes of the worths, (n,); adds to `left_out` what is missing."""
     strategy, worth, weights = group.query.strategy or Strategy.AVERAGE, group.worth, group.weights
     match strategy:
@@ -256,7 +258,13 @@ def _valued(group: _Group, left_out: list[Degradation]) -> tuple[Strategy, Float
         case Strategy.LEARNED_ATTENTION:
             average = groups.average(worth, weights)
             values = attention(
-                group.snapshot, group.listeners, group.rows, weights=weights, deeds=group.deeds, otherwise=average
+                group.snapshot,
+                group.listeners,
+                group.rows,
+                weights=weights,
+                deeds=group.deeds,
+                otherwise=average,
+                deadline=deadline,
             )
             if isinstance(values, np.ndarray):
                 return strategy, values

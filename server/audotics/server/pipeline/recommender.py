@@ -127,7 +127,7 @@ class Recommender:
         degraded: Sequence[Degradation] = (),
     ) -> Recommendation:
         """All of the given catalogue `rows`, seen or not, the most relevant first. Raises as `recommend` does."""
-        given = partial(_given, snapshot, listener, rows, query.context)
+        given = partial(_given, snapshot, listener, rows, query.context, deadline=self._latest(query.deadline))
         return await self._answer(snapshot, query, given, partial(_ranking, snapshot, query, degraded))
 
     async def forget(self, user_id: str) -> int:
@@ -175,7 +175,7 @@ class Recommender:
         deadline = query.deadline
         _check_deadline(deadline)
         loop = asyncio.get_running_loop()
-        latest = None if deadline is None else deadline - self._options.deadline_reserve_s
+        latest = self._latest(deadline)
         self._under_way += 1
         try:
             if self._under_way == 1:
@@ -189,6 +189,10 @@ class Recommender:
         finally:
             self._under_way -= 1
 
+    def _latest(self, deadline: float | None) -> float | None:
+        """When models must be done so that a list can still be made without those that are not."""
+        return None if deadline is None else deadline - self._options.deadline_reserve_s
+
     def _answer_alone(
         self,
         snapshot: Snapshot,
@@ -200,7 +204,7 @@ class Recommender:
         if not needs_models(snapshot, slate):
             scored = ScoredRows.without_models(slate)
         elif latest is None or time.monotonic() < latest:
-            (scored,) = self._scoring.run([ScoringJob.of(snapshot, slate)])
+            (scored,) = self._scoring.run([ScoringJob.of(snapshot, slate, deadline=latest)])
         else:
             scored = ScoredRows.too_late(snapshot, slate)
         return finish(slate, scored)
@@ -209,7 +213,8 @@ class Recommender:
         if not needs_models(snapshot, slate):
             return ScoredRows.without_models(slate)
         try:
-            return await self._batcher.submit(ScoringJob.of(snapshot, slate), deadline=latest, caller=caller)
+            job = ScoringJob.of(snapshot, slate, deadline=latest)
+            return await self._batcher.submit(job, deadline=latest, caller=caller)
         except DeadlineError:
             return ScoredRows.too_late(snapshot, slate)
 
@@ -305,18 +310,19 @@ class Recommender:
     ) -> tuple[Taste, NDArray[np.int64]]:
         _check_deadline(query.deadline)  # it may have waited for a thread until nobody waited for it
         catalog, options = snapshot.catalog, self._options.with_settings(query.pipeline)
+        latest = self._latest(query.deadline)
         passing, allowed = self._allowed(snapshot, listener, query)
         passing_share = 1.0
         if query.filter != NO_FILTER:
             passing_share = np.count_nonzero(passing) / max(catalog.live_count, 1)
         if passing_share <= options.selective_share:
-            taste = Taste.read(snapshot, listener.history)
+            taste = Taste.read(snapshot, listener.history, deadline=latest)
             most = max(query.limit, options.exact_rows)
             return taste, best_matches(snapshot, taste, np.flatnonzero(allowed), limit=most)
         filtered = query.filter != NO_FILTER  # the indexes are then searched for what is allowed, and find nothing else
         n_seen = 0 if filtered else len(listener.seen)
         depth = SearchDepth.of(options, limit=query.limit, passing_share=1.0, n_seen=n_seen)
-        taste = Taste.read(snapshot, listener.history)
+        taste = Taste.read(snapshot, listener.history, deadline=latest)
         rows = choose_candidates(
             snapshot,
             search(snapshot, taste, depth, allowed=allowed if filtered else None),
@@ -367,8 +373,10 @@ class Recommender:
         return MadeList(snapshot, query, shortlist, answer, untilted, selection)
 
 
-def _given(snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], context: Context) -> Slate:
-    return Slate.measure(snapshot, Taste.read(snapshot, listener.history), context, rows=rows)
+def _given(
+    snapshot: Snapshot, listener: Listener, rows: NDArray[np.int64], context: Context, *, deadline: float | None
+) -> Slate:
+    return Slate.measure(snapshot, Taste.read(snapshot, listener.history, deadline=deadline), context, rows=rows)
 
 
 def _ranking(

@@ -64,7 +64,7 @@ def _query_vector(content: ContentPart, query: SimilarQuery, row: int) -> NDArra
     if row >= 0:
         return content.vectors(np.asarray([row], np.int64)).reshape(-1)
     if query.track is not None:
-        return content.embed(columns_of([query.track])).vectors.reshape(-1)
+        return content.embed(columns_of([query.track]), deadline=query.deadline).vectors.reshape(-1)
     vector = np.asarray(query.vector, np.float32)
     if vector.shape != (content.index.dimension,):
         raise InvalidRequestError(

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from audotics.features.history import MAX_HISTORY
 from audotics.features.listener_features import RECENT, preference_vector
+from audotics.server.errors import DeadlineError
+from audotics.server.pipeline.patience import patience
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.runtime.model import InferenceError
+from audotics.server.runtime.model import InferenceError, Model
 from audotics.server.types import Degradation, DegradationReason
 
 _SAME_INTEREST = 0.9
@@ -31,21 +33,29 @@ class Taste:
     """float32 (m,), what may come next, by rows of the sequence model; None when there is none, or nothing it knows."""
 
     @classmethod
-    def read(cls, snapshot: Snapshot, history: NDArray[np.int64]) -> Taste:
-        """Encode all of a listener's history, oldest first. A model that fails is left out and named in `degraded`."""
+    def read(cls, snapshot: Snapshot, history: NDArray[np.int64], *, deadline: float | None = None) -> Taste:
+        """Encode all of a listener's history, oldest first.
+
+        A model that fails is left out and named in `degraded`, and so is one on another server that has not answered at
+        the `deadline` (as in `Model.run`). At home they are quick, and what is left when there is no time for others.
+        """
         recent = history[-MAX_HISTORY:]
         user_vector = next_tracks = None
         degraded: tuple[Degradation, ...] = ()
         if snapshot.collaborative is not None:
             try:
-                user_vector = snapshot.collaborative.user_vector(recent)
-            except InferenceError as error:
-                degraded = (Degradation("collaborative", DegradationReason.FAILED, str(error)),)
+                user_vector = snapshot.collaborative.user_vector(
+                    recent, deadline=_patience(snapshot.collaborative.model, deadline)
+                )
+            except (InferenceError, DeadlineError) as error:
+                degraded = (_left_out("collaborative", error),)
         if snapshot.sequence is not None:
             try:
-                next_tracks = snapshot.sequence.next_tracks(recent)
-            except InferenceError as error:
-                degraded = (*degraded, Degradation("sequence", DegradationReason.FAILED, str(error)))
+                next_tracks = snapshot.sequence.next_tracks(
+                    recent, deadline=_patience(snapshot.sequence.model, deadline)
+                )
+            except (InferenceError, DeadlineError) as error:
+                degraded = (*degraded, _left_out("sequence", error))
         return cls(recent, len(history), user_vector, None, degraded, next_tracks).heard_again(snapshot)
 
     def heard_again(self, snapshot: Snapshot) -> Taste:
@@ -69,3 +79,13 @@ class Taste:
             chosen.append(recent[farthest])
             closest = np.maximum(closest, recent @ recent[farthest])
         return np.stack(chosen)
+
+
+def _patience(model: Model, deadline: float | None) -> float | None:
+    return patience(model, deadline) if model.waits else None
+
+
+def _left_out(part: str, error: InferenceError | DeadlineError) -> Degradation:
+    if isinstance(error, DeadlineError):
+        return Degradation.late(part)
+    return Degradation(part, DegradationReason.FAILED, str(error))

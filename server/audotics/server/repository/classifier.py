@@ -42,15 +42,17 @@ class ClassifierPart:
         columns = np.asarray([DESCRIPTORS.index(name) for name in names], np.int64)
         return cls(bundle.manifest.version, model, columns, classes)
 
-    def probabilities(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities(self, descriptors: NDArray[np.float32], *, deadline: float | None = None) -> NDArray[np.float32]:
         """float32 (n, classes) for `track_descriptors` (n, 14); NaN for a track of which no audio feature is known.
 
-        A single unknown value is the model's own business. Raises InferenceError.
+        A single unknown value is the model's own business. `deadline` is as in `Model.run`. Raises DeadlineError,
+        InferenceError.
         """
         features = descriptors[:, self.columns]
         audio = self.columns < len(AUDIO_FEATURES)
         known = ~np.isnan(features[:, audio]).all(axis=1)
         result = np.full((len(features), len(self.classes)), np.nan, np.float32)
         if known.any():
-            result[known] = self.model.run({"features": features[known]}, ["probabilities"])[0]
+            feeds = {"features": features[known]}
+            result[known] = self.model.run(feeds, ["probabilities"], deadline=deadline)[0]
         return result

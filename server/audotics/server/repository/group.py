@@ -40,12 +40,17 @@ class GroupPart:
         return cls(bundle.manifest.version, model, rows, width)
 
     def scores(
-        self, histories: Sequence[NDArray[np.int64]], events: GroupEvents, rows: NDArray[np.int64]
+        self,
+        histories: Sequence[NDArray[np.int64]],
+        events: GroupEvents,
+        rows: NDArray[np.int64],
+        *,
+        deadline: float | None = None,
     ) -> NDArray[np.float32]:
         """float32 (n,) for catalogue `rows` (n,), NaN for tracks that the model does not know.
 
-        `histories` hold catalogue rows, one array a member, oldest first, and so do the tracks of `events`. Raises
-        InferenceError.
+        `histories` hold catalogue rows, one array a member, oldest first, and so do the tracks of `events`. `deadline`
+        is as in `Model.run`. Raises DeadlineError, InferenceError.
         """
         candidates = self.rows.to_model(rows)
         known = candidates >= 0
@@ -54,14 +59,16 @@ class GroupPart:
             played = self.rows.to_model(events.tracks)
             there = played >= 0
             feeds = self._inputs(histories, GroupEvents(played[there], events.weights[there]), candidates[known])
-            result[known] = self.model.run(feeds.feeds(), ["score"])[0]
+            result[known] = self.model.run(feeds.feeds(), ["score"], deadline=deadline)[0]
         return result
 
-    def compatibility(self, histories: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
-        """float32 (m, m), 0..1, of members by their histories in catalogue rows. Raises InferenceError."""
+    def compatibility(
+        self, histories: Sequence[NDArray[np.int64]], *, deadline: float | None = None
+    ) -> NDArray[np.float32]:
+        """float32 (m, m), 0..1, of members by histories in catalogue rows. Raises DeadlineError, InferenceError."""
         nothing = GroupEvents(np.empty(0, np.int64), np.empty(0, np.float32))
         feeds = self._inputs(histories, nothing, np.zeros(1, np.int64))
-        matrix: NDArray[np.float32] = self.model.run(feeds.feeds(), ["compatibility"])[0]
+        matrix: NDArray[np.float32] = self.model.run(feeds.feeds(), ["compatibility"], deadline=deadline)[0]
         return matrix
 
     def with_catalog(self, catalog: Catalog) -> GroupPart:

@@ -30,13 +30,17 @@ class CollaborativePart:
     index: VectorIndex
     rows: RowMap
 
-    def user_vector(self, history: NDArray[np.int64]) -> NDArray[np.float32] | None:
-        """float32 (d,) for the listener of the catalogue rows `history`; None when the model knows none of them."""
+    def user_vector(self, history: NDArray[np.int64], *, deadline: float | None = None) -> NDArray[np.float32] | None:
+        """float32 (d,) for the listener of the catalogue rows `history`; None when the model knows none of them.
+
+        `deadline` is as in `Model.run`, here and below. Raises DeadlineError, InferenceError.
+        """
         heard = self.rows.to_model(history)
         heard = heard[heard >= 0]
         if not len(heard):
             return None
-        vector: NDArray[np.float32] = self.model.run({"history": pad_histories([heard])}, ["user_vector"])[0][0]
+        feeds = {"history": pad_histories([heard])}
+        vector: NDArray[np.float32] = self.model.run(feeds, ["user_vector"], deadline=deadline)[0][0]
         return vector
 
     def nearest(
@@ -74,12 +78,13 @@ class ContentPart:
     rows: RowMap
     encoder: ContentEncoder
 
-    def embed(self, tracks: TrackColumns) -> Embeddings:
-        """Any tracks, known or not. Raises InferenceError."""
+    def embed(self, tracks: TrackColumns, *, deadline: float | None = None) -> Embeddings:
+        """Any tracks, known or not. Raises DeadlineError, InferenceError."""
         vectors, lengths = [np.empty((0, self.index.dimension), np.float32)], [np.empty(0, np.float32)]
         for start in range(0, len(tracks), _EMBED_ROWS):
             rows = np.arange(start, min(start + _EMBED_ROWS, len(tracks)))
-            found = self.model.run(self.encoder.encode(tracks.take(rows)).feeds(), ["embedding", "length"])
+            feeds = self.encoder.encode(tracks.take(rows)).feeds()
+            found = self.model.run(feeds, ["embedding", "length"], deadline=deadline)
             vectors.append(found[0])
             lengths.append(found[1])
         return Embeddings(np.concatenate(vectors), np.concatenate(lengths))
@@ -126,11 +131,16 @@ class NcfPart:
     rows: RowMap
 
     def logits(
-        self, histories: Sequence[NDArray[np.int64]], tracks: Sequence[NDArray[np.int64]]
+        self,
+        histories: Sequence[NDArray[np.int64]],
+        tracks: Sequence[NDArray[np.int64]],
+        *,
+        deadline: float | None = None,
     ) -> list[NDArray[np.float32]]:
         """For each listener, by a history in the model's rows, the logits of their tracks, in the model's rows too.
 
-        NaN where the track is UNKNOWN, and everywhere for a listener without history.
+        NaN where the track is UNKNOWN, and everywhere for a listener without history. Raises DeadlineError,
+        InferenceError.
         """
         lengths = [len(rows) for rows in tracks]
         every = np.concatenate(tracks) if len(tracks) > 1 else tracks[0]
@@ -139,7 +149,7 @@ class NcfPart:
             "user_index": np.repeat(np.arange(len(histories)), lengths),
             "track": np.maximum(every, 0),
         }
-        logits = self.model.run(feeds, ["logit"])[0]
+        logits = self.model.run(feeds, ["logit"], deadline=deadline)[0]
         logits[every == UNKNOWN] = np.nan
         ends = np.cumsum(lengths).tolist()
         parts = [logits[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
@@ -161,16 +171,17 @@ class SequencePart:
     model: Model
     rows: RowMap
 
-    def next_tracks(self, history: NDArray[np.int64]) -> NDArray[np.float32] | None:
+    def next_tracks(self, history: NDArray[np.int64], *, deadline: float | None = None) -> NDArray[np.float32] | None:
         """float32 (m,), a score for each of the model's rows, after catalogue rows; None when nothing ever came next.
 
-        Raises InferenceError.
+        Raises DeadlineError, InferenceError.
         """
         heard = self.rows.to_model(history)
         heard = heard[heard >= 0][-RECENT_TRACKS:]
         if not len(heard):
             return None
-        scores: NDArray[np.float32] = self.model.run({"history": heard[None]}, ["scores"])[0][0]
+        feeds = {"history": heard[None]}
+        scores: NDArray[np.float32] = self.model.run(feeds, ["scores"], deadline=deadline)[0][0]
         return scores if scores.any() else None
 
     def likeliest(self, next_tracks: NDArray[np.float32], k: int) -> NDArray[np.int64]:
@@ -219,7 +230,8 @@ class HybridPart:
     version: int
     model: Model
 
-    def weigh(self, inputs: HybridInputs) -> Weighing:
-        """Weigh the components of n rows. Raises InferenceError."""
-        weights, score, confidence = self.model.run(inputs.feeds(), ["weights", "score", "confidence"])
+    def weigh(self, inputs: HybridInputs, *, deadline: float | None = None) -> Weighing:
+        """Weigh the components of n rows. Raises DeadlineError, InferenceError."""
+        outputs = ("weights", "score", "confidence")
+        weights, score, confidence = self.model.run(inputs.feeds(), outputs, deadline=deadline)
         return Weighing(weights, score, confidence)

@@ -32,7 +32,7 @@ class ClassifyService:
         self._executor = executor
 
     async def classify(self, query: ClassifyQuery) -> Classification:
-        """Raises NotFoundError that names every track which is not in the catalogue, NotReadyError."""
+        """Raises NotFoundError that names every track which is not in the catalogue, NotReadyError, DeadlineError."""
         snapshot = self._registry.select(query.models)
         rows = served_rows(snapshot.catalog, query.track_ids)
         loop = asyncio.get_running_loop()
@@ -46,7 +46,7 @@ def _classify(snapshot: Snapshot, rows: NDArray[np.int64], query: ClassifyQuery)
     found: dict[str, list[_Classes]] = {}
     for kind, part in snapshot.classifiers.items():
         try:
-            found[kind] = _classes(part, descriptors)
+            found[kind] = _classes(part, descriptors, deadline=query.deadline)
         except InferenceError as error:
             _LOG.warning("left out of an answer: %s", error, exc_info=error)
             degraded.append(Degradation(kind, DegradationReason.FAILED, str(error)))
@@ -60,8 +60,8 @@ def _classify(snapshot: Snapshot, rows: NDArray[np.int64], query: ClassifyQuery)
     )
 
 
-def _classes(part: ClassifierPart, descriptors: NDArray[np.float32]) -> list[_Classes]:
-    probabilities = part.probabilities(descriptors)
+def _classes(part: ClassifierPart, descriptors: NDArray[np.float32], *, deadline: float | None) -> list[_Classes]:
+    probabilities = part.probabilities(descriptors, deadline=deadline)
     orders = np.argsort(-probabilities, axis=1, kind="stable")
     return [
         () if np.isnan(row).any() else tuple((part.classes[column], float(row[column])) for column in order)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -50,8 +51,13 @@ class CompatibilityService:
         self._strangers = strangers
         self._executor = executor
 
-    async def score(self, user_ids: Sequence[str], *, models: ModelSelector | None = None) -> Compatibility:
-        """Of two listeners or more. Raises NotFoundError for unknown versions, NotReadyError."""
+    async def score(
+        self, user_ids: Sequence[str], *, models: ModelSelector | None = None, deadline: float | None = None
+    ) -> Compatibility:
+        """Of two listeners or more. Raises NotFoundError for unknown versions, NotReadyError, DeadlineError.
+
+        `deadline` is on the clock of `time.monotonic()`.
+        """
         snapshot = self._registry.select(models)
         resolved = await asyncio.gather(
             *(self._listeners.resolve(Subject("user", user_id=user_id), snapshot.catalog) for user_id in user_ids)
@@ -59,7 +65,8 @@ class CompatibilityService:
         degraded = [part for _, parts in resolved for part in parts]
         listeners = [listener for listener, _ in resolved]
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._compare, snapshot, user_ids, listeners, degraded)
+        work = partial(self._compare, snapshot, user_ids, listeners, degraded, deadline=deadline)
+        return await loop.run_in_executor(self._executor, work)
 
     def _compare(
         self,
@@ -67,10 +74,12 @@ class CompatibilityService:
         user_ids: Sequence[str],
         listeners: Sequence[Listener],
         degraded: Sequence[Degradation],
+        *,
+        deadline: float | None,
     ) -> Compatibility:
         profiles = [profile_of(snapshot.catalog, listener.history) for listener in listeners]
         by_facet = self._by_facet(snapshot, profiles)
-        matrix, failed = _by_model(snapshot, listeners)
+        matrix, failed = _by_model(snapshot, listeners, deadline=deadline)
         if matrix is None:
             matrix = _mean_of_known(by_facet)
         np.fill_diagonal(matrix, 1.0)
@@ -101,13 +110,13 @@ class CompatibilityService:
 
 
 def _by_model(
-    snapshot: Snapshot, listeners: Sequence[Listener]
+    snapshot: Snapshot, listeners: Sequence[Listener], *, deadline: float | None
 ) -> tuple[NDArray[np.float64] | None, tuple[Degradation, ...]]:
     """The group model's matrix, or why there is none."""
     if snapshot.group is None:
         return None, snapshot.ungrouped
     try:
-        matrix = snapshot.group.compatibility([listener.history for listener in listeners])
+        matrix = snapshot.group.compatibility([listener.history for listener in listeners], deadline=deadline)
     except InferenceError as error:
         _LOG.warning("left out of an answer: %s", error, exc_info=error)
         return None, (Degradation("group", DegradationReason.FAILED, str(error)),)

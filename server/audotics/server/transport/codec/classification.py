@@ -10,8 +10,8 @@ from audotics.server.types import Classification, ClassifyQuery
 from audotics.v1 import recommender_service_pb2 as pb
 
 
-def decode_classify(request: pb.ClassifyTracksRequest) -> ClassifyQuery:
-    """Raises InvalidRequestError with everything that is wrong."""
+def decode_classify(request: pb.ClassifyTracksRequest, *, deadline: float | None) -> ClassifyQuery:
+    """`deadline` is on the clock of `time.monotonic()`. Raises InvalidRequestError with everything that is wrong."""
     violations = Violations()
     count = len(request.track_ids) + len(request.tracks)
     if not 1 <= count <= MAX_CANDIDATES:
@@ -25,6 +25,7 @@ def decode_classify(request: pb.ClassifyTracksRequest) -> ClassifyQuery:
             for place, track in enumerate(request.tracks)
         ),
         models=decode_selector(request, violations),
+        deadline=deadline,
     )
     violations.raise_if_any()
     return query

@@ -90,7 +90,7 @@ class RecommenderServicer(pb_grpc.RecommenderServiceServicer):
         self, request: pb.ScoreCompatibilityRequest, context: grpc.aio.ServicerContext
     ) -> pb.ScoreCompatibilityResponse:
         user_ids, models = decode_compatibility(request)
-        answer = await self._compatibility.score(user_ids, models=models)
+        answer = await self._compatibility.score(user_ids, models=models, deadline=deadline_of(context))
         return encode_compatibility(answer)
 
     async def AnalyzeTaste(  # noqa: N802
@@ -130,7 +130,7 @@ class RecommenderServicer(pb_grpc.RecommenderServiceServicer):
     async def ClassifyTracks(  # noqa: N802
         self, request: pb.ClassifyTracksRequest, context: grpc.aio.ServicerContext
     ) -> pb.ClassifyTracksResponse:
-        query = decode_classify(request)
+        query = decode_classify(request, deadline=deadline_of(context))
         answer = await self._classify.classify(query)
         return encode_classification(answer)
 
