@@ -10,6 +10,7 @@ from audotics.server.storage.events import EventStore
 from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
 from audotics.server.storage.retention import Expired, RetentionStore
 from audotics.server.storage.schema import NAMES_A_LIST
+from audotics.server.storage.sessions import SessionStore, StoredMember, StoredSession, StoredVote
 from audotics.server.storage.tilt_updates import StoredUpdate, TiltUpdateStore
 from audotics.server.storage.users import UserStore
 from audotics.server.types import Event
@@ -43,8 +44,8 @@ def test_decisions_are_settled_once_by_what_was_said_in_time(database: Database)
     assert store.unsettled(before=101.0, limit=5) == [DECISION]
     assert store.unsettled(before=200.0, limit=1) == [DECISION]
     assert store.said_of(waiting, window_s=10.0) == {
-        "r1": [("t0", "rating", 4.5), ("t1", "rating", 4.5)],
-        "r2": [("t4", "rating", 4.5)],
+        "r1": [("u1", "t0", "rating", 4.5), ("u1", "t1", "rating", 4.5)],
+        "r2": [("u2", "t4", "rating", 4.5)],
     }
     assert store.said_of([], window_s=10.0) == {}
     store.settle({"r1": Settlement(0.5, [0.25, 0.75])})
@@ -55,6 +56,38 @@ def test_decisions_are_settled_once_by_what_was_said_in_time(database: Database)
     assert store.latest("", hybrid=2, since=0.0, limit=5) == [settled]
     store.settle({"r2": Settlement(0.0, [])})
     assert [one.credits for one in store.latest("", hybrid=2, since=101.0, limit=5)] == [[]]
+
+
+def test_what_a_session_did_counts_for_the_list_before_it(database: Database) -> None:
+    store, sessions = DecisionStore(database), SessionStore(database)
+    for name in ("s", "other"):
+        assert sessions.create(StoredSession(name, "average", 0.0, 90.0, members=(StoredMember("ana", 1.0, 90.0),)))
+    first = replace(DECISION, recommendation_id="r1", user_id="", created_at=100.0, group_key="sessions/s")
+    second = replace(first, recommendation_id="r2", created_at=110.0)
+    alone = replace(first, recommendation_id="r3", group_key="groups/0123")
+    write(database, first, second, alone)
+
+    def vote(user_id: str, track_id: str, value: int, at: float) -> None:
+        sessions.change("s", lambda change: change.put_vote(StoredVote(user_id, track_id, value), voted_at=at))
+
+    vote("ana", "before", 1, 99.0)
+    vote("ana", "t1", -1, 101.0)
+    vote("ana", "t1", 1, 102.0)
+    vote("ben", "t1", -1, 103.0)
+    vote("ben", "t2", 1, 104.0)
+    vote("ben", "t2", 0, 105.0)
+    sessions.change("s", lambda change: change.play("t3", started_at=109.0))
+    sessions.change("other", lambda change: change.play("t9", started_at=109.0))
+    sessions.change("s", lambda change: change.skip(skipped_at=111.0))
+    sessions.change("s", lambda change: change.play("late", started_at=130.0))
+    EventStore(database).append([said(1, "cleo", "r3")], received_at=105.0)
+    found = store.said_of([first, second, alone], window_s=20.0)
+    assert {name: sorted(each) for name, each in found.items()} == {
+        "r1": [("", "t3", "play", None), ("ana", "t1", "like", None), ("ben", "t1", "dislike", None)],
+        "r2": [("", "t3", "skip", None)],
+        "r3": [("cleo", "t1", "rating", 4.5)],
+    }
+    assert store.said_of([first], window_s=20.0) == {"r1": found["r1"]}  # the other one is known all the same
 
 
 def test_decisions_of_an_arm_are_counted_and_listed(database: Database) -> None:

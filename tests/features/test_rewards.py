@@ -7,7 +7,7 @@ import pytest
 
 from audotics.features.history import SEEN_EVENTS
 from audotics.features.hybrid import COMPONENTS
-from audotics.features.rewards import EVENT_REWARDS, MOST, event_reward, track_rewards
+from audotics.features.rewards import EVENT_REWARDS, MOST, event_reward, shared_rewards, track_rewards
 from audotics.features.tilts import AS_TRAINED, FACTOR, TILTS, tilted_weights
 
 
@@ -45,6 +45,14 @@ def test_event_reward(event: str, rating: float | None, reward: float) -> None:
 def test_a_list_earns_what_its_tracks_do(events: list[tuple[str, str, float | None]], reward: float) -> None:
     assert sum(track_rewards(events).values()) == reward
     assert sum(track_rewards(reversed(events)).values()) == reward
+
+
+def test_of_several_listeners_the_mean_counts() -> None:
+    like, skip, complete = ("a", "like", None), ("a", "skip", None), ("b", "complete", None)
+    assert shared_rewards([[like, complete], [like, skip], []]) == {"a": 0.25, "b": 1.0}
+    assert shared_rewards([]) == {}
+    many = [[(f"t{number}", "like", None) for number in range(20)] for _ in range(3)]
+    assert sum(shared_rewards(many).values()) == pytest.approx(MOST)
 
 
 def test_a_tilt_moves_one_weight_within_its_bounds() -> None:

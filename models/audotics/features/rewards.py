@@ -4,7 +4,8 @@ Learning and evaluation count alike.
 
 An event is worth what it says of its track, from -1 to 1; the values are hand-set. A listener may say several things of
 a track: an objection outweighs praise, and of two of a kind the stronger one counts, so that a play which is completed
-and then liked is one good track and not three. A list earns the sum over its tracks.
+and then liked is one good track and not three. Of several who say something of a track, as the members of a group do,
+the mean counts: a larger group is not worth more. A list earns the sum over its tracks.
 """
 
 from __future__ import annotations
@@ -45,16 +46,29 @@ def event_reward(event: str, rating: float | None = None) -> float:
 
 
 def track_rewards(events: Iterable[tuple[str, str, float | None]]) -> dict[str, float]:
-    """What each track of a list earned by events of a track, a type and a rating each.
+    """What each track of a list earned by events of a track, a type and a rating each, all of one listener.
 
     They add up to what the list earned. Where that would be beyond MOST, all of them are scaled down.
     """
+    return shared_rewards([events])
+
+
+def shared_rewards(listeners: Iterable[Iterable[tuple[str, str, float | None]]]) -> dict[str, float]:
+    """As `track_rewards`, by the events of several listeners: the mean of those who said anything of a track."""
+    said: dict[str, list[float]] = {}
+    for events in listeners:
+        for track_id, reward in _by_track(events).items():
+            said.setdefault(track_id, []).append(reward)
+    rewards = {track_id: sum(each) / len(each) for track_id, each in said.items()}
+    beyond = abs(sum(rewards.values())) / MOST
+    return {track_id: reward / max(1.0, beyond) for track_id, reward in rewards.items()}
+
+
+def _by_track(events: Iterable[tuple[str, str, float | None]]) -> dict[str, float]:
     lowest: dict[str, float] = {}
     highest: dict[str, float] = {}
     for track_id, event, rating in events:
         reward = event_reward(event, rating)
         lowest[track_id] = min(reward, lowest.get(track_id, 0.0))
         highest[track_id] = max(reward, highest.get(track_id, 0.0))
-    rewards = {track_id: low if low < 0 else highest[track_id] for track_id, low in lowest.items()}
-    beyond = abs(sum(rewards.values())) / MOST
-    return {track_id: reward / max(1.0, beyond) for track_id, reward in rewards.items()}
+    return {track_id: low if low < 0 else highest[track_id] for track_id, low in lowest.items()}

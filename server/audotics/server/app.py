@@ -296,6 +296,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             ),
             sessions=sessions,
             assigner=assigner,
+            learning=learning,
         )
         feedback = FeedbackService(registry=registry, log=log)
         index_service = IndexService(

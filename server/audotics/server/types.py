@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Final, Literal
@@ -140,7 +141,12 @@ class Draw:
     chances: tuple[float, ...] = field(default=(), compare=False, repr=False)
 
 
-def _factors(tilt: tuple[float, ...], draw: Draw | None) -> tuple[float, ...]:
+def arm_key(exposures: Sequence[Exposure]) -> str:
+    """Names the learners that a request teaches: "" outside experiments, else "experiment/arm", by commas."""
+    return ",".join(f"{exposure.experiment}/{exposure.arm}" for exposure in exposures if exposure.experiment)
+
+
+def combined_factors(tilt: tuple[float, ...], draw: Draw | None) -> tuple[float, ...]:
     """Those of an experiment's arm times those that were drawn; () for none."""
     if draw is None:
         return tilt
@@ -175,13 +181,13 @@ class RecommendQuery:
 
     @property
     def arm_key(self) -> str:
-        """Names the learners that this request teaches: "" outside experiments, else "experiment/arm", by commas."""
-        return ",".join(f"{exposure.experiment}/{exposure.arm}" for exposure in self.exposures if exposure.experiment)
+        """That of `arm_key`."""
+        return arm_key(self.exposures)
 
     @property
     def factors(self) -> tuple[float, ...]:
         """What the hybrid's weights are multiplied by, () for nothing."""
-        return _factors(self.tilt, self.draw)
+        return combined_factors(self.tilt, self.draw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +207,7 @@ class RankQuery:
     @property
     def factors(self) -> tuple[float, ...]:
         """What the hybrid's weights are multiplied by, () for nothing."""
-        return _factors(self.tilt, self.draw)
+        return combined_factors(self.tilt, self.draw)
 
 
 @dataclass(frozen=True, slots=True)

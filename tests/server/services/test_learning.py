@@ -13,6 +13,7 @@ import pytest
 from audotics.features.tilts import AS_TRAINED, TILTS
 from audotics.server.errors import RefusedChangeError
 from audotics.server.learning.credit import Overlap
+from audotics.server.learning.judgement import Logged
 from audotics.server.learning.proposal import StepLimits
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.registry import Registry
@@ -24,7 +25,9 @@ from audotics.server.services.receipt_writer import ReceiptWriter
 from audotics.server.services.recommend import RecommendService
 from audotics.server.storage.database import Database
 from audotics.server.storage.decisions import DecisionStore, StoredDecision
+from audotics.server.storage.events import EventStore
 from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
+from audotics.server.storage.sessions import SessionStore, StoredMember, StoredSession
 from audotics.server.storage.tilt_updates import TiltUpdateStore
 from audotics.server.types import Context, Event, Listener, ModelSelector, RecommendQuery, Subject
 
@@ -228,6 +231,55 @@ async def test_a_slower_server_takes_over_what_the_faster_one_found(
         assert learning.policy().number == 0
         assert await learning.learn() is None
         assert learning.policy().to_json() == other.policy().to_json()
+
+
+async def test_members_give_the_reward_of_their_list_together(
+    learning: Learning, database: Database, clock: Clock
+) -> None:
+    """The mean of who said anything of a track, what the session did beside it, and nothing that was not listed."""
+    overlap = Overlap(("t1", "t2", "t3"), (1, 1, 1), (1.0, 1.0, 1.0)).to_json()
+    drawn = learning.draw_group("sessions/s", Context(), hybrid=1)
+    assert drawn.segment == "group"
+    assert drawn == learning.draw_group("sessions/s", Context(), hybrid=1)
+    at, sessions = clock.now, SessionStore(database)
+    member = StoredMember("ana", 1.0, at)
+    assert sessions.create(StoredSession("s", "average", 0.0, at, members=(member,)))
+    made = StoredDecision(
+        "r1",
+        "",
+        at,
+        "",
+        drawn.segment,
+        drawn.tilt,
+        drawn.propensity,
+        0,
+        hybrid=1,
+        overlap=overlap,
+        group_key="sessions/s",
+    )
+    ReceiptStore(database).write([StoredReceipt("r1", "", at, b"")], decisions=[made])
+    events = [
+        Event("e1", "ana", "t1", "like", at, "r1"),
+        Event("e2", "ben", "t1", "skip", at, "r1"),
+        Event("e3", "ben", "t2", "complete", at, "r1"),
+        Event("e4", "ben", "elsewhere", "like", at, "r1"),
+    ]
+    EventStore(database).append(events, received_at=at + 1.0)
+    for track_id in ("t3", "elsewhere"):
+        sessions.change("s", lambda change, played=track_id: change.play(played, started_at=at + 2.0))
+    clock.now += 60.0
+    await learning.learn()
+    (settled,) = DecisionStore(database).latest("", hybrid=1, since=0.0, limit=9)
+    assert settled.reward == pytest.approx(0.25 + 1.0 + 0.5)
+    assert settled.credits == pytest.approx([1.75] + [0.0] * (len(TILTS) - 1))
+
+
+async def test_a_group_is_one_listener_however_many_lists_it_gets() -> None:
+    lists = [
+        StoredDecision(f"r{n}", "", 1.0, "", "group", AS_TRAINED, 0.5, 0, reward=1.0, group_key=f"sessions/{n % 3}")
+        for n in range(9)
+    ]
+    assert len(set(Logged.of(lists).listener.tolist())) == 3
 
 
 async def test_the_time_of_day_alone_asks_for_nothing(learning: Learning) -> None:

@@ -74,8 +74,9 @@ class Logged:
         columns = {name: place for place, name in enumerate(TILTS)}
         known = [one for one in decisions if one.reward is not None and one.segment in rows and one.tilt in columns]
         reward = np.asarray([one.reward for one in known], np.float64)
-        # Anonymous lists are by nobody else: each stands for itself.
-        names = np.asarray([one.user_id or f"\0{one.recommendation_id}" for one in known], np.str_)
+        # A group is one listener. Anonymous lists are by nobody else: each stands for itself.
+        units = [one.user_id or f"\0{one.group_key or one.recommendation_id}" for one in known]
+        names = np.asarray(units, np.str_)
         beyond = reward - (reward.mean() if len(known) else 0.0)
         check = np.repeat(-beyond[:, None], len(TILTS), axis=1)
         drawn = np.asarray([columns[one.tilt] for one in known], np.int64)

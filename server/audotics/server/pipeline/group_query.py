@@ -18,11 +18,14 @@ from audotics.server.types import (
     Context,
     Contribution,
     Degradation,
+    Draw,
     Exposure,
     ModelSelector,
     Objectives,
     PipelineSettings,
     TrackFilter,
+    arm_key,
+    combined_factors,
 )
 
 MAX_MEMBERS: Final = 100
@@ -51,8 +54,8 @@ class GroupQuery:
     """A validated `RecommendGroup` request: members, or a session whose members they are.
 
     `strategy` and `fairness_floor` are None where the session decides, or the average and no floor do. `deadline` is on
-    the clock of `time.monotonic()`, None for no limit. `tilt`, `pipeline` and `exposures` are as in `RecommendQuery`,
-    and hold for each member's scores.
+    the clock of `time.monotonic()`, None for no limit. `tilt`, `pipeline`, `exposures` and `draw` are as in
+    `RecommendQuery`, and hold for each member's scores.
     """
 
     members: tuple[GroupMember, ...]
@@ -73,6 +76,17 @@ class GroupQuery:
     tilt: tuple[float, ...] = ()
     pipeline: PipelineSettings | None = None
     exposures: tuple[Exposure, ...] = ()
+    draw: Draw | None = None
+
+    @property
+    def arm_key(self) -> str:
+        """That of `types.arm_key`."""
+        return arm_key(self.exposures)
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """What the weights of the hybrid are multiplied by, for each member; () for nothing."""
+        return combined_factors(self.tilt, self.draw)
 
     @property
     def key(self) -> str:

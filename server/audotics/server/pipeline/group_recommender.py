@@ -53,6 +53,8 @@ ResultT = TypeVar("ResultT")
 _CANDIDATES: Final = 1000
 """Rows that the members' candidates make together, about; but each member brings as many as the list has places."""
 _FEWEST_CANDIDATES: Final = 20
+_MOST_COMPARED: Final = 5000
+"""Up to so many worths a list is made once for each tilt, to see what they have in common. It holds them until then."""
 _AT_ONCE: Final = 8
 """Members that are worked on at a time, so that a large group does not hold up everybody else."""
 
@@ -124,7 +126,7 @@ class GroupRecommender:
                 for taste, asked in zip(tastes, queries, strict=True)
             ]
         )
-        shortlists = [shortlist.tilted(query.tilt) for shortlist in scored]
+        shortlists = [shortlist.tilted(query.factors) for shortlist in scored]
         group = _Group(
             snapshot=snapshot,
             query=query,
@@ -136,27 +138,45 @@ class GroupRecommender:
             deeds=deeds,
             degraded=tuple(dict.fromkeys([*degraded, *(part for each in shortlists for part in each.degraded)])),
         )
-        return await loop.run_in_executor(self._executor, self._list, group)
+        return await loop.run_in_executor(self._executor, self._list, group, scored)
 
-    def _list(self, group: _Group) -> GroupRecommendation:
+    def _list(self, group: _Group, untilted: Sequence[Shortlist]) -> GroupRecommendation:
+        """The list of a group; `untilted` are its shortlists before the query's tilt."""
         query, left_out = group.query, list(group.degraded)
         reserve_s = self._options.deadline_reserve_s
         deadline = None if query.deadline is None else query.deadline - reserve_s
         strategy, values = _valued(group, left_out, deadline=deadline)
-        places, turns = self._chosen(group, strategy, values)
-        if query.fairness_floor:
-            variety = self._variety(group, needs_similarity=False)
-            floored, helped = groups.raise_floor(
-                group.worth, group.weights, places, floor=query.fairness_floor, variety=variety
-            )
-            turns = np.where(helped >= 0, helped, turns)
-            places = floored
+        places, turns = self._placed(group, strategy, values)
         satisfaction = groups.satisfaction(group.worth, places)
         left_out += _missed(group, places, satisfaction)
         answer = self._answer(group, strategy, values, places, turns, satisfaction, left_out)
         if self._on_listed is not None:
-            self._on_listed(_made(group, values, answer))
+            again = query.draw is not None and group.worth.size <= _MOST_COMPARED
+            listed_with = partial(self._listed_with, group, untilted, strategy) if again else None
+            self._on_listed(_made(group, values, answer, listed_with))
         return answer
+
+    def _placed(self, group: _Group, strategy: Strategy, values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """As `_chosen`, after the swaps of the fairness floor."""
+        places, turns = self._chosen(group, strategy, values)
+        if not group.query.fairness_floor:
+            return places, turns
+        variety = self._variety(group, needs_similarity=False)
+        floored, helped = groups.raise_floor(
+            group.worth, group.weights, places, floor=group.query.fairness_floor, variety=variety
+        )
+        return floored, np.where(helped >= 0, helped, turns)
+
+    def _listed_with(
+        self, group: _Group, untilted: Sequence[Shortlist], strategy: Strategy, factors: Sequence[float]
+    ) -> NDArray[np.int64]:
+        """The catalogue rows of the list that would have been made had `factors` been drawn."""
+        tilt = group.query.tilt
+        both = tuple(one * other for one, other in zip(tilt, factors, strict=True)) if tilt else tuple(factors)
+        shortlists = [shortlist.tilted(both) for shortlist in untilted]
+        tilted = replace(group, shortlists=shortlists, worth=_worth(group.rows, shortlists, group.deeds))
+        places, _ = self._placed(tilted, strategy, _combined(tilted, strategy))
+        return group.rows[places]
 
     def _chosen(self, group: _Group, strategy: Strategy, values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Places of the list, and the member whose turn each was, -1 where nobody's."""
@@ -233,7 +253,12 @@ class GroupRecommender:
         )
 
 
-def _made(group: _Group, values: Floats, answer: GroupRecommendation) -> MadeGroupList:
+def _made(
+    group: _Group,
+    values: Floats,
+    answer: GroupRecommendation,
+    listed_with: Callable[[Sequence[float]], NDArray[np.int64]] | None,
+) -> MadeGroupList:
     query = group.query
     return MadeGroupList(
         group.snapshot,
@@ -241,37 +266,44 @@ def _made(group: _Group, values: Floats, answer: GroupRecommendation) -> MadeGro
         group.rows,
         values,
         answer,
-        group_key=query.key if query.exposures else "",
+        group_key=query.key if query.exposures or query.draw is not None else "",
         history_length=round(np.mean([shortlist.taste.history_length for shortlist in group.shortlists])),
         tilt=query.tilt,
+        draw=query.draw,
+        listed_with=listed_with,
     )
 
 
 def _valued(group: _Group, left_out: list[Degradation], *, deadline: float | None) -> tuple[Strategy, Floats]:
     """The strategy that makes the list, and what it makes of the worths, (n,); adds to `left_out` what is missing."""
-    strategy, worth, weights = group.query.strategy or Strategy.AVERAGE, group.worth, group.weights
+    strategy = group.query.strategy or Strategy.AVERAGE
+    combined = _combined(group, strategy)
+    if strategy is not Strategy.LEARNED_ATTENTION:
+        return strategy, combined
+    values = attention(
+        group.snapshot,
+        group.listeners,
+        group.rows,
+        weights=group.weights,
+        deeds=group.deeds,
+        otherwise=combined,
+        deadline=deadline,
+    )
+    if isinstance(values, np.ndarray):
+        return strategy, values
+    left_out += values
+    return Strategy.AVERAGE, combined
+
+
+def _combined(group: _Group, strategy: Strategy) -> Floats:
+    """What a strategy makes of the worths, (n,): the average where it is not a matter of worths alone."""
     match strategy:
         case Strategy.LEAST_MISERY:
-            return strategy, groups.least_misery(worth, weights)
+            return groups.least_misery(group.worth, group.weights)
         case Strategy.MOST_PLEASURE:
-            return strategy, groups.most_pleasure(worth, weights)
-        case Strategy.LEARNED_ATTENTION:
-            average = groups.average(worth, weights)
-            values = attention(
-                group.snapshot,
-                group.listeners,
-                group.rows,
-                weights=weights,
-                deeds=group.deeds,
-                otherwise=average,
-                deadline=deadline,
-            )
-            if isinstance(values, np.ndarray):
-                return strategy, values
-            left_out += values
-            return Strategy.AVERAGE, average
+            return groups.most_pleasure(group.worth, group.weights)
         case _:
-            return strategy, groups.average(worth, weights)
+            return groups.average(group.worth, group.weights)
 
 
 def _useful(group: _Group, values: Floats) -> NDArray[np.float32]:

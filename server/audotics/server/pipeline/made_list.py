@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from audotics.server.pipeline.group_query import GroupRecommendation
 from audotics.server.pipeline.selection import Selection
 from audotics.server.pipeline.shortlist import Shortlist
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.types import Context, Recommendation, RecommendQuery
+from audotics.server.types import Context, Draw, Recommendation, RecommendQuery
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,8 @@ class MadeGroupList:
     """A list for a group, and what its strategy made of n candidates: `rows` (n,) with `values` (n,).
 
     Neither members nor histories are here: a receipt outlives a member who is deleted. `group_key` is that of the
-    query where arms of experiments made the list; `history_length` is the mean of its members'.
+    query where arms of experiments or a drawn tilt made the list; `history_length` is the mean of its members'.
+    `listed_with` is as in `MadeList`, None where no tilt was drawn or to make the list again would take too long.
     """
 
     snapshot: Snapshot
@@ -49,3 +50,5 @@ class MadeGroupList:
     group_key: str = ""
     history_length: int = 0
     tilt: tuple[float, ...] = ()
+    draw: Draw | None = None
+    listed_with: Callable[[Sequence[float]], NDArray[np.int64]] | None = None

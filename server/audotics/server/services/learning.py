@@ -20,12 +20,12 @@ from hashlib import blake2b
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from audotics.features.rewards import track_rewards
+from audotics.features.rewards import shared_rewards
 from audotics.server.errors import RefusedChangeError
 from audotics.server.learning.credit import Overlap
 from audotics.server.learning.policy import Drawing, TiltPolicy
 from audotics.server.learning.proposal import StepLimits, propose, regret
-from audotics.server.learning.segments import segment_of
+from audotics.server.learning.segments import group_segment, segment_of
 from audotics.server.services.event_log import EventLog
 from audotics.server.storage.decisions import DecisionStore, Said, Settlement, StoredDecision
 from audotics.server.storage.errors import StorageError
@@ -110,13 +110,20 @@ class Learning:
 
         What was learned of one version is nothing to another: each begins anew, and goes on when it comes back.
         """
+        segment = segment_of(len(listener.history), asked=context.asks)
+        return self._draw(subject.user_id, segment, arm=arm, hybrid=hybrid)
+
+    def draw_group(self, group_key: str, context: Context, *, arm: str = "", hybrid: int = 0) -> Draw:
+        """As `draw`, one tilt for all members of a group, which is known by its own name."""
+        return self._draw(group_key, group_segment(asked=context.asks), arm=arm, hybrid=hybrid)
+
+    def _draw(self, unit: str, segment: str, *, arm: str, hybrid: int) -> Draw:
         self._hybrids[arm] = hybrid
         drawing = self._drawing(arm, hybrid)
-        segment = segment_of(len(listener.history), asked=context.asks)
-        if not subject.user_id:
+        if not unit:
             return drawing.draw(segment, self._chance())
         span = int(self._now() // self._limits.hold_s)
-        named = f"{arm}\0{drawing.policy.number}\0{span}\0{subject.user_id}"
+        named = f"{arm}\0{drawing.policy.number}\0{span}\0{unit}"
         return drawing.draw(segment, int.from_bytes(blake2b(named.encode(), digest_size=6).digest()) / 2**48)
 
     def policy(self, arm: str = "") -> TiltPolicy:
@@ -317,7 +324,11 @@ def _named(hybrid: int) -> str:
 
 
 def _settled(decision: StoredDecision, said: Iterable[Said]) -> Settlement:
-    rewards = track_rewards(said)
     overlap = Overlap.from_json(decision.overlap)
+    by_listener: dict[str, list[tuple[str, str, float | None]]] = {}
+    for user_id, track_id, event, rating in said:
+        if overlap is None or track_id in overlap.tracks:  # a session may play what was never listed
+            by_listener.setdefault(user_id, []).append((track_id, event, rating))
+    rewards = shared_rewards(by_listener.values())
     credits = None if overlap is None else overlap.credits(rewards) if any(rewards.values()) else []
     return Settlement(sum(rewards.values()), credits)

@@ -87,6 +87,7 @@ class Receipt:
             left_out=tuple(part.part for part in made.answer.degraded),
             exposures=made.answer.exposures,
             tilt=made.tilt,
+            draw=made.draw,
         )
 
     @property

@@ -213,12 +213,12 @@ def _exposures(waiting: _Waiting) -> list[StoredExposure]:
 def _decision(waiting: _Waiting) -> StoredDecision | None:
     """The drawn tilt of a list, if there was one."""
     made = waiting.made
-    if isinstance(made, MadeGroupList) or made.query.draw is None:
+    draw = made.draw if isinstance(made, MadeGroupList) else made.query.draw
+    if draw is None:
         return None
-    query, draw = made.query, made.query.draw
     return StoredDecision(
         recommendation_id=made.answer.recommendation_id,
-        user_id=query.subject.user_id,
+        user_id=waiting.user_id,
         created_at=waiting.created_at,
         arm=draw.arm,
         segment=draw.segment,
@@ -227,15 +227,16 @@ def _decision(waiting: _Waiting) -> StoredDecision | None:
         policy=draw.policy,
         hybrid=0 if made.snapshot.hybrid is None else made.snapshot.hybrid.version,
         overlap=_overlap(made, draw),
+        group_key=made.group_key if isinstance(made, MadeGroupList) else "",
     )
 
 
-def _overlap(made: MadeList, draw: Draw) -> dict[str, Any] | None:
+def _overlap(made: MadeList | MadeGroupList, draw: Draw) -> dict[str, Any] | None:
     """Which tilts would have listed the tracks; None for a list so long that to find out would take too long."""
-    ids = [track.track_id for track in made.answer.tracks]
-    if not draw.chances or len(ids) > _LONGEST_COMPARED:
+    ids, listed_with = [track.track_id for track in made.answer.tracks], made.listed_with
+    if listed_with is None or not draw.chances or len(ids) > _LONGEST_COMPARED:
         return None
     rows = made.snapshot.catalog.all_rows_of(ids)
-    listed = np.stack([np.isin(rows, made.listed_with(factors)) for factors in TILTS.values()], axis=1)
+    listed = np.stack([np.isin(rows, listed_with(factors)) for factors in TILTS.values()], axis=1)
     listed[:, list(TILTS).index(draw.tilt)] = True
     return Overlap.of(ids, listed, np.asarray(draw.chances)).to_json()

@@ -22,9 +22,11 @@ from audotics.server.pipeline.group_query import (
 from audotics.server.pipeline.group_recommender import GroupRecommender
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.registry import Registry
+from audotics.server.repository.snapshot import Snapshot
 from audotics.server.services.arms import on_snapshot
 from audotics.server.services.assigner import Assigner
 from audotics.server.services.attempt import Attempt
+from audotics.server.services.learning import Learning
 from audotics.server.services.listeners import Listeners
 from audotics.server.services.sessions import SessionService, session_name
 from audotics.server.storage.sessions import StoredSession
@@ -42,8 +44,11 @@ class RecommendGroupService:
         recommender: GroupRecommender,
         sessions: SessionService,
         assigner: Assigner | None = None,
+        learning: Learning | None = None,
     ) -> None:
+        """With `learning`, lists whose caller leaves the models to the server are made with a drawn tilt."""
         self._assigner = assigner
+        self._learning = learning
         self._registry = registry
         self._listeners = listeners
         self._recommender = recommender
@@ -56,7 +61,8 @@ class RecommendGroupService:
 
     async def recommend_members(self, query: GroupQuery) -> tuple[GroupRecommendation, tuple[str, ...]]:
         """As `recommend`; and who the members were."""
-        assigned = on_snapshot(query, registry=self._registry, assigner=self._assigner)
+        asked = query
+        assigned = on_snapshot(asked, registry=self._registry, assigner=self._assigner)
         query, snapshot = assigned.query, assigned.snapshot
         session = await self._sessions.get(query.session_id) if query.session_id else None
         if session is not None:
@@ -67,6 +73,8 @@ class RecommendGroupService:
         listeners, deeds = [listener for listener, _ in resolved], NOTHING_DONE
         if session is not None:
             listeners, deeds = _after(session, listeners, snapshot.catalog)
+        if asked.models is None:
+            query = self._drawn(query, snapshot)
         attempt = Attempt()
         try:
             with attempt:
@@ -81,6 +89,14 @@ class RecommendGroupService:
                     members=len(query.members),
                 )
         return answer, tuple(member.user_id for member in query.members)
+
+    def _drawn(self, query: GroupQuery, snapshot: Snapshot) -> GroupQuery:
+        """The query with a tilt, where learning is on and members' scores make the list."""
+        if self._learning is None or query.strategy is Strategy.LEARNED_ATTENTION:
+            return query
+        hybrid = 0 if snapshot.hybrid is None else snapshot.hybrid.version
+        draw = self._learning.draw_group(query.key, query.context, arm=query.arm_key, hybrid=hybrid)
+        return replace(query, draw=draw)
 
 
 def _of_session(query: GroupQuery, session: StoredSession) -> GroupQuery:

@@ -6,27 +6,32 @@ A decision is settled once the time in which feedback on its list counts is over
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, func, null, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, null, select, text, update
 
 from audotics.server.storage.database import Database
-from audotics.server.storage.schema import DECISIONS, EVENTS, NAMES_A_LIST
+from audotics.server.storage.schema import DECISIONS, EVENTS, NAMES_A_LIST, SESSION_LOG
 
-Said = tuple[str, str, float | None]
-"""What an event says: track, type, rating."""
+Said = tuple[str, str, str, float | None]
+"""Who says what: listener, track, type, rating. Nobody, "", stands for a session as a whole."""
+
+_SESSION: Final = "sessions/"
+_VOTES: Final[Mapping[int, str]] = MappingProxyType({1: "like", -1: "dislike"})
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDecision:
-    """One row. `user_id` is empty for anonymous subjects, `created_at` in UTC seconds, `reward` None until settled.
+    """One row. `user_id` is empty for groups and anonymous subjects, `reward` None until settled.
 
-    `hybrid` is the version of the hybrid whose weights were tilted, 0 for none. `overlap` says which tilts would have
-    listed the tracks, until the decision is settled; `credits` what each would have earned: nothing where nobody said
-    anything, None where the overlap is not known.
+    `created_at` is in UTC seconds, `group_key` a group's own name. `hybrid` is the version of the hybrid whose weights
+    were tilted, 0 for none. `overlap` says which tilts would have listed the tracks, until the decision is settled;
+    `credits` what each would have earned: nothing where nobody said anything, None where the overlap is not known.
     """
 
     recommendation_id: str
@@ -41,6 +46,7 @@ class StoredDecision:
     hybrid: int = 0
     overlap: dict[str, Any] | None = None
     credits: list[float] | None = None
+    group_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,8 @@ class DecisionStore:
     def said_of(self, decisions: Sequence[StoredDecision], *, window_s: float) -> dict[str, list[Said]]:
         """What listeners said of the lists of `decisions` within `window_s` of each, by the id of the list.
 
-        An event of another listener than the list was made for does not count. Raises StorageError.
+        An event of another listener than the list was made for does not count; for a group's list that of anybody does.
+        What a session played, skipped and voted for counts for the list before it. Raises StorageError.
         """
         made = {decision.recommendation_id: decision for decision in decisions}
         statement = select(
@@ -88,7 +95,9 @@ class DecisionStore:
                 decision = made[list_id]
                 in_time = decision.created_at <= received_at < decision.created_at + window_s
                 if in_time and decision.user_id in ("", user_id):
-                    said[list_id].append((track_id, event, rating))
+                    said[list_id].append((user_id, track_id, event, rating))
+            for list_id, user_id, track_id, event in _done(connection, decisions, window_s=window_s):
+                said[list_id].append((user_id, track_id, event, None))
         return said
 
     def settle(self, settlements: Mapping[str, Settlement]) -> None:
@@ -163,3 +172,49 @@ def _settled(arm: str, hybrid: int, since: float) -> list[ColumnElement[bool]]:
         decisions.created_at >= since,
         decisions.reward.is_not(None),
     ]
+
+
+def _done(
+    connection: Connection, decisions: Sequence[StoredDecision], *, window_s: float
+) -> Iterator[tuple[str, str, str, str]]:
+    """List, listener or nobody, track and type of event, of what sessions did after each of their lists.
+
+    Of a member's votes on a track after one list the last one counts.
+    """
+    wanted = {one.recommendation_id: one for one in decisions if one.group_key.startswith(_SESSION)}
+    if not wanted:
+        return
+    begun = min(one.created_at for one in wanted.values())
+    ended = max(one.created_at for one in wanted.values()) + window_s
+    keys = {one.group_key for one in wanted.values()}
+    lists: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    made = (
+        select(DECISIONS.c.group_key, DECISIONS.c.created_at, DECISIONS.c.recommendation_id)
+        .where(DECISIONS.c.group_key.in_(keys), DECISIONS.c.created_at.between(begun, ended))
+        .order_by(DECISIONS.c.created_at, DECISIONS.c.recommendation_id)
+    )
+    for key, created_at, list_id in connection.execute(made):
+        lists[key].append((created_at, list_id))
+    entry, votes = SESSION_LOG.c, {}
+    log = (
+        select(entry.session_id, entry.type, entry.user_id, entry.track_id, entry.value, entry.at)
+        .where(
+            entry.session_id.in_([key.removeprefix(_SESSION) for key in keys]),
+            entry.type.in_(("vote", "withdraw", "play", "skip")),
+            entry.at.between(begun, ended),
+        )
+        .order_by(entry.sequence)
+    )
+    for session_id, kind, user_id, track_id, value, at in connection.execute(log):
+        before = lists[_SESSION + session_id]
+        place = bisect_right(before, at, key=lambda pair: pair[0]) - 1
+        decision = wanted.get(before[place][1]) if place >= 0 else None
+        if decision is None or at >= decision.created_at + window_s:
+            continue
+        if kind in ("vote", "withdraw"):
+            votes[decision.recommendation_id, user_id, track_id] = value
+        else:
+            yield decision.recommendation_id, "", track_id, kind
+    for (list_id, user_id, track_id), value in votes.items():
+        if value in _VOTES:
+            yield list_id, user_id, track_id, _VOTES[value]

@@ -287,13 +287,15 @@ DECISIONS: Final = Table(
     Column("hybrid", Integer, nullable=False, server_default="0"),
     Column("overlap", JSON(none_as_null=True)),
     Column("credits", JSON(none_as_null=True)),
+    Column("group_key", String, nullable=False, server_default=""),
     Index("decisions_by_user", "user_id"),
+    Index("decisions_by_group", "group_key", "created_at"),
     Index("decisions_by_time", "arm", "created_at"),
     Index("decisions_open", "created_at", sqlite_where=text("reward IS NULL"), postgresql_where=text("reward IS NULL")),
 )
 """Tilts that were drawn for lists of a version of the hybrid.
 
-`reward` is unset until the time in which feedback counts is over.
+`reward` is unset until the time in which feedback counts is over. `user_id` and `group_key` are as in EXPOSURES.
 """
 
 MODEL_RECORDS: Final = Table(

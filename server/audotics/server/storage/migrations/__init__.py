@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 
 from audotics.server.storage.errors import StorageError
 
-HEAD: Final = "artists"
+HEAD: Final = "group_tilts"
 """The newest step."""
 
 _FIRST: Final = "0001"
