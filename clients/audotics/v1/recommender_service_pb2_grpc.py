@@ -145,7 +145,8 @@ class RecommenderServiceServicer(object):
 
     def WatchRecommendations(self, request, context):
         """A list at once, and a new one each time feedback of its listeners, their preferences or the group's session have changed
-        it. Who is slow to read gets the latest list, not every one. Ends with UNAVAILABLE when the server stops.
+        it. Who is slow to read gets the latest list, not every one. Ends with UNAVAILABLE when the server stops, and in order
+        when the group's session has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

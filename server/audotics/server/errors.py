@@ -40,6 +40,10 @@ class InvalidRequestError(AudoticsError):
         self.violations = tuple(violations)
 
 
+class IdleSessionError(InvalidRequestError):
+    """A session has nobody to make a list for. It will, as soon as somebody joins."""
+
+
 class NotFoundError(AudoticsError):
     """Named resources do not exist. `resource_type` is "track", "model" or "model version"."""
 

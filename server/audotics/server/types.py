@@ -160,7 +160,8 @@ class RecommendQuery:
     """A validated `Recommend` request. `deadline` is on the clock of `time.monotonic()`, None for no limit.
 
     `tilt` holds multipliers of the hybrid's weights, in the order of its components; empty for none. `exposures` are
-    the arms of experiments that have set what the request left open.
+    the arms of experiments that have set what the request left open. A list of the tracks `shown`, in their order, is
+    not sent again, and nobody is told that it was made.
     """
 
     subject: Subject
@@ -178,6 +179,7 @@ class RecommendQuery:
     pipeline: PipelineSettings | None = None
     exposures: tuple[Exposure, ...] = ()
     draw: Draw | None = None
+    shown: tuple[str, ...] | None = None
 
     @property
     def arm_key(self) -> str:

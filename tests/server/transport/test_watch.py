@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import Any
 
 import grpc
 import pytest
+from sqlalchemy import select
 
 from audotics.server.errors import NotReadyError, OverloadedError
 from audotics.server.services.changes import Changes
-from audotics.v1 import feedback_service_pb2, recommender_service_pb2_grpc
+from audotics.server.storage.database import Database
+from audotics.server.storage.schema import EXPOSURES, RECEIPTS
+from audotics.v1 import experiment_service_pb2, feedback_service_pb2, recommender_service_pb2_grpc
 from audotics.v1 import group_service_pb2 as group_pb
 from audotics.v1 import recommender_service_pb2 as pb
 
@@ -190,3 +194,52 @@ async def test_watchers_are_told_of_what_they_watch_and_only_once() -> None:
             with pytest.raises(NotReadyError), changes.subscribe():
                 pass
         assert len(changes) == 0
+
+
+async def test_a_session_that_everybody_leaves_is_waited_for_and_its_end_is_the_end(server: Any) -> None:
+    name = "sessions/s"
+    members = [pb.GroupMember(user_id="u00")]
+    await server.groups.CreateSession(group_pb.CreateSessionRequest(session_id="s", members=members))
+    request = pb.RecommendGroupRequest(session=name, limit=10)
+    stream = server.recommender.WatchRecommendations(pb.WatchRecommendationsRequest(recommend_group=request))
+    assert [member.user_id for member in (await following(stream)).group_recommendation.members] == ["u00"]
+    await server.groups.LeaveSession(group_pb.LeaveSessionRequest(name=name, user_id="u00"))
+    await server.groups.JoinSession(group_pb.JoinSessionRequest(name=name, member=pb.GroupMember(user_id="u05")))
+    assert [member.user_id for member in (await following(stream)).group_recommendation.members] == ["u05"]
+    await server.feedback.DeleteUser(feedback_service_pb2.DeleteUserRequest(user_id="u05"))
+    await server.groups.JoinSession(group_pb.JoinSessionRequest(name=name, member=pb.GroupMember(user_id="u06")))
+    assert [member.user_id for member in (await following(stream)).group_recommendation.members] == ["u06"]
+    await server.groups.EndSession(group_pb.EndSessionRequest(name=name))
+    assert await following(stream) is grpc.aio.EOF
+    again = server.recommender.WatchRecommendations(pb.WatchRecommendationsRequest(recommend_group=request))
+    assert len((await following(again)).group_recommendation.tracks) == 10
+    assert await following(again) is grpc.aio.EOF
+
+
+async def test_a_list_that_is_not_sent_again_is_no_exposure(start: Any, repository: Any, tmp_path: Any) -> None:
+    """Each list that was sent leaves one receipt and one exposure; those that were not leave none."""
+    async with start(repository.path) as server:
+        arms = [experiment_service_pb2.Arm(name="a"), experiment_service_pb2.Arm(name="b")]
+        plan = experiment_service_pb2.Experiment(name="x", arms=arms)
+        await server.experiments.CreateExperiment(experiment_service_pb2.CreateExperimentRequest(experiment=plan))
+        members = [pb.GroupMember(user_id=user_id) for user_id in ("u00", "u04")]
+        await server.groups.CreateSession(group_pb.CreateSessionRequest(session_id="s", members=members))
+        request = pb.RecommendGroupRequest(session="sessions/s", limit=10)
+        group = server.recommender.WatchRecommendations(pb.WatchRecommendationsRequest(recommend_group=request))
+        single = watch_user(server, "u00")
+        in_group = await following(group)
+        sent = [
+            in_group.group_recommendation.recommendation_id,
+            (await following(single)).recommendation.recommendation_id,
+        ]
+        for track_id in ("t199", "t198", "t197"):
+            await feed(server, "u00", track_id, feedback_service_pb2.EVENT_TYPE_IMPRESSION)
+        listed = {track.track_id for track in in_group.group_recommendation.tracks}
+        await feed(server, "u00", min(listed))
+        sent.append((await following(group)).group_recommendation.recommendation_id)
+        sent.append((await following(single)).recommendation.recommendation_id)
+        group.cancel()
+        single.cancel()
+    with closing(Database.open(f"sqlite:///{tmp_path}/state/state.db")) as database, database.reading() as connection:
+        for table in (RECEIPTS, EXPOSURES):
+            assert set(connection.scalars(select(table.c.recommendation_id))) == set(sent), table.name

@@ -54,8 +54,8 @@ class GroupQuery:
     """A validated `RecommendGroup` request: members, or a session whose members they are.
 
     `strategy` and `fairness_floor` are None where the session decides, or the average and no floor do. `deadline` is on
-    the clock of `time.monotonic()`, None for no limit. `tilt`, `pipeline`, `exposures` and `draw` are as in
-    `RecommendQuery`, and hold for each member's scores.
+    the clock of `time.monotonic()`, None for no limit. `tilt`, `pipeline`, `exposures`, `draw` and `shown` are as
+    in `RecommendQuery`; they hold for each member's scores.
     """
 
     members: tuple[GroupMember, ...]
@@ -77,6 +77,7 @@ class GroupQuery:
     pipeline: PipelineSettings | None = None
     exposures: tuple[Exposure, ...] = ()
     draw: Draw | None = None
+    shown: tuple[str, ...] | None = None
 
     @property
     def arm_key(self) -> str:

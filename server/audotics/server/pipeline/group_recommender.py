@@ -85,7 +85,7 @@ class GroupRecommender:
         options: PipelineOptions | None = None,
         on_listed: Callable[[MadeGroupList], None] | None = None,
     ) -> None:
-        """`on_listed` learns of every list, on a thread of `executor`, and must not wait."""
+        """`on_listed` learns of every list that is shown, on a thread of `executor`, and must not wait."""
         self._recommender = recommender
         self._on_listed = on_listed
         self._executor = executor
@@ -150,7 +150,7 @@ class GroupRecommender:
         satisfaction = groups.satisfaction(group.worth, places)
         left_out += _missed(group, places, satisfaction)
         answer = self._answer(group, strategy, values, places, turns, satisfaction, left_out)
-        if self._on_listed is not None:
+        if self._on_listed is not None and query.shown != tuple(track.track_id for track in answer.tracks):
             again = query.draw is not None and group.worth.size <= _MOST_COMPARED
             listed_with = partial(self._listed_with, group, untilted, strategy) if again else None
             self._on_listed(_made(group, values, answer, listed_with))

@@ -68,7 +68,7 @@ class Recommender:
         memory: ListMemory | None = None,
         on_listed: Callable[[MadeList], None] | None = None,
     ) -> None:
-        """`on_listed` learns of every list of `recommend`, and must not wait."""
+        """`on_listed` learns of every list of `recommend` that its caller is shown, and must not wait."""
         self._executor = executor
         self._on_listed = on_listed
         self._options = PipelineOptions() if options is None else options
@@ -108,7 +108,7 @@ class Recommender:
             made = self._list(snapshot, query, degraded, known.shortlist)
         else:
             made = await self._list_anew(place, query, degraded, known)
-        if self._on_listed is not None:
+        if self._on_listed is not None and query.shown != tuple(track.track_id for track in made.answer.tracks):
             self._on_listed(made)
         return made.answer
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audotics.features.groups import GroupEvents
-from audotics.server.errors import FieldViolation, InvalidRequestError
+from audotics.server.errors import FieldViolation, IdleSessionError
 from audotics.server.pipeline.group_query import (
     NOTHING_DONE,
     Deeds,
@@ -31,6 +31,15 @@ from audotics.server.services.listeners import Listeners
 from audotics.server.services.sessions import SessionService, session_name
 from audotics.server.storage.sessions import StoredSession
 from audotics.server.types import Listener, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class GroupListened:
+    """A list, whose members it was made for, and whether its session has ended, so that none will follow."""
+
+    answer: GroupRecommendation
+    user_ids: tuple[str, ...]
+    ended: bool = False
 
 
 class RecommendGroupService:
@@ -56,11 +65,15 @@ class RecommendGroupService:
 
     async def recommend(self, query: GroupQuery) -> GroupRecommendation:
         """Raises NotFoundError for unknown versions or sessions, NotReadyError, DeadlineError, OverloadedError."""
-        answer, _ = await self.recommend_members(query)
-        return answer
+        return (await self.listen(query)).answer
 
-    async def recommend_members(self, query: GroupQuery) -> tuple[GroupRecommendation, tuple[str, ...]]:
-        """As `recommend`; and who the members were."""
+    async def members(self, query: GroupQuery) -> tuple[str, ...]:
+        """Who they are now, by their ids. Raises NotFoundError, StorageError."""
+        session = await self._sessions.get(query.session_id) if query.session_id else None
+        return tuple(member.user_id for member in (query.members if session is None else session.members))
+
+    async def listen(self, query: GroupQuery) -> GroupListened:
+        """As `recommend`; with what a watcher has to follow. Raises IdleSessionError while nobody is in the session."""
         asked = query
         assigned = on_snapshot(asked, registry=self._registry, assigner=self._assigner)
         query, snapshot = assigned.query, assigned.snapshot
@@ -88,7 +101,8 @@ class RecommendGroupService:
                     failed=attempt.failed,
                     members=len(query.members),
                 )
-        return answer, tuple(member.user_id for member in query.members)
+        user_ids = tuple(member.user_id for member in query.members)
+        return GroupListened(answer, user_ids, ended=session is not None and session.ended_at is not None)
 
     def _drawn(self, query: GroupQuery, snapshot: Snapshot) -> GroupQuery:
         """The query with a tilt, where learning is on and members' scores make the list."""
@@ -103,9 +117,9 @@ def _of_session(query: GroupQuery, session: StoredSession) -> GroupQuery:
     """The query with the session's members, and its strategy and floor where it has none itself."""
     name = session_name(session.session_id)
     if not session.members:
-        raise InvalidRequestError([FieldViolation("session", f"{name} has no members; let somebody join first")])
+        raise IdleSessionError([FieldViolation("session", f"{name} has no members; let somebody join first")])
     if not any(member.weight for member in session.members):
-        raise InvalidRequestError([FieldViolation("session", f"{name} has no member of a weight above 0; raise one")])
+        raise IdleSessionError([FieldViolation("session", f"{name} has no member of a weight above 0; raise one")])
     return replace(
         query,
         members=tuple(GroupMember(member.user_id, member.weight) for member in session.members),
