@@ -28,6 +28,7 @@ from audotics.server.pipeline.made_list import MadeGroupList, MadeList
 from audotics.server.services.event_log import EventLog
 from audotics.server.services.receipt import Receipt
 from audotics.server.storage.decisions import StoredDecision
+from audotics.server.storage.erasures import LATE_S
 from audotics.server.storage.errors import StorageError
 from audotics.server.storage.exposures import StoredExposure
 from audotics.server.storage.receipts import ReceiptStore, StoredReceipt
@@ -38,8 +39,6 @@ _STEP_RECEIPTS: Final = 50
 """Receipts of one transaction: feedback that comes meanwhile waits for it."""
 _LONGEST_COMPARED: Final = 50
 """Up to so many tracks a list is made once for each tilt, to see what they have in common."""
-_LATE_S: Final = 60.0
-"""How long after a deletion a list of that listener may still be under way; its receipt is dropped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +116,7 @@ class ReceiptWriter:
 
     async def forget(self, user_id: str) -> None:
         """Let no receipt of a listener be written from now on, for as long as lists made before may be under way."""
-        self._deleted = {name: time_s for name, time_s in self._deleted.items() if self._now() - time_s < _LATE_S}
+        self._deleted = {name: time_s for name, time_s in self._deleted.items() if self._now() - time_s < LATE_S}
         self._deleted[user_id] = self._now()
         async with self._step:
             pass  # What was on its way when this was called is in the database now, and can be deleted there.
@@ -155,7 +154,7 @@ class ReceiptWriter:
 
     def _is_deleted(self, user_id: str) -> bool:
         deleted_at = self._deleted.get(user_id)
-        return bool(user_id) and deleted_at is not None and self._now() - deleted_at < _LATE_S
+        return bool(user_id) and deleted_at is not None and self._now() - deleted_at < LATE_S
 
     def _drop(self, count: int, reason: str) -> None:
         self.dropped += count

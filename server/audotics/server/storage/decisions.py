@@ -159,7 +159,7 @@ class DecisionStore:
             return [StoredDecision(**row) for row in connection.execute(statement).mappings()][::-1]
 
 
-def rows_of(decisions: Sequence[StoredDecision]) -> list[dict[str, object]]:
+def rows_of(decisions: Sequence[StoredDecision]) -> list[dict[str, Any]]:
     """Decisions as rows of their table."""
     return [asdict(decision) for decision in decisions]
 

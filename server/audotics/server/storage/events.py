@@ -41,11 +41,16 @@ _APPEND: Final = {
         ":received_at, value ->> 5, value ->> 6, value ->> 7 FROM json_each(:batch) WHERE true ORDER BY key "
         "ON CONFLICT DO NOTHING RETURNING event_id"
     ),
+    # Numbered as they arrived, but stored by id: servers that are sent the same events in another order lock them in
+    # the same one, and do not wait for each other in a circle.
     "postgresql": text(
-        f"INSERT INTO events ({_COLUMNS}) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, "
+        f"INSERT INTO events (sequence, {_COLUMNS}) "
+        "SELECT sequence, value ->> 0, value ->> 1, value ->> 2, value ->> 3, "
         "CAST(value ->> 4 AS float8), :received_at, value ->> 5, CAST(value ->> 6 AS float8), "
         "CAST(value ->> 7 AS integer) "
-        "FROM jsonb_array_elements(CAST(:batch AS jsonb)) WITH ORDINALITY AS sent (value, place) ORDER BY place "
+        "FROM (SELECT nextval(pg_get_serial_sequence('events', 'sequence')) AS sequence, value "
+        "FROM (SELECT value FROM jsonb_array_elements(CAST(:batch AS jsonb)) WITH ORDINALITY AS sent (value, place) "
+        'ORDER BY place) AS ordered) AS numbered ORDER BY (value ->> 0) COLLATE "C" '
         "ON CONFLICT DO NOTHING RETURNING event_id"
     ),
 }

@@ -5,13 +5,16 @@ Tilts that were drawn for the lists are written with them, so that no decision i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Table, select
 
 from audotics.server.storage.database import Database
 from audotics.server.storage.decisions import StoredDecision, rows_of
+from audotics.server.storage.erasures import LATE_S, erasures_of
 from audotics.server.storage.exposures import StoredExposure
 from audotics.server.storage.schema import DECISIONS, EXPOSURES, RECEIPTS
 
@@ -41,9 +44,9 @@ class ReceiptStore:
     ) -> None:
         """Store receipts, which arms made them and what was drawn, in one transaction; what is known changes nothing.
 
-        Raises StorageError.
+        Lists that were made before their listener was deleted, or just afterwards, leave nothing. Raises StorageError.
         """
-        rows = {
+        rows: dict[Table, list[dict[str, Any]]] = {
             RECEIPTS: [asdict(receipt) for receipt in receipts],
             EXPOSURES: [asdict(exposure) for exposure in exposures],
             DECISIONS: rows_of(decisions),
@@ -51,9 +54,12 @@ class ReceiptStore:
         if not any(rows.values()):
             return
         with self._database.transaction() as connection:
+            user_ids = {str(row["user_id"]) for values in rows.values() for row in values}
+            erased = erasures_of(self._database, connection, user_ids)
             for table, values in rows.items():
-                if values:
-                    connection.execute(self._database.insert(table).on_conflict_do_nothing(), values)
+                kept = [row for row in values if row["created_at"] >= erased.get(row["user_id"], -math.inf) + LATE_S]
+                if kept:
+                    connection.execute(self._database.insert(table).on_conflict_do_nothing(), kept)
 
     def read(self, recommendation_id: str) -> StoredReceipt | None:
         """None when there is none by this id. Raises StorageError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, func, select
 
 from audotics.server.storage.database import Database
+from audotics.server.storage.erasures import hash_of, note_erasure
 from audotics.server.storage.events import events_of
 from audotics.server.storage.schema import (
     DECISIONS,
@@ -72,14 +72,14 @@ class UserStore:
     def read(self, user_id: str) -> StoredUser:
         """Everything at one moment; nothing for a stranger. Raises StorageError."""
         with self._database.reading() as connection:
-            erased = connection.scalar(select(func.count()).where(ERASURES.c.user_hash == _hash(user_id)))
+            erased = connection.scalar(select(func.count()).where(ERASURES.c.user_hash == hash_of(user_id)))
             return StoredUser(events_of(connection, user_id), _preferences(connection, user_id), bool(erased))
 
     def erased_among(self, user_ids: Iterable[str]) -> set[str]:
         """Those of the listeners who were deleted once. Raises StorageError."""
         with self._database.reading() as connection:
             hashes = set(connection.scalars(select(ERASURES.c.user_hash)))
-        return {user_id for user_id in user_ids if _hash(user_id) in hashes} if hashes else set()
+        return {user_id for user_id in user_ids if hash_of(user_id) in hashes} if hashes else set()
 
     def preferences(self, user_id: str) -> Preferences:
         """What the listener said; nothing for a stranger. Raises StorageError."""
@@ -103,17 +103,11 @@ class UserStore:
     def erase(self, user_id: str, *, erased_at: float) -> Erased:
         """Delete every row that names the listener, and remember only a hash of the id. Raises StorageError."""
         with self._database.transaction() as connection:
+            note_erasure(self._database, connection, user_id, erased_at=erased_at)
             deleted = {
                 name: connection.execute(delete(table).where(table.c.user_id == user_id)).rowcount
                 for name, table in _OF_USER.items()
             }
-            statement = self._database.insert(ERASURES)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[ERASURES.c.user_hash], set_={"erased_at": statement.excluded.erased_at}
-                ),
-                {"user_hash": _hash(user_id), "erased_at": erased_at},
-            )
             counts = [select(func.count()).where(table.c.user_id == user_id) for table in _OF_USER.values()]
             remaining = sum(connection.scalar(count) or 0 for count in counts)
         self._database.compact()
@@ -127,7 +121,3 @@ def _preferences(connection: Connection, user_id: str, *, lock: bool = False) ->
     if value is None:
         return None
     return Preferences(**{field.name: tuple(value.get(field.name, ())) for field in fields(Preferences)})
-
-
-def _hash(user_id: str) -> str:
-    return hashlib.sha256(user_id.encode()).hexdigest()

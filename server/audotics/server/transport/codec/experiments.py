@@ -78,7 +78,7 @@ def decode_create(request: pb.CreateExperimentRequest) -> NewExperiment:
     arms = _arms(message.arms, violations)
     names = [arm.name for arm in arms]
     control = message.control or (names[0] if names else "")
-    if control not in names:
+    if names and control not in names:
         violations.add("experiment.control", f"is {control[:40]!r}, which is no arm; name one of {', '.join(names)}")
     plan = Plan(
         name=message.name,
@@ -207,7 +207,7 @@ def _arms(messages: Sequence[pb.Arm], violations: Violations) -> tuple[Arm, ...]
                 f"experiment.arms[{place}].share", f"is {arm.share:g}; send a share above 0, to 1, or none in any arm"
             )
     total = sum(arm.share for arm in arms)
-    if not abs(total - 1) <= _SHARE_SLACK:
+    if math.isfinite(total) and abs(total - 1) > _SHARE_SLACK:
         violations.add("experiment.arms", f"have shares that sum up to {total:.2%}; make it 100.00%")
     return tuple(arms)
 

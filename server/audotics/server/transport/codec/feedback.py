@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from audotics.server.services.feedback import EVENT_TYPES, FeedbackResult, SubmittedEvent
 from audotics.server.transport.codec.violations import Violations
@@ -28,9 +31,7 @@ def decode_feedback(request: pb.RecordFeedbackRequest | pb.StreamFeedbackRequest
             user_id=event.user_id,
             track_id=event.track_id,
             type=_TYPES.get(event.type, ""),
-            occurred_at=event.occurred_at.seconds + event.occurred_at.nanos / 1e9
-            if event.HasField("occurred_at")
-            else None,
+            occurred_at=_seconds(event.occurred_at) if event.HasField("occurred_at") else None,
             recommendation_id=event.recommendation_id,
             rating=event.rating if event.HasField("rating") else None,
             utc_offset_minutes=event.utc_offset_minutes if event.HasField("utc_offset_minutes") else None,
@@ -45,6 +46,11 @@ def encode_feedback(results: Sequence[FeedbackResult]) -> pb.RecordFeedbackRespo
 
 def encode_stream_feedback(results: Sequence[FeedbackResult]) -> pb.StreamFeedbackResponse:
     return pb.StreamFeedbackResponse(results=_encode(results))
+
+
+def _seconds(timestamp: Timestamp) -> float:
+    """UTC seconds; NaN, which no event takes, where the nanoseconds are none of a second's."""
+    return timestamp.seconds + timestamp.nanos / 1e9 if 0 <= timestamp.nanos < 10**9 else math.nan
 
 
 def _encode(results: Sequence[FeedbackResult]) -> list[pb.FeedbackResult]:
