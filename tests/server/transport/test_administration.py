@@ -38,6 +38,8 @@ async def test_every_event_gets_its_own_result(server: Any) -> None:
         event("c", type=99),
         event("d", occurred_at=Timestamp(seconds=1_500_000_000)),
         event("e", occurred_at=Timestamp(seconds=100_000_000_000)),
+        event("f", occurred_at=Timestamp(seconds=5, nanos=-2_000_000_000)),
+        event("g", occurred_at=Timestamp(seconds=5, nanos=1_000_000_000)),
     ]
     answer = await server.feedback.RecordFeedback(feedback_pb.RecordFeedbackRequest(events=events))
     accepted, duplicate, rejected = (
@@ -52,6 +54,8 @@ async def test_every_event_gets_its_own_result(server: Any) -> None:
         ("c", rejected),
         ("d", accepted),
         ("e", rejected),
+        ("f", rejected),
+        ("g", rejected),
     ]
     assert [result.reason.partition(":")[0] for result in answer.results] == [
         "",
@@ -59,6 +63,8 @@ async def test_every_event_gets_its_own_result(server: Any) -> None:
         "",
         "type",
         "",
+        "occurred_at",
+        "occurred_at",
         "occurred_at",
     ]
 

@@ -119,6 +119,20 @@ async def test_a_vote_does_not_pass_a_filter(server: Any) -> None:
     assert "t102" not in ids(await listed(server, exclude=excluded))
 
 
+async def test_a_member_votes_on_so_many_tracks_at_a_time(server: Any, details: Details) -> None:
+    await open_session(server, "u00", "u04")
+    for number in range(100):
+        await vote(server, "u00", f"t{number:03d}", pb.VOTE_UP)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await vote(server, "u00", "t100", pb.VOTE_DOWN)
+    (violation,) = details(caught.value, error_details_pb2.BadRequest)[0].field_violations
+    assert (violation.field, "100 that a member may vote on" in violation.description) == ("track_id", True)
+    await vote(server, "u00", "t000", pb.VOTE_DOWN)  # another vote on a track that they voted on
+    await vote(server, "u04", "t100", pb.VOTE_UP)
+    await vote(server, "u00", "t000", pb.VOTE_WITHDRAWN)
+    await vote(server, "u00", "t100", pb.VOTE_UP)
+
+
 async def test_what_was_played_moves_the_list_and_never_comes_again(server: Any, repository: Any) -> None:
     """Two strangers who let tracks of one taste play get more of it, and those who skip them do not."""
     await open_session(server, "new1", "new2")

@@ -354,7 +354,9 @@ def _barred(listeners: Sequence[Listener], *, include_heard: bool) -> NDArray[np
 
 
 def _wished(deeds: Deeds) -> NDArray[np.int64]:
-    return deeds.voted_rows[deeds.votes_for]
+    """Rows that were voted for; of more than _CANDIDATES those with the most votes."""
+    rows, counts = np.unique(deeds.voted_rows[deeds.votes_for], return_counts=True)
+    return rows[np.argsort(-counts, kind="stable")[:_CANDIDATES]]
 
 
 def _worth(rows: NDArray[np.int64], shortlists: Sequence[Shortlist], deeds: Deeds) -> Floats:

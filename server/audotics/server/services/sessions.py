@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from typing import Final
 
 from audotics.server.errors import FieldViolation, InvalidRequestError, NotFoundError
 from audotics.server.pipeline.group_query import MAX_MEMBERS, GroupMember, Strategy
@@ -29,6 +30,10 @@ from audotics.server.storage.sessions import (
 def session_name(session_id: str) -> str:
     """The resource name, which is also the topic of its changes."""
     return f"sessions/{session_id}"
+
+
+MAX_VOTES: Final = 100
+"""Of one member on tracks that have not played yet: each is scored for everybody in the session."""
 
 
 class SessionService:
@@ -106,6 +111,11 @@ class SessionService:
         def work(change: SessionChange) -> None:
             if vote.user_id not in {member.user_id for member in change.session.members}:
                 raise _wrong("user_id", f"{vote.user_id!r} is not in {session_name(session_id)}; join first")
+            others = [
+                own for own in change.session.votes if own.user_id == vote.user_id and own.track_id != vote.track_id
+            ]
+            if vote.value and len(others) >= MAX_VOTES:
+                raise _wrong("track_id", f"is one more than the {MAX_VOTES} that a member may vote on; withdraw a vote")
             change.put_vote(vote, voted_at=self._now())
 
         return await self._change(session_id, work)
