@@ -101,7 +101,8 @@ def _print_outcome(update: TiltUpdate) -> None:
 
 
 def _likeliest(probabilities: dict[str, float]) -> str:
-    ordered = sorted(probabilities.items(), key=lambda item: -item[1])[:_MOST_SHOWN]
+    # Of equally likely ones the first by name: a map has no order that would stay the same.
+    ordered = sorted(probabilities.items(), key=lambda item: (-item[1], item[0]))[:_MOST_SHOWN]
     return ", ".join(f"{name} {probability:.1%}" for name, probability in ordered)
 
 
