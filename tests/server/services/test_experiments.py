@@ -15,9 +15,12 @@ from audotics.server.errors import NotFoundError, RefusedModelError
 from audotics.server.experiments.assignment import arm_of
 from audotics.server.experiments.experiment import Arm, Plan, Treatment
 from audotics.server.experiments.policies import Rule
+from audotics.server.pipeline.group_query import GroupMember, GroupQuery
+from audotics.server.pipeline.group_recommender import GroupRecommender
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.registry import Registry
 from audotics.server.services.assigner import Assigner
+from audotics.server.services.changes import Changes
 from audotics.server.services.clock import SteadyClock
 from audotics.server.services.event_log import EventLog
 from audotics.server.services.experiment_report import ReportService
@@ -27,12 +30,15 @@ from audotics.server.services.listeners import Listeners
 from audotics.server.services.models import ModelService
 from audotics.server.services.receipt_writer import ReceiptWriter
 from audotics.server.services.recommend import RecommendService
+from audotics.server.services.recommend_group import RecommendGroupService
+from audotics.server.services.sessions import SessionService
 from audotics.server.services.uninterrupted import Uninterrupted
 from audotics.server.storage.database import Database
 from audotics.server.storage.errors import StorageError
 from audotics.server.storage.experiments import ExperimentStore
 from audotics.server.storage.exposures import ExposureStore, StoredExposure
 from audotics.server.storage.receipts import ReceiptStore
+from audotics.server.storage.sessions import SessionStore
 from audotics.server.types import Event, Exposure, ModelSelector, RecommendQuery, Subject
 
 HOUR_S = 3600.0
@@ -171,6 +177,44 @@ async def test_a_guardrail_stops_an_arm_says_why_and_moves_nobody(server: Server
         assert [each.arm for each in query.exposures] == ([] if drawn == "b" else [drawn])
     report = await server.reports.report("x")
     assert any(note.startswith("a guardrail stopped b: 60 of 300") for note in report.notes)
+
+
+async def test_requests_of_groups_are_counted_by_their_size(
+    server: Server,
+    registry: Registry,
+    listeners: Listeners,
+    recommender: Recommender,
+    database: Database,
+    log: EventLog,
+    executor: ThreadPoolExecutor,
+    uninterrupted: Uninterrupted,
+) -> None:
+    created = await server.experiments.create(PLAN, traffic_share=1.0)
+    async with Changes(limit=1) as changes:
+        service = RecommendGroupService(
+            registry=registry,
+            listeners=listeners,
+            recommender=GroupRecommender(recommender, executor=executor),
+            sessions=SessionService(
+                sessions=SessionStore(database),
+                registry=registry,
+                log=log,
+                changes=changes,
+                executor=executor,
+                uninterrupted=uninterrupted,
+                now=lambda: 1.0,
+            ),
+            assigner=server.assigner,
+        )
+        for size in (1, 2, 6):
+            query = GroupQuery(tuple(GroupMember(f"u{number:02d}") for number in range(size)), 5)
+            assert (await service.recommend(query)).exposures
+    counted = {
+        band: each.count
+        for arm in created.plan.arms
+        for band, each in server.assigner.health("x", arm.name).requests.items()
+    }
+    assert counted == {1: 1, 2: 1, 3: 1}
 
 
 async def test_an_arm_that_gets_more_groups_goes_on(server: Server, database: Database) -> None:
