@@ -163,6 +163,22 @@ async def test_a_better_policy_is_published_and_a_worse_one_gone_back_from(
     assert learning.outcomes == {"published": 1, "dropped": 0, "reverted": 1, "restarted": 0}
 
 
+async def test_a_clock_that_was_ahead_holds_nothing_up(learning: Learning, world: World, clock: Clock) -> None:
+    world.live(learning, lists=4000)
+    clock.now += 24 * 3600.0
+    published = await learning.learn()
+    assert published is not None
+    assert published.outcome == "published"
+    clock.now -= 24 * 3600.0
+    world.mean = lambda tilt: 0.05 if tilt == GOOD else 0.3
+    world.live(learning, lists=400)
+    reverted = await learning.learn()  # not only when the clock says what it said then
+    assert reverted is not None
+    assert reverted.outcome == "reverted"
+    world.live(learning, lists=1200)
+    assert await learning.learn() is not None
+
+
 async def test_what_is_learned_belongs_to_a_version_of_the_hybrid(
     learning: Learning, world: World, database: Database, log: EventLog, executor: ThreadPoolExecutor, clock: Clock
 ) -> None:

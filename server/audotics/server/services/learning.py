@@ -196,7 +196,7 @@ class Learning:
             self._decisions.latest,
             arm,
             hybrid=published.hybrid,
-            since=max(published.created_at, self._since()),
+            since=self._since(after=published),
             limit=_MOST_HELD_BACK,
             policy=published.number,
         )
@@ -217,7 +217,7 @@ class Learning:
     async def _propose(self, arm: str) -> StoredUpdate | None:
         limits, since, hybrid = self._limits, self._since(), self.policy(arm).hybrid
         latest = await self.updates(arm, limit=1)
-        begun = max(since, latest[0].created_at) if latest else since
+        begun = self._since(after=latest[0]) if latest else since
         settled = partial(self._decisions.settled_count, arm, hybrid=hybrid)
         if await self._read(partial(settled, since=begun)) < limits.min_decisions:
             return None
@@ -311,8 +311,11 @@ class Learning:
             record.arm, record.number, record.policy, exploration=exploration, hybrid=record.hybrid
         )
 
-    def _since(self) -> float:
-        return self._now() - self._limits.memory_days * _DAY_S
+    def _since(self, *, after: StoredUpdate | None = None) -> float:
+        """From when on lists count. A record of the future is from before the clock was set back, and says nothing."""
+        now = self._now()
+        since = now - self._limits.memory_days * _DAY_S
+        return since if after is None or after.created_at > now else max(since, after.created_at)
 
     async def _read(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
