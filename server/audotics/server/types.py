@@ -146,13 +146,14 @@ def arm_key(exposures: Sequence[Exposure]) -> str:
     return ",".join(f"{exposure.experiment}/{exposure.arm}" for exposure in exposures if exposure.experiment)
 
 
+def multiplied(tilt: tuple[float, ...], factors: Sequence[float]) -> tuple[float, ...]:
+    """An arm's tilt, () for none, times `factors`."""
+    return tuple(one * other for one, other in zip(tilt, factors, strict=True)) if tilt else tuple(factors)
+
+
 def combined_factors(tilt: tuple[float, ...], draw: Draw | None) -> tuple[float, ...]:
     """Those of an experiment's arm times those that were drawn; () for none."""
-    if draw is None:
-        return tilt
-    if not tilt:
-        return draw.factors
-    return tuple(one * other for one, other in zip(tilt, draw.factors, strict=True))
+    return tilt if draw is None else multiplied(tilt, draw.factors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from audotics.server.pipeline.group_query import (
     Strategy,
 )
 from audotics.server.pipeline.groups import Floats, Variety
-from audotics.server.pipeline.made_list import MadeGroupList
+from audotics.server.pipeline.made_list import MadeGroupList, is_shown
 from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.pipeline.reranking import select, utility
@@ -46,6 +46,7 @@ from audotics.server.types import (
     RankQuery,
     RecommendQuery,
     Subject,
+    multiplied,
 )
 
 ResultT = TypeVar("ResultT")
@@ -143,14 +144,12 @@ class GroupRecommender:
     def _list(self, group: _Group, untilted: Sequence[Shortlist]) -> GroupRecommendation:
         """The list of a group; `untilted` are its shortlists before the query's tilt."""
         query, left_out = group.query, list(group.degraded)
-        reserve_s = self._options.deadline_reserve_s
-        deadline = None if query.deadline is None else query.deadline - reserve_s
-        strategy, values = _valued(group, left_out, deadline=deadline)
+        strategy, values = _valued(group, left_out, deadline=self._options.latest(query.deadline))
         places, turns = self._placed(group, strategy, values)
         satisfaction = groups.satisfaction(group.worth, places)
         left_out += _missed(group, places, satisfaction)
         answer = self._answer(group, strategy, values, places, turns, satisfaction, left_out)
-        if self._on_listed is not None and query.shown != tuple(track.track_id for track in answer.tracks):
+        if self._on_listed is not None and not is_shown(answer.tracks, query.shown):
             again = query.draw is not None and group.worth.size <= _MOST_COMPARED
             listed_with = partial(self._listed_with, group, untilted, strategy) if again else None
             self._on_listed(_made(group, values, answer, listed_with))
@@ -171,8 +170,7 @@ class GroupRecommender:
         self, group: _Group, untilted: Sequence[Shortlist], strategy: Strategy, factors: Sequence[float]
     ) -> NDArray[np.int64]:
         """The catalogue rows of the list that would have been made had `factors` been drawn."""
-        tilt = group.query.tilt
-        both = tuple(one * other for one, other in zip(tilt, factors, strict=True)) if tilt else tuple(factors)
+        both = multiplied(group.query.tilt, factors)
         shortlists = [shortlist.tilted(both) for shortlist in untilted]
         tilted = replace(group, shortlists=shortlists, worth=_worth(group.rows, shortlists, group.deeds))
         places, _ = self._placed(tilted, strategy, _combined(tilted, strategy))

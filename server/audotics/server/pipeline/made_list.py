@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audotics.server.pipeline.group_query import GroupRecommendation
+from audotics.server.pipeline.group_query import GroupRecommendation, GroupTrack
 from audotics.server.pipeline.selection import Selection
 from audotics.server.pipeline.shortlist import Shortlist
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.types import Context, Draw, Recommendation, RecommendQuery
+from audotics.server.types import Context, Draw, RankedTrack, Recommendation, RecommendQuery, multiplied
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,9 +28,8 @@ class MadeList:
 
     def listed_with(self, factors: Sequence[float]) -> NDArray[np.int64]:
         """The catalogue rows of the list that would have been made had `factors` been drawn."""
-        tilt = self.query.tilt
-        both = tuple(one * other for one, other in zip(tilt, factors, strict=True)) if tilt else tuple(factors)
-        return self.untilted.rows[self.selection.places(self.snapshot, self.untilted.tilted(both))]
+        tilted = self.untilted.tilted(multiplied(self.query.tilt, factors))
+        return self.untilted.rows[self.selection.places(self.snapshot, tilted)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,3 +51,8 @@ class MadeGroupList:
     tilt: tuple[float, ...] = ()
     draw: Draw | None = None
     listed_with: Callable[[Sequence[float]], NDArray[np.int64]] | None = None
+
+
+def is_shown(tracks: Sequence[RankedTrack | GroupTrack], shown: tuple[str, ...] | None) -> bool:
+    """Whether a watcher has just these tracks already, in this order; None is shown to nobody yet."""
+    return shown is not None and shown == tuple(track.track_id for track in tracks)

@@ -31,6 +31,10 @@ class PipelineOptions:
     """Time kept for an earlier list or a popular one, when none is made by then."""
     batching: BatchLimits = field(default_factory=BatchLimits)
 
+    def latest(self, deadline: float | None) -> float | None:
+        """When models must be done, so that a list can still be made without those that are not; None for no limit."""
+        return None if deadline is None else deadline - self.deadline_reserve_s
+
     def with_settings(self, settings: PipelineSettings | None) -> PipelineOptions:
         """These options, with what `settings` names in their place."""
         if settings is None:

@@ -25,7 +25,7 @@ from audotics.server.pipeline.candidates import ContextOrders, best_matches, cho
 from audotics.server.pipeline.fallback import earlier_list, popular_list
 from audotics.server.pipeline.filters import NO_FILTER, FilterMasks
 from audotics.server.pipeline.list_memory import ListMemory, Place, Remembered
-from audotics.server.pipeline.made_list import MadeList
+from audotics.server.pipeline.made_list import MadeList, is_shown
 from audotics.server.pipeline.neighbourhood import SearchDepth, search
 from audotics.server.pipeline.options import PipelineOptions
 from audotics.server.pipeline.scoring import NeuralScoring, ScoredRows, ScoringJob, needs_models
@@ -108,7 +108,7 @@ class Recommender:
             made = self._list(snapshot, query, degraded, known.shortlist)
         else:
             made = await self._list_anew(place, query, degraded, known)
-        if self._on_listed is not None and query.shown != tuple(track.track_id for track in made.answer.tracks):
+        if self._on_listed is not None and not is_shown(made.answer.tracks, query.shown):
             self._on_listed(made)
         return made.answer
 
@@ -127,7 +127,7 @@ class Recommender:
         degraded: Sequence[Degradation] = (),
     ) -> Recommendation:
         """All of the given catalogue `rows`, seen or not, the most relevant first. Raises as `recommend` does."""
-        given = partial(_given, snapshot, listener, rows, query.context, deadline=self._latest(query.deadline))
+        given = partial(_given, snapshot, listener, rows, query.context, deadline=self._options.latest(query.deadline))
         return await self._answer(snapshot, query, given, partial(_ranking, snapshot, query, degraded))
 
     async def forget(self, user_id: str) -> int:
@@ -175,7 +175,7 @@ class Recommender:
         deadline = query.deadline
         _check_deadline(deadline)
         loop = asyncio.get_running_loop()
-        latest = self._latest(deadline)
+        latest = self._options.latest(deadline)
         self._under_way += 1
         try:
             if self._under_way == 1:
@@ -188,10 +188,6 @@ class Recommender:
             return await loop.run_in_executor(self._executor, finish, slate, scored)
         finally:
             self._under_way -= 1
-
-    def _latest(self, deadline: float | None) -> float | None:
-        """When models must be done so that a list can still be made without those that are not."""
-        return None if deadline is None else deadline - self._options.deadline_reserve_s
 
     def _answer_alone(
         self,
@@ -310,7 +306,7 @@ class Recommender:
     ) -> tuple[Taste, NDArray[np.int64]]:
         _check_deadline(query.deadline)  # it may have waited for a thread until nobody waited for it
         catalog, options = snapshot.catalog, self._options.with_settings(query.pipeline)
-        latest = self._latest(query.deadline)
+        latest = self._options.latest(query.deadline)
         passing, allowed = self._allowed(snapshot, listener, query)
         passing_share = 1.0
         if query.filter != NO_FILTER:
