@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 
 from audotics.server.storage.errors import StorageError
 
-HEAD: Final = "group_tilts"
+HEAD: Final = "artists"
 """The newest step."""
 
 _FIRST: Final = "0001"

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "model_records"
-down_revision = "credits"
+down_revision = "group_tilts"
 
 
 def upgrade() -> None:

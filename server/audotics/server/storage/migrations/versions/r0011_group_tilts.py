@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "group_tilts"
-down_revision = "artists"
+down_revision = "credits"
 
 
 def upgrade() -> None:
