@@ -237,6 +237,27 @@ async def test_states_of_versions_follow_what_a_configuration_loads(server: Any)
     await call(server, "HandleReloadConfigRequest", config, service="ModelService")
 
 
+@pytest.mark.parametrize(
+    ("second", "code", "words"),
+    [
+        ({"name": "content", "version_labels": {"canary": 9}}, "NOT_FOUND", "content/9"),
+        ({"name": "content", "version_labels": {"canary": -1}}, "NOT_FOUND", "content/-1"),
+        ({"name": "content", "version_labels": {"../x": 1}}, "INVALID_ARGUMENT", "config[1].version_labels"),
+        ({"name": "../content"}, "NOT_FOUND", "../content"),
+        ({"name": ""}, "INVALID_ARGUMENT", "config[1].name"),
+    ],
+)
+async def test_of_a_wrong_configuration_nothing_is_done(
+    server: Any, repository: Any, second: dict[str, Any], code: str, words: str
+) -> None:
+    config = pb.ReloadConfigRequest()
+    config.config.model_config_list.config.add(name="ncf", version_labels={"canary": 1})
+    config.config.model_config_list.config.add(**second)
+    got, message = await refused(server, "HandleReloadConfigRequest", config, service="ModelService")
+    assert (got, words in message) == (code, True), message
+    assert not (repository.path / "ncf" / "labels.json").exists()
+
+
 async def test_switched_off_it_is_not_there(start: Start, repository: Any, feeds: Callable[..., Feeds]) -> None:
     async with start(repository.path, tensorflow_serving=False) as server:
         assert (await refused(server, "Predict", predict("ncf", feeds("ncf"))))[0] == "UNIMPLEMENTED"

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 
 import grpc
 
+from audotics.bundle.labels import is_label
 from audotics.server.errors import FieldViolation, InvalidRequestError, NotFoundError
 from audotics.server.services.models import ModelService
 from audotics.server.services.tenancy import Tenancy
@@ -44,25 +45,46 @@ class ModelStatusServicer:
     async def HandleReloadConfigRequest(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Load the versions that a policy names, and set the labels, of each model that is listed.
 
+        Nothing is done where a name, a label or a version is wrong. A version that is there but is refused ends the
+        call before any label is set; versions that were loaded by then stay loaded.
+
         Unlike TensorFlow Serving, models that are not listed stay as they are: the repository says what there is.
         """
         configs = request.config.model_config_list.config
         if request.config.WhichOneof("config") is None:
             raise InvalidRequestError([FieldViolation("config", "model_config_list is required")])
-        for place, config in enumerate(configs):
-            if not config.name:
-                raise InvalidRequestError(
-                    [FieldViolation(f"config.model_config_list.config[{place}].name", "is empty")]
-                )
+        _check_fields(configs)
         tenant, cause = caller_of(context).tenant, operator_of(context)
         named = [(self._tenancy.own(config.name, tenant), config) for config in configs]
-        for name, _ in named:
-            self._models.model(name)
+        for name, config in named:
+            self._check_versions(name, config)
         for name, config in named:
             for version in config.model_version_policy.specific.versions:
                 await self._models.load(name, version, cause=cause)
+        for name, config in named:
             for label, version in sorted(config.version_labels.items()):
                 await self._models.set_label(name, label, version, cause=cause)
         answer = pb.ReloadConfigResponse()
         answer.status.SetInParent()
         return answer
+
+    def _check_versions(self, name: str, config: Any) -> None:
+        known = {status.version for status in self._models.model(name).versions}
+        for version in (*config.model_version_policy.specific.versions, *config.version_labels.values()):
+            if version not in known:
+                raise NotFoundError("model version", [f"{name}/{version}"])
+
+
+def _check_fields(configs: Any) -> None:
+    """Raises InvalidRequestError."""
+    violations = []
+    for place, config in enumerate(configs):
+        path = f"config.model_config_list.config[{place}]"
+        if not config.name:
+            violations.append(FieldViolation(f"{path}.name", "is empty"))
+        for label in config.version_labels:
+            if not is_label(label):
+                problem = f"has {label[:40]!r}, which is no label: lower-case letters, digits, '-' and '_', up to 32"
+                violations.append(FieldViolation(f"{path}.version_labels", problem))
+    if violations:
+        raise InvalidRequestError(violations)
