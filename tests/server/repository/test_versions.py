@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from audotics.bundle.store import BundleStore
 from audotics.server.errors import NotFoundError, NotReadyError, RefusedModelError
 from audotics.server.repository.policy import VersionPolicies, VersionPolicy
 from audotics.server.repository.registry import Registry
@@ -294,3 +295,17 @@ async def test_of_several_that_appear_the_newest_whole_one_serves(repository, ma
         assert states(registry, "ncf")[4] is VersionState.REFUSED
     async with open_registry(repository.path) as registry:
         assert served(registry) == all_at(3)
+
+
+async def test_what_the_memory_has_no_room_for_is_not_labelled(repository, make_repository, open_registry):
+    async with open_registry(repository.path) as registry:
+        of_one_export = sum(registry.loaded(name).size_bytes for name in ("collaborative", "content", "ncf", "hybrid"))
+    make_repository(repository.path)
+    async with open_registry(repository.path, memory_mib=1.2 * of_one_export / 2**20) as registry:
+        before = registry.standing()
+        with pytest.raises(RefusedModelError, match=r"hybrid/1 is not loaded: .*model_memory_mib"):
+            await registry.set_label("hybrid", "canary", 1)
+        assert registry.model("hybrid").labels == {}
+        assert BundleStore(repository.path).labels("hybrid") == {}
+        await registry.follow()
+        assert registry.standing() == before

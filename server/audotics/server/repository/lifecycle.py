@@ -115,12 +115,16 @@ class Lifecycle:
                 self._check_fit(state, name, version)
         elif version is not None and version != state.serving.get(CATALOG) and serves:
             state = state.with_catalog(self._loader.catalog(version))
+        labels = {**state.labels.get(name, {}), label: version}
+        state = self._noted(state, name, {each: number for each, number in labels.items() if number is not None})
+        if serves and version is not None and name != CATALOG:
+            state = state.serve(name, version)
+        # Written last: what the memory has no room for must not be labelled on disk either.
+        state = self._residency.settle(state, needed=None if version is None else (name, version))
         state = self._noted(state, name, self.write_label(name, label, version))
         if version is not None:
             self._follower.chosen(name, version)
-        if serves and version is not None and name != CATALOG:
-            state = state.serve(name, version)
-        return self._residency.settle(state, needed=None if version is None else (name, version))
+        return state
 
     def write_label(self, name: str, label: str, version: int | None) -> dict[str, int]:
         """Have the label on disk; return all of the model's. Raises NotFoundError or RefusedModelError."""
