@@ -129,7 +129,7 @@ async def test_a_model_that_scores_other_tracks_than_it_names_is_refused(reposit
     publish(repository, lacking=20, wrong_ids=1)
     async with open_stage(repository.path) as stage:
         assert stage.snapshot.sequence is None
-        (version,) = stage.registry.model("sequence").versions
+        (version,) = (await stage.registry.model("sequence")).versions
         assert "export again" in version.reason
 
 

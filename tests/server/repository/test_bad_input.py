@@ -253,7 +253,7 @@ async def test_versions_that_are_no_numbers_do_not_count(repository, open_regist
     async with open_registry(repository.path) as registry:
         assert registry.snapshot.ncf is None
         await registry.follow()
-        assert "ncf" not in {model.name for model in registry.models()}
+        assert "ncf" not in {model.name for model in (await registry.models())}
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ async def test_files_that_are_none_are_listed_with_the_reason(repository, open_r
 
 async def check_refused(repository, open_registry, kind: str, reason: str) -> None:
     async with open_registry(repository.path) as registry:
-        listed = encode_models(registry.models())
+        listed = encode_models(await registry.models())
         (version,) = next(model for model in listed.models if model.name == kind).versions
         assert reason in version.reason
         assert len(version.reason) < 1100
@@ -241,12 +241,12 @@ async def test_files_that_change_while_they_are_loaded_are_loaded_again(reposito
         (repository.path / name).rename(repository.path.parent / name)
     async with open_registry(repository.path, runtimes=Meddling()) as registry:
         assert registry.snapshot.ncf is None
-        (newest, _) = registry.model("ncf").versions
+        (newest, _) = (await registry.model("ncf")).versions
         assert newest.state is VersionState.REFUSED
         assert newest.reason == "ncf/2: its files changed while they were loaded; load it again"
         os.utime(repository.path / "ncf" / "2" / "ids.arrow")
         await registry.follow()  # looks the same to who meddles, and different to who looks
-        assert registry.model("ncf").versions[0].state is VersionState.REFUSED
+        assert (await registry.model("ncf")).versions[0].state is VersionState.REFUSED
 
 
 async def test_labels_are_not_written_through_a_link_that_leads_out(repository, open_registry):
@@ -287,7 +287,7 @@ async def test_labels_that_are_none_change_nothing_and_are_listed(repository, op
         make(repository.path / "hybrid" / "labels.json")
         await registry.follow()
         assert registry.snapshot.model_versions == before.model_versions
-        encode_models(registry.models()).SerializeToString()
+        encode_models(await registry.models()).SerializeToString()
         with pytest.raises(RefusedModelError, match=r"hybrid: labels\.json "):
             await registry.set_label("hybrid", "canary", 1)
     async with open_registry(repository.path) as registry:
@@ -300,7 +300,7 @@ async def test_a_label_of_a_version_that_is_not_there_is_no_reason_to_serve_anot
         (repository.path / "ncf" / "labels.json").write_text('{"stable": 7, "canary": 9}')
         await registry.follow()
         assert registry.snapshot.ncf.version == 1
-        assert registry.model("ncf").labels == {"stable": 7, "canary": 9}
+        assert (await registry.model("ncf")).labels == {"stable": 7, "canary": 9}
 
 
 async def test_a_version_whose_folder_is_gone_serves_on(repository, make_repository, open_registry):

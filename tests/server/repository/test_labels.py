@@ -26,8 +26,8 @@ def all_at(version: int) -> dict[str, int]:
     return dict.fromkeys(("collaborative", "content", "ncf", "hybrid"), version)
 
 
-def states(registry: Registry, name: str) -> dict[int, VersionState]:
-    return {status.version: status.state for status in registry.model(name).versions}
+async def states(registry: Registry, name: str) -> dict[int, VersionState]:
+    return {status.version: status.state for status in (await registry.model(name)).versions}
 
 
 async def test_stable_is_what_serves_whatever_appears(repository, make_repository, open_registry):
@@ -36,7 +36,7 @@ async def test_stable_is_what_serves_whatever_appears(repository, make_repositor
         make_repository(repository.path)
         await registry.follow()
         assert served(registry) == all_at(1)
-        assert states(registry, "hybrid") == {2: VersionState.LOADED, 1: VersionState.IN_SERVICE}
+        assert await states(registry, "hybrid") == {2: VersionState.LOADED, 1: VersionState.IN_SERVICE}
         await registry.load_version("hybrid", 2)
         assert served(registry) == all_at(1)
     async with open_registry(repository.path) as registry:
@@ -77,8 +77,8 @@ async def test_a_rollback_waits_for_no_load(repository, make_repository):
             await loading
             # It began before the rollback, which says that version 1 is to serve: the new one waits beside it.
             assert served(registry) == all_at(1)
-            assert states(registry, "hybrid")[3] is VersionState.LOADED
-            assert registry.model("hybrid").labels == {"stable": 1}
+            assert (await states(registry, "hybrid"))[3] is VersionState.LOADED
+            assert (await registry.model("hybrid")).labels == {"stable": 1}
 
 
 async def test_what_appeared_during_a_rollback_is_not_forgotten(repository, make_repository):
@@ -137,7 +137,7 @@ async def test_labels_that_another_process_writes_are_followed(repository, make_
         other.set_label("hybrid", "stable", 2)
         await registry.follow()
         assert served(registry) == all_at(2)
-        assert registry.model("hybrid").labels == {"stable": 2}
+        assert (await registry.model("hybrid")).labels == {"stable": 2}
         before = registry.snapshot
         other.set_label("hybrid", "canary", 1)
         await registry.follow()
@@ -240,7 +240,7 @@ async def test_a_rollback_that_cannot_be_written_down_is_not_undone_by_the_label
         for _ in range(2):
             await registry.follow()
             assert served(registry) == all_at(1)
-            assert registry.model("hybrid").labels == {"stable": 1}
+            assert (await registry.model("hybrid")).labels == {"stable": 1}
         full.rmdir()
         await registry.follow()  # there is room again
         assert BundleStore(repository.path).labels("hybrid") == {"stable": 1}
@@ -268,7 +268,7 @@ async def test_a_labelled_hybrid_whose_part_is_broken_is_refused_as_a_whole(
     async with open_registry(repository.path) as registry:
         BundleStore(repository.path).set_label("hybrid", "canary", 2)
         await registry.follow()
-        assert states(registry, "hybrid")[2] is VersionState.REFUSED
+        assert (await states(registry, "hybrid"))[2] is VersionState.REFUSED
         assert served(registry) == all_at(3)
 
 
@@ -282,7 +282,7 @@ async def test_what_others_label_meanwhile_is_obeyed(repository, make_repository
         (repository.path / "hybrid" / "labels.json").write_text('{"stable": 2, "canary": 1}')
         await registry.follow()
         assert served(registry) == all_at(2)
-        assert registry.model("hybrid").labels == {"stable": 2, "canary": 1}
+        assert (await registry.model("hybrid")).labels == {"stable": 2, "canary": 1}
 
 
 class Followed(Registry):
@@ -334,6 +334,6 @@ async def test_the_watcher_looks_where_there_is_no_folder_yet(tmp_path, make_rep
             async with Watcher(registry, root=path, interval_s=0.01):
                 await registry.followed.acquire()
                 make_repository(path)
-                while {model.versions[0].state for model in registry.models()} != {VersionState.IN_SERVICE}:
+                while {model.versions[0].state for model in (await registry.models())} != {VersionState.IN_SERVICE}:
                     await registry.followed.acquire()
                 assert served(registry) == all_at(1)

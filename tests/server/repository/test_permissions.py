@@ -47,9 +47,9 @@ async def main():
             (root / "hybrid" / "labels.json").write_text('{"canary": 1}')
             await registry.follow()
             report["with a closed model"] = serving()
-            report["labels"] = dict(registry.model("hybrid").labels)
+            report["labels"] = dict((await registry.model("hybrid")).labels)
             report["loaded"] = registry.loaded("content", version=2).version
-            report["listed"] = sorted(model.name for model in encode_models(registry.models()).models)
+            report["listed"] = sorted(model.name for model in encode_models((await registry.models())).models)
             report["load"] = await failure_of(registry.load_version("ncf", 2))
             report["label"] = await failure_of(registry.set_label("ncf", "canary", 1))
             root.chmod(0)
@@ -58,7 +58,7 @@ async def main():
             except OSError as error:  # which the watcher says, and looks again
                 report["follow"] = type(error).__name__
             report["with a closed repository"] = serving()
-            report["listed then"] = sorted(model.name for model in encode_models(registry.models()).models)
+            report["listed then"] = sorted(model.name for model in encode_models((await registry.models())).models)
             root.chmod(0o755)
             (root / "ncf").chmod(0o755)
             (beside / "ncf").rename(root / "ncf" / "2")

@@ -14,8 +14,8 @@ from audotics.server.repository.status import VersionState
 from audotics.server.types import DegradationReason, TrackRecord
 
 
-def states(registry: Registry, name: str) -> dict[int, VersionState]:
-    return {status.version: status.state for status in registry.model(name).versions}
+async def states(registry: Registry, name: str) -> dict[int, VersionState]:
+    return {status.version: status.state for status in (await registry.model(name)).versions}
 
 
 async def test_everything_is_in_service_after_the_start(repository, open_registry):
@@ -25,8 +25,14 @@ async def test_everything_is_in_service_after_the_start(repository, open_registr
         assert snapshot.degraded == ()
         assert len(snapshot.catalog) == len(repository.tracks)
         assert snapshot.catalog.history_rows("u03").tolist() == repository.history("u03").tolist()
-        assert [model.name for model in registry.models()] == ["catalog", "collaborative", "content", "hybrid", "ncf"]
-        (version,) = registry.model("ncf").versions
+        assert [model.name for model in (await registry.models())] == [
+            "catalog",
+            "collaborative",
+            "content",
+            "hybrid",
+            "ncf",
+        ]
+        (version,) = (await registry.model("ncf")).versions
         assert version.state is VersionState.IN_SERVICE
         assert version.manifest.metrics == {"ndcg@10": 0.25}
 
@@ -37,7 +43,7 @@ async def test_an_empty_repository_says_which_command_helps(tmp_path, open_regis
     if exists:
         path.mkdir()
     async with open_registry(path) as registry:
-        assert registry.models() == []
+        assert (await registry.models()) == []
         with pytest.raises(NotReadyError, match=r"audotics export .* --repository .*audotics demo"):
             _ = registry.snapshot
         with pytest.raises(NotReadyError):
@@ -65,7 +71,7 @@ async def test_a_tampered_bundle_is_refused_and_the_rest_served(repository, open
             (degradation,) = snapshot.degraded
             assert (degradation.part, degradation.reason) == ("ncf", DegradationReason.UNAVAILABLE)
             assert "checksum of 'model.onnx' does not hold" in degradation.detail
-            (version,) = registry.model("ncf").versions
+            (version,) = (await registry.model("ncf")).versions
             assert (version.state, version.reason) == (VersionState.REFUSED, degradation.detail)
     assert "checksum of 'model.onnx' does not hold" in caplog.text
 
@@ -79,9 +85,9 @@ async def test_an_older_version_serves_when_the_newest_is_refused(tmp_path, make
         # The hybrid was trained with its parts, so all of them are those of the version before.
         assert dict(registry.snapshot.model_versions) == {"collaborative": 1, "content": 1, "hybrid": 1, "ncf": 1}
         assert registry.snapshot.degraded == ()
-        assert states(registry, "content") == {2: VersionState.REFUSED, 1: VersionState.IN_SERVICE}
-        assert states(registry, "hybrid") == {2: VersionState.REFUSED, 1: VersionState.IN_SERVICE}
-        assert "hybrid/2 was trained with content/2" in registry.model("hybrid").versions[0].reason
+        assert await states(registry, "content") == {2: VersionState.REFUSED, 1: VersionState.IN_SERVICE}
+        assert await states(registry, "hybrid") == {2: VersionState.REFUSED, 1: VersionState.IN_SERVICE}
+        assert "hybrid/2 was trained with content/2" in (await registry.model("hybrid")).versions[0].reason
 
 
 async def test_a_refused_catalogue_is_named_where_none_is_left(repository, open_registry):
@@ -148,7 +154,7 @@ async def test_another_version_takes_the_place_of_the_one_before(tmp_path, make_
     async with open_registry(path) as registry:
         before = registry.snapshot
         make_repository(path)
-        assert states(registry, "hybrid") == {2: VersionState.ON_DISK, 1: VersionState.IN_SERVICE}
+        assert await states(registry, "hybrid") == {2: VersionState.ON_DISK, 1: VersionState.IN_SERVICE}
         status = await registry.load_version("hybrid", 2)
         assert {version.version: version.state for version in status.versions} == {
             2: VersionState.IN_SERVICE,
@@ -169,7 +175,7 @@ async def test_a_refused_version_leaves_the_one_in_service(tmp_path, make_reposi
         with pytest.raises(RefusedModelError, match=r"ncf/2: checksum of 'ids\.arrow'"):
             await registry.load_version("ncf", 2)
         assert registry.snapshot is before
-        assert states(registry, "ncf") == {2: VersionState.REFUSED, 1: VersionState.IN_SERVICE}
+        assert await states(registry, "ncf") == {2: VersionState.REFUSED, 1: VersionState.IN_SERVICE}
 
 
 async def test_unknown_models_and_versions_are_not_found(repository, open_registry):
@@ -182,7 +188,7 @@ async def test_unknown_models_and_versions_are_not_found(repository, open_regist
                 await call("nonsense", 1)
             assert (missing.value.resource_type, missing.value.names) == ("model", ("nonsense",))
         with pytest.raises(NotFoundError, match="model not found"):
-            registry.model("../catalog")
+            (await registry.model("../catalog"))
 
 
 async def test_a_model_can_be_taken_out_of_service_and_put_back(repository, open_registry):
@@ -193,7 +199,7 @@ async def test_a_model_can_be_taken_out_of_service_and_put_back(repository, open
         assert before.ncf is not None
         (degradation,) = registry.snapshot.degraded
         assert (degradation.part, degradation.reason) == ("ncf", DegradationReason.UNAVAILABLE)
-        assert states(registry, "ncf") == {1: VersionState.ON_DISK}
+        assert await states(registry, "ncf") == {1: VersionState.ON_DISK}
         with pytest.raises(RefusedModelError, match="not in service"):
             await registry.unload_version("ncf", 1)
         await registry.load_version("ncf", 1)

@@ -124,7 +124,7 @@ class Operators(RuleBasedStateMachine):
 
     def loaded(self, name: str) -> set[int]:
         states = (VersionState.LOADED, VersionState.IN_SERVICE)
-        return {each.version for each in self.registry.model(name).versions if each.state in states}
+        return {each.version for each in self.run(self.registry.model(name)).versions if each.state in states}
 
     def teardown(self) -> None:
         self.run(self.stack.aclose())
@@ -246,7 +246,7 @@ class Operators(RuleBasedStateMachine):
         for name, expected in self.expected.items():
             assert BundleStore(self.root).labels(name) == expected.labels
             if expected.on_disk:
-                assert self.registry.model(name).labels == expected.labels
+                assert self.run(self.registry.model(name)).labels == expected.labels
 
     @invariant()
     def what_is_labelled_or_served_before_is_loaded(self) -> None:

@@ -24,8 +24,8 @@ ON_DISK, LOADED, IN_SERVICE, REFUSED = (
 PARTS = ("collaborative", "content", "ncf")
 
 
-def states(registry: Registry, name: str) -> dict[int, VersionState]:
-    return {status.version: status.state for status in registry.model(name).versions}
+async def states(registry: Registry, name: str) -> dict[int, VersionState]:
+    return {status.version: status.state for status in (await registry.model(name)).versions}
 
 
 def served(registry: Registry) -> dict[str, int]:
@@ -63,13 +63,13 @@ async def test_an_export_that_appears_takes_over_in_one_step(repository, make_re
         await registry.follow()
         # The hybrid in service was trained with the parts of the first export, so the new ones wait for theirs.
         assert served(registry) == all_at(1)
-        assert states(registry, "ncf") == {2: LOADED, 1: IN_SERVICE}
+        assert await states(registry, "ncf") == {2: LOADED, 1: IN_SERVICE}
         make_repository(repository.path)
         await registry.follow()
         assert served(registry) == {"collaborative": 3, "content": 3, "ncf": 3, "hybrid": 2}
         assert registry.snapshot.catalog.version == 3
         assert registry.snapshot.degraded == ()
-        assert states(registry, "ncf") == {3: IN_SERVICE, 2: ON_DISK, 1: LOADED}
+        assert await states(registry, "ncf") == {3: IN_SERVICE, 2: ON_DISK, 1: LOADED}
         assert before.ncf.version == 1
 
 
@@ -88,8 +88,8 @@ async def test_a_refused_version_is_tried_again_once_its_files_change(
             "refused: hybrid/2 was trained with ncf/2, which cannot be loaded",
         ]
         assert served(registry) == all_at(1)
-        assert states(registry, "ncf") == {2: REFUSED, 1: IN_SERVICE}
-        assert states(registry, "hybrid") == {2: REFUSED, 1: IN_SERVICE}
+        assert await states(registry, "ncf") == {2: REFUSED, 1: IN_SERVICE}
+        assert await states(registry, "hybrid") == {2: REFUSED, 1: IN_SERVICE}
         caplog.clear()
         await registry.follow()
         assert caplog.text == ""  # and not before
@@ -106,22 +106,22 @@ async def test_a_version_that_is_copied_in_file_by_file_is_served_when_it_is_who
     async with open_registry(repository.path) as registry:
         target.mkdir(parents=True)
         await registry.follow()
-        assert states(registry, "mood") == {1: REFUSED}
+        assert await states(registry, "mood") == {1: REFUSED}
         shutil.copy(other / "ncf" / "1" / "bundle.json", target)
         await registry.follow()
-        assert states(registry, "mood") == {1: REFUSED}
-        assert "its manifest is that of ncf/1" in registry.model("mood").versions[0].reason
+        assert await states(registry, "mood") == {1: REFUSED}
+        assert "its manifest is that of ncf/1" in (await registry.model("mood")).versions[0].reason
         shutil.rmtree(target)
         shutil.rmtree(repository.path / "hybrid")
         ncf = repository.path / "ncf" / "2"
         ncf.mkdir()
         (ncf / "ids.arrow").write_bytes(b"")
         await registry.follow()
-        assert "bundle.json is missing" in registry.model("ncf").versions[0].reason
+        assert "bundle.json is missing" in (await registry.model("ncf")).versions[0].reason
         make_repository(tmp_path / "other", kinds=("ncf",))
         shutil.copytree(other / "ncf" / "2", ncf, dirs_exist_ok=True)
         await registry.follow()
-        assert states(registry, "ncf") == {2: LOADED, 1: IN_SERVICE}  # hybrid/1 is loaded still, and pins ncf/1
+        assert await states(registry, "ncf") == {2: LOADED, 1: IN_SERVICE}  # hybrid/1 is loaded still, and pins ncf/1
 
 
 async def test_what_an_operator_chose_is_not_undone_by_what_was_there_already(
@@ -147,7 +147,7 @@ async def test_a_part_that_the_hybrid_was_not_trained_with_is_refused(repository
             await registry.load_version("ncf", 2)
         with pytest.raises(RefusedModelError, match=reason):
             await registry.set_label("ncf", "stable", 2)
-        assert registry.model("ncf").labels == {}
+        assert (await registry.model("ncf")).labels == {}
         assert served(registry) == all_at(1)
         await registry.unload_version("hybrid", 1)
         await registry.load_version("ncf", 2)
@@ -171,10 +171,10 @@ async def test_one_version_before_stays_loaded_and_older_ones_go(repository, mak
         for _ in range(3):
             make_repository(repository.path)
             await registry.follow()
-        assert states(registry, "ncf") == {4: IN_SERVICE, 3: LOADED, 2: ON_DISK, 1: ON_DISK}
+        assert await states(registry, "ncf") == {4: IN_SERVICE, 3: LOADED, 2: ON_DISK, 1: ON_DISK}
         await registry.rollback("hybrid")
         assert served(registry) == all_at(3)
-        assert states(registry, "ncf") == {4: LOADED, 3: IN_SERVICE, 2: ON_DISK, 1: ON_DISK}
+        assert await states(registry, "ncf") == {4: LOADED, 3: IN_SERVICE, 2: ON_DISK, 1: ON_DISK}
         await registry.rollback("hybrid")
         assert served(registry) == all_at(2)
 
@@ -184,9 +184,9 @@ async def test_policies_say_what_is_loaded(repository, make_repository, open_reg
         make_repository(repository.path)
     async with open_registry(repository.path, policies=policies("latest:2", ncf="all", hybrid="3")) as registry:
         assert served(registry) == all_at(3)
-        assert states(registry, "ncf") == {4: LOADED, 3: IN_SERVICE, 2: LOADED, 1: LOADED}
-        assert states(registry, "content") == {4: LOADED, 3: IN_SERVICE, 2: ON_DISK, 1: ON_DISK}
-        assert states(registry, "hybrid") == {4: ON_DISK, 3: IN_SERVICE, 2: ON_DISK, 1: ON_DISK}
+        assert await states(registry, "ncf") == {4: LOADED, 3: IN_SERVICE, 2: LOADED, 1: LOADED}
+        assert await states(registry, "content") == {4: LOADED, 3: IN_SERVICE, 2: ON_DISK, 1: ON_DISK}
+        assert await states(registry, "hybrid") == {4: ON_DISK, 3: IN_SERVICE, 2: ON_DISK, 1: ON_DISK}
         make_repository(repository.path)
         await registry.follow()
         assert served(registry) == all_at(3)  # hybrid/5 is not among those that may serve
@@ -200,7 +200,7 @@ async def test_a_snapshot_serves_on_when_all_it_has_was_dropped(repository, make
         for _ in range(2):
             make_repository(repository.path)
             await registry.follow()
-        assert states(registry, "collaborative")[1] is ON_DISK
+        assert (await states(registry, "collaborative"))[1] is ON_DISK
         np.testing.assert_array_equal(before.collaborative.user_vector(history), vector)
 
 
@@ -265,7 +265,7 @@ async def test_a_kind_that_makes_no_lists_is_loaded_all_the_same(
         assert served(registry) == all_at(1)
         model = registry.loaded("next-best")
         assert [spec.name for spec in model.model.inputs] == ["history", "user_index", "track"]
-        assert states(registry, "next-best") == {1: IN_SERVICE}
+        assert await states(registry, "next-best") == {1: IN_SERVICE}
 
 
 async def test_a_version_that_was_asked_for_too_early_is_taken_in_when_it_appears(
@@ -292,7 +292,7 @@ async def test_of_several_that_appear_the_newest_whole_one_serves(repository, ma
         await registry.follow()
         assert served(registry) == all_at(3)
         assert registry.snapshot.catalog.version == 3
-        assert states(registry, "ncf")[4] is VersionState.REFUSED
+        assert (await states(registry, "ncf"))[4] is VersionState.REFUSED
     async with open_registry(repository.path) as registry:
         assert served(registry) == all_at(3)
 
@@ -305,7 +305,7 @@ async def test_what_the_memory_has_no_room_for_is_not_labelled(repository, make_
         before = registry.standing()
         with pytest.raises(RefusedModelError, match=r"hybrid/1 is not loaded: .*model_memory_mib"):
             await registry.set_label("hybrid", "canary", 1)
-        assert registry.model("hybrid").labels == {}
+        assert (await registry.model("hybrid")).labels == {}
         assert BundleStore(repository.path).labels("hybrid") == {}
         await registry.follow()
         assert registry.standing() == before

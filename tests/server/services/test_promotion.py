@@ -143,7 +143,7 @@ async def test_what_speaks_against_a_version_is_said_and_can_be_passed_over(
         ):
             assert reason in str(refused.value)
         assert dict(house.registry.snapshot.model_versions)["hybrid"] == 1
-        assert house.registry.model("hybrid").labels == {"stable": 1}
+        assert (await house.registry.model("hybrid")).labels == {"stable": 1}
         await house.models.set_label("hybrid", "shadow", 2)
         await house.answer("u00")
         with pytest.raises(RefusedModelError, match="1 requests have been compared with it, and 30 are asked for"):
@@ -298,7 +298,7 @@ async def test_versions_that_fail_on_live_requests_are_rolled_back(repository, m
                 await probation.settled()
             assert dict(registry.snapshot.model_versions)["hybrid"] == 1
             assert answer.degraded == ()
-            assert registry.model("hybrid").labels == {"stable": 1}
+            assert (await registry.model("hybrid")).labels == {"stable": 1}
             back = next(change for change in told if change.event is ModelEvent.BACK_IN_SERVICE)
             assert (back.cause.origin, back.version, back.replaced) == (Origin.PROBATION, 1, 2)
             assert "of requests fail, where 0% did before" in back.reason

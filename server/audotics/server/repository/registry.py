@@ -189,16 +189,27 @@ class Registry:
         """The version that the label stands for, of each model that has it."""
         return self._labelled.get(label, {})
 
-    def models(self) -> list[ModelStatus]:
-        """Every model that has a version on disk or in service, by name. Reads manifests, so it blocks shortly."""
-        names = sorted({*self._names(), *self._state.serving})
-        statuses = [self._status(name) for name in names]
-        return [status for status in statuses if status.versions]
+    def loaded_versions(self, name: str) -> list[int]:
+        """Versions that can be called, lowest first."""
+        return self._state.loaded_versions(name)
 
-    def model(self, name: str) -> ModelStatus:
+    async def models(self) -> list[ModelStatus]:
+        """Every model that has a version on disk or in service, by name."""
+
+        def read() -> list[ModelStatus]:
+            names = sorted({*self._names(), *self._state.serving})
+            return [status for status in map(self._status, names) if status.versions]
+
+        return await asyncio.to_thread(read)
+
+    async def model(self, name: str) -> ModelStatus:
         """One model. Raises NotFoundError."""
-        self._check_name(name)
-        return self._status(name)
+
+        def read() -> ModelStatus:
+            self._check_name(name)
+            return self._status(name)
+
+        return await asyncio.to_thread(read)
 
     async def load_version(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Verify, load, warm up, and put in service in place of the version before, which serves until then.
@@ -244,7 +255,7 @@ class Registry:
             await asyncio.to_thread(self._lifecycle.write_label, name, STABLE, stable)
         except (NotFoundError, RefusedModelError) as error:
             _LOG.error("%s was rolled back, but a restart will not know until that can be written: %s", name, error)
-        return self._status(name)
+        return await asyncio.to_thread(self._status, name)
 
     async def apply_tracks(self, *, upserts: Sequence[TrackRecord] = (), deletes: Sequence[str] = ()) -> None:
         """Delete and then add or replace tracks, for every request from now on. Unknown deletes change nothing.
@@ -327,14 +338,14 @@ class Registry:
     ) -> ModelStatus:
         """`version` is the one that is asked for, if it may be refused."""
         async with self._changes:
-            self._check_name(name)
+            await asyncio.to_thread(self._check_name, name)
             try:
                 await self._apply(change, cause, back=back, asked=None if version is None else (name, version))
             except RefusedModelError as error:
                 if version is not None:  # told every time that somebody asks
                     self.tell([ModelChange(ModelEvent.REFUSED, name, version, cause, reason=str(error))])
                 raise
-        return self._status(name)
+        return await asyncio.to_thread(self._status, name)
 
     async def _apply(
         self, change: Callable[[State], State], cause: Cause, *, back: bool = False, asked: Key | None = None
@@ -370,6 +381,7 @@ class Registry:
                 self._labelled.setdefault(label, {})[name] = version
 
     def _check_name(self, name: str) -> None:
+        """Blocking. Raises NotFoundError."""
         names = self._names()
         if name not in names and name not in self._state.serving:
             raise NotFoundError("model", [name], hint=f"the repository has: {', '.join(names) or 'none'}")
@@ -382,6 +394,7 @@ class Registry:
             return sorted({name for name, _ in self._state.loaded})
 
     def _status(self, name: str) -> ModelStatus:
+        """Blocking: reads the manifests of versions that are not loaded."""
         state = self._state
         return model_status(
             self._store,

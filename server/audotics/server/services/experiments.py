@@ -197,7 +197,7 @@ class ExperimentService:
         return tuple(sorted(chosen.items(), key=lambda pair: (pair[0] != HYBRID, pair)))
 
     def _label_of(self, model: str, label: str) -> int | None:
-        return self._models.model(model).labels.get(label)
+        return self._registry.labelled(label).get(model)
 
     async def _take_back(
         self, before: Mapping[str, int | None], label: str, served: Mapping[str, int], cause: Cause

@@ -33,13 +33,17 @@ class ModelService:
         self._gate = gate
         self._shadow = shadow
 
-    def models(self) -> list[ModelStatus]:
+    async def models(self) -> list[ModelStatus]:
         """Every model of the repository."""
-        return self._registry.models()
+        return await self._registry.models()
 
-    def model(self, name: str) -> ModelStatus:
+    async def model(self, name: str) -> ModelStatus:
         """Raises NotFoundError."""
-        return self._registry.model(name)
+        return await self._registry.model(name)
+
+    def loaded_versions(self, name: str) -> list[int]:
+        """Versions that can be called, lowest first; none of a model that there is not."""
+        return self._registry.loaded_versions(name)
 
     async def load(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Raises NotFoundError, or RefusedModelError when the version does not hold; the old one then serves on."""

@@ -97,7 +97,7 @@ async def test_a_promotion_that_fails_leaves_every_label_where_it_was(
     with pytest.raises((RefusedModelError, NotFoundError)):
         await server.experiments.promote("x", "b", label="winner")
     assert (await server.experiments.experiment("x")).state == "running"
-    assert registry.model("hybrid").labels == {}
+    assert (await registry.model("hybrid")).labels == {}
     assert dict(registry.snapshot.model_versions)["hybrid"] == dict(before)["hybrid"]
 
 
@@ -121,14 +121,14 @@ async def test_a_promotion_that_cannot_be_recorded_is_taken_back(
         )
     with pytest.raises(StorageError):
         await server.experiments.promote("x", "b")
-    assert registry.model("hybrid").labels == {}
+    assert (await registry.model("hybrid")).labels == {}
     assert registry.snapshot.model_versions == before
     assert (await server.experiments.experiment("x")).state == "running"
     with database.transaction() as connection:
         connection.exec_driver_sql("DROP TRIGGER full")
     promoted = await server.experiments.promote("x", "b")
     assert promoted.promoted == (("hybrid", 2),)
-    assert registry.model("hybrid").labels == {"stable": 2}
+    assert (await registry.model("hybrid")).labels == {"stable": 2}
     assert dict(registry.snapshot.model_versions)["hybrid"] == 2
 
 

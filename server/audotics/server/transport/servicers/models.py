@@ -33,13 +33,13 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
     async def ListModels(  # noqa: N802
         self, request: pb.ListModelsRequest, context: grpc.aio.ServicerContext
     ) -> pb.ListModelsResponse:
-        return encode_models(self._models.models())
+        return encode_models(await self._models.models())
 
     async def GetModel(  # noqa: N802
         self, request: pb.GetModelRequest, context: grpc.aio.ServicerContext
     ) -> pb.GetModelResponse:
         name = decode_name(request)
-        return pb.GetModelResponse(model=encode_model(self._models.model(name)))
+        return pb.GetModelResponse(model=encode_model(await self._models.model(name)))
 
     async def LoadVersion(  # noqa: N802
         self, request: pb.LoadVersionRequest, context: grpc.aio.ServicerContext

@@ -30,7 +30,7 @@ class ModelStatusServicer:
         spec = request.model_spec
         if not spec.name:
             raise InvalidRequestError([FieldViolation("model_spec.name", "Missing ModelSpec: a model must be named")])
-        status = self._models.model(self._tenancy.resolve(spec.name, caller_of(context).tenant))
+        status = await self._models.model(self._tenancy.resolve(spec.name, caller_of(context).tenant))
         wanted = None
         match spec.WhichOneof("version_choice"):
             case "version":
@@ -57,7 +57,7 @@ class ModelStatusServicer:
         tenant, cause = caller_of(context).tenant, operator_of(context)
         named = [(self._tenancy.own(config.name, tenant), config) for config in configs]
         for name, config in named:
-            self._check_versions(name, config)
+            await self._check_versions(name, config)
         for name, config in named:
             for version in config.model_version_policy.specific.versions:
                 await self._models.load(name, version, cause=cause)
@@ -68,8 +68,8 @@ class ModelStatusServicer:
         answer.status.SetInParent()
         return answer
 
-    def _check_versions(self, name: str, config: Any) -> None:
-        known = {status.version for status in self._models.model(name).versions}
+    async def _check_versions(self, name: str, config: Any) -> None:
+        known = {status.version for status in (await self._models.model(name)).versions}
         for version in (*config.model_version_policy.specific.versions, *config.version_labels.values()):
             if version not in known:
                 raise NotFoundError("model version", [f"{name}/{version}"])

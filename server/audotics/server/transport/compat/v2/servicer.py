@@ -77,12 +77,12 @@ class InferenceServicer:
     async def ModelMetadata(self, request: Any, context: Context) -> Any:  # noqa: N802
         name = self._named(request.name, context)
         callee = self._find(name, request.version, field="version")
-        return encode_metadata(callee.signature, self._serving(name))
+        return encode_metadata(callee.signature, self._models.loaded_versions(name))
 
     async def ModelConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
         name = self._named(request.name, context)
         callee = self._find(name, request.version, field="version")
-        return encode_config(callee.signature, self._serving(name), instances=self._instances)
+        return encode_config(callee.signature, self._models.loaded_versions(name), instances=self._instances)
 
     async def ModelInfer(self, data: bytes, context: Context) -> bytes:  # noqa: N802
         deadline, caller = deadline_of(context), caller_of(context)
@@ -107,14 +107,14 @@ class InferenceServicer:
         statistics = self._inference.statistics
         if request.name:
             names = [self._named(request.name, context)]
-            self._models.model(names[0])
+            await self._models.model(names[0])
         else:
-            names = [model.name for model in self._served_models(context)]
+            names = [model.name for model in await self._served_models(context)]
         wanted = None if not request.version else _number(request.version, field="version")
         entries = [
             (name, number, statistics.of(name, number))
             for name in names
-            for number in sorted({*self._serving(name), *statistics.versions(name)})
+            for number in sorted({*self._models.loaded_versions(name), *statistics.versions(name)})
             if wanted in (None, number)
         ]
         if wanted is not None and not entries:
@@ -122,19 +122,19 @@ class InferenceServicer:
         return encode_statistics(entries)
 
     async def RepositoryIndex(self, request: Any, context: Context) -> Any:  # noqa: N802
-        return encode_index(self._served_models(context), ready=request.ready)
+        return encode_index(await self._served_models(context), ready=request.ready)
 
     async def RepositoryModelLoad(self, request: Any, context: Context) -> Any:  # noqa: N802
         number = load_version(request)
         name = self._tenancy.own(request.model_name, caller_of(context).tenant)
         if number is None:
-            number = max(version.version for version in self._models.model(name).versions)
+            number = max(version.version for version in (await self._models.model(name)).versions)
         await self._models.load(name, number, cause=operator_of(context))
         return pb.RepositoryModelLoadResponse()
 
     async def RepositoryModelUnload(self, request: Any, context: Context) -> Any:  # noqa: N802
         name = self._tenancy.own(request.model_name, caller_of(context).tenant)
-        for version in self._models.model(name).versions:
+        for version in (await self._models.model(name)).versions:
             if version.state in CALLABLE:
                 await self._models.unload(name, version.version, cause=operator_of(context))
         return pb.RepositoryModelUnloadResponse()
@@ -196,17 +196,13 @@ class InferenceServicer:
     def _named(self, name: str, context: Context) -> str:
         return self._tenancy.resolve(name, caller_of(context).tenant)
 
-    def _served_models(self, context: Context) -> list[ModelStatus]:
+    async def _served_models(self, context: Context) -> list[ModelStatus]:
         tenant = caller_of(context).tenant
         return [
             model
-            for model in self._models.models()
+            for model in await self._models.models()
             if model.kind != _CATALOG and self._tenancy.sees(model.name, tenant)
         ]
-
-    def _serving(self, name: str) -> list[int]:
-        versions = self._models.model(name).versions
-        return sorted(version.version for version in versions if version.state in CALLABLE)
 
 
 def _number(version: str, *, field: str) -> int:
