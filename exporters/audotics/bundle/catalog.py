@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from audotics.features.audio import AUDIO_FEATURES
@@ -85,7 +86,8 @@ def read_ids(folder: Path) -> NDArray[np.object_]:
 
 def _texts(column: pa.Array) -> NDArray[np.object_]:
     """Equal texts as one object."""
-    codes = column.dictionary_encode()
+    # Arrow's own allocator would keep what it needs here for good.
+    codes = pc.dictionary_encode(column, memory_pool=pa.system_memory_pool())
     texts: NDArray[np.object_] = np.asarray(codes.dictionary.to_pylist(), object)[_numbers(codes.indices)]
     return texts
 
@@ -118,5 +120,5 @@ def _write(path: Path, table: pa.Table) -> None:
 
 def _read(path: Path) -> pa.Table:
     """Read, not mapped: whoever cuts a mapped file short ends the process that looks at it."""
-    with pa.OSFile(str(path), "rb") as source, pa.ipc.open_file(source) as reader:
+    with pa.ipc.open_file(pa.py_buffer(path.read_bytes())) as reader:
         return reader.read_all()
