@@ -111,7 +111,12 @@ async def _measure(repository: Path, histories: dict[str, list[str]], *, cycles:
                 for name in ("hybrid", *_PARTS):
                     await registry.unload_version(name, 3 - fresh)
 
-            await registry.load_version("hybrid", 1)
+            for version in (2, 1):  # lists are remembered, for each version anew: that is none of the cycles' memory
+                await registry.load_version("hybrid", version)
+                for number in range(2 * len(sessions)):
+                    await recommend(number)
+            for name in ("hybrid", *_PARTS):
+                await registry.unload_version(name, 2)
             swaps = [_resident_mib()]
             for number in track(range(cycles), "Swapping", transient=True):
                 await swap(number)
