@@ -1,9 +1,9 @@
 """Whether memory stays flat: cycles of loading and unloading every model, and requests, in one process.
 
 A cycle loads a version of the hybrid and the parts that it was trained with, puts them in service, makes a list with
-them, and unloads the ones before. Requests are new sessions and known listeners in turns. The least resident memory in
-the last tenth is compared with that in the second tenth, when caches and allocators have their size. The target is 2 %
-of growth.
+them, and unloads the ones before. Requests are new sessions and known listeners in turns. Resident memory in the last
+tenth is compared with that in the second tenth, when caches and allocators have their size. The target is 2 % of
+growth.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from rich.console import Console
@@ -144,9 +145,9 @@ def _resident_mib() -> float:
 
 
 def _result(what: str, count: int, resident_mib: list[float]) -> Result:
-    """The least of each tenth: what is freed may stay for some cycles, and what leaks stays for all."""
+    """Medians, since allocators give memory back and take it again as they like."""
     tenth = len(resident_mib) // 10 + 1
-    before, after = min(resident_mib[tenth : 2 * tenth + 1]), min(resident_mib[-tenth:])
+    before, after = median(resident_mib[tenth : 2 * tenth + 1]), median(resident_mib[-tenth:])
     return Result(what, count, before, after, after / before - 1)
 
 
