@@ -32,9 +32,9 @@ async def test_many_new_tracks_go_into_the_index(registry):
     assert before.delta_size == 2001
 
     with ThreadPoolExecutor(1) as executor:
-        compaction = registry.compact(executor=executor)
-        assert await compaction == 1
-        assert await registry.compact(executor=executor) == 0
+        compactor = Compactor(registry, executor=executor)
+        assert await compactor.compact() == 1
+        assert await compactor.compact() == 0
 
     after = registry.snapshot.content.index
     assert after.delta_size == 0
@@ -50,7 +50,7 @@ async def test_many_new_tracks_go_into_the_index(registry):
 async def test_a_few_changes_stay_beside_it(registry):
     await registry.apply_tracks(upserts=tracks(20))
     with ThreadPoolExecutor(1) as executor:
-        assert await registry.compact(executor=executor) == 0
+        assert await Compactor(registry, executor=executor).compact() == 0
     assert registry.snapshot.content.index.delta_size == 20
 
 

@@ -37,7 +37,7 @@ from audotics.server.repository.residency import MemoryBudget
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.repository.state import Key, State
 from audotics.server.repository.status import IndexStatus, ModelStatus, model_status
-from audotics.server.retrieval.compaction import compact, needs_compaction
+from audotics.server.retrieval.compaction import compact
 from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.retrieval.vectors import VectorIndex
 from audotics.server.runtime.opening import RuntimeOpener
@@ -82,7 +82,6 @@ class Registry:
         self._selections: dict[ModelSelector, Snapshot] = {}
         self._labelled: dict[str, dict[str, int]] = {}
         self._changes = asyncio.Lock()
-        self._compactions_blocked: dict[Key, int] = {}
         self._on_changed = on_changed
 
     async def __aenter__(self) -> Self:
@@ -273,23 +272,6 @@ class Registry:
         if changes and self._on_changed is not None:
             self._on_changed(changes)
 
-    async def compact(self, *, executor: Executor) -> int:
-        """Put changed vectors into the indexes that have many beside them, on `executor`, and count these indexes.
-
-        Searches and changes go on meanwhile. One that would find too little is not put in service, and is tried again
-        when twice as much has changed.
-        """
-        done = 0
-        for key, since in self._state.indexes().items():
-            if not needs_compaction(since) or since.delta_size < 2 * self._compactions_blocked.get(key, 0):
-                continue
-            try:
-                done += await self._compact(key, since, executor=executor, retrain=False)
-            except RefusedModelError as error:
-                _LOG.warning("not compacted: %s", error)
-                self._compactions_blocked[key] = since.delta_size
-        return done
-
     def indexes(self) -> list[IndexStatus]:
         """The vector indexes of all loaded models."""
         serving = self._state.serving
@@ -311,12 +293,16 @@ class Registry:
             known = ", ".join(f"{model}/{number}" for model, number in indexes) or "none"
             asked = name if version is None else f"{name}/{version}"
             raise NotFoundError("index", [asked], hint=f"there are those of: {known}")
-        if not await self._compact((name, wanted), since, executor=executor, retrain=retrain):
+        if not await self.compact((name, wanted), since, executor=executor, retrain=retrain):
             raise RefusedModelError(f"{name}/{wanted}: another index took its place meanwhile; rebuild that one")
         return next(status for status in self.indexes() if (status.name, status.version) == (name, wanted))
 
-    async def _compact(self, key: Key, since: VectorIndex, *, executor: Executor, retrain: bool) -> bool:
-        """Whether the compacted index is in service: no other took the place of `since` meanwhile."""
+    async def compact(self, key: Key, since: VectorIndex, *, executor: Executor, retrain: bool = False) -> bool:
+        """Put what changed into an index, on `executor`, while searches and changes go on.
+
+        Says whether the new one is in service: it is not where another took the place of `since` meanwhile. Raises
+        RefusedModelError when it would find too little; then nothing changes.
+        """
         work = partial(compact, since, name=f"{key[0]}/{key[1]}", retrain=retrain, place=self._indexes.place)
         compacted = await asyncio.get_running_loop().run_in_executor(executor, work)
         async with self._changes:
