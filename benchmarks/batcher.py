@@ -28,7 +28,7 @@ from audotics.exporters.exported import MODEL_FILE
 from audotics.exporters.graphs.ncf import ncf_graph
 from audotics.models.ncf import Ncf
 from audotics.server.batching.batcher import BatchLimits, RowBatcher
-from audotics.server.repository.parts import NcfPart
+from audotics.server.repository.parts import NcfPairs, NcfPart
 from audotics.server.repository.rows import RowMap
 from audotics.server.runtime.onnx import OnnxModel
 
@@ -42,6 +42,20 @@ class Job:
 
     history: NDArray[np.int64]
     tracks: NDArray[np.int64]
+
+
+class Pairs:
+    """Jobs of one batch."""
+
+    def __init__(self, pairs: NcfPairs) -> None:
+        self._pairs = pairs
+        self._logits = np.empty(0, np.float32)
+
+    def run(self) -> None:
+        self._logits = self._pairs.logits()
+
+    def results(self) -> list[NDArray[np.float32]]:
+        return self._pairs.part(self._logits)
 
 
 class Scoring:
@@ -63,8 +77,8 @@ class Scoring:
     def join(self, results: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         return np.concatenate(results)
 
-    def run(self, jobs: Sequence[Job]) -> list[NDArray[np.float32]]:
-        return self._part.logits([job.history for job in jobs], [job.tracks for job in jobs])
+    def assemble(self, jobs: Sequence[Job]) -> Pairs:
+        return Pairs(self._part.pairs([job.history for job in jobs], [job.tracks for job in jobs]))
 
 
 @dataclass(frozen=True, slots=True)

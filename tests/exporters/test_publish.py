@@ -136,7 +136,7 @@ async def test_the_server_takes_what_is_exported(make_run, make_ncf, store, prog
             assert len(snapshot.catalog) == len(run.tracks())
             rows = split.rows[split.training[0]]
             heard = snapshot.ncf.rows.to_model(rows)
-            (logits,) = snapshot.ncf.logits([heard], [np.arange(len(split.rows))])
+            logits = snapshot.ncf.pairs([heard], [np.arange(len(split.rows))]).logits()
 
     np.testing.assert_array_equal(heard, split.training[0])
     np.testing.assert_allclose(logits, make_ncf(len(split.rows)).scores([split.training[0]])[0], atol=1e-4)

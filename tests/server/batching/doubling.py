@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 POISON = -1
 WAIT_S = 20.0
@@ -19,6 +20,21 @@ class PoisonError(Exception):
 class Job:
     values: tuple[int, ...]
     group: str = "a"
+
+
+@dataclass
+class Run:
+    """Work whose run is a function of its jobs."""
+
+    function: Callable[[Sequence[Any]], Sequence[Any]]
+    jobs: Sequence[Any]
+    found: Sequence[Any] = ()
+
+    def run(self) -> None:
+        self.found = self.function(self.jobs)
+
+    def results(self) -> Sequence[Any]:
+        return self.found
 
 
 @dataclass
@@ -41,6 +57,9 @@ class Doubling:
 
     def join(self, results: Sequence[list[int]]) -> list[int]:
         return [value for result in results for value in result]
+
+    def assemble(self, jobs: Sequence[Job]) -> Run:
+        return Run(self.run, jobs)
 
     def run(self, jobs: Sequence[Job]) -> list[list[int]]:
         self.batches.append(list(jobs))

@@ -12,6 +12,7 @@ import pytest
 
 from audotics.server.batching.batcher import BatchLimits, RowBatcher
 from audotics.server.errors import DeadlineError, OverloadedError
+from tests.server.batching.doubling import Run
 
 WAIT_S = 20.0
 
@@ -36,6 +37,9 @@ class Held:
 
     def join(self, results: Sequence[Job]) -> Job:
         return tuple(value for result in results for value in result)
+
+    def assemble(self, jobs: Sequence[Job]) -> Run:
+        return Run(self.run, jobs)
 
     def run(self, jobs: Sequence[Job]) -> list[Job]:
         self.started.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from audotics.server.batching.workload import work_on
 from audotics.server.pipeline.scoring import NeuralScoring, ScoredRows, ScoringJob
 from audotics.server.pipeline.slate import Slate
 from audotics.server.pipeline.taste import Taste
@@ -34,8 +35,8 @@ async def test_a_batch_gives_each_job_what_it_gets_alone(stage, scoring):
     random = np.random.default_rng(0)
     users = ["u00", "nobody", "u07", "u13"]
     jobs = [job(stage, user, random.permutation(200)[: 5 + 10 * number]) for number, user in enumerate(users)]
-    for one, together in zip(jobs, scoring.run(jobs), strict=True):
-        assert_same(scoring.run([one])[0], together)
+    for one, together in zip(jobs, work_on(scoring, jobs), strict=True):
+        assert_same(work_on(scoring, [one])[0], together)
 
 
 async def test_pieces_of_a_job_join_to_the_whole(stage, scoring):
@@ -43,19 +44,19 @@ async def test_pieces_of_a_job_join_to_the_whole(stage, scoring):
     pieces = scoring.split(whole, 64)
     assert [scoring.rows(piece) for piece in pieces] == [64, 64, 22]
     assert {scoring.key(piece) for piece in pieces} == {scoring.key(whole)}
-    assert_same(scoring.join([scoring.run([piece])[0] for piece in pieces]), scoring.run([whole])[0])
+    assert_same(scoring.join([work_on(scoring, [piece])[0] for piece in pieces]), work_on(scoring, [whole])[0])
 
 
 async def test_a_piece_without_the_hybrid_leaves_it_out_of_all(stage, scoring):
     first, second = scoring.split(job(stage, "u05", np.arange(100)), 50)
-    without = ScoredRows(scoring.run([second])[0].inputs, None)
-    joined = scoring.join([scoring.run([first])[0], without])
+    without = ScoredRows(work_on(scoring, [second])[0].inputs, None)
+    joined = scoring.join([work_on(scoring, [first])[0], without])
     assert joined.weighing is None
     assert len(joined.inputs.components) == 100
 
 
 async def test_a_listener_without_history_has_no_neural_score(stage, scoring):
-    (scored,) = scoring.run([job(stage, "nobody", np.arange(10))])
+    (scored,) = work_on(scoring, [job(stage, "nobody", np.arange(10))])
     assert scored.inputs.available.tolist() == [[0, 0, 0, 1, 1, 0]] * 10
 
 

@@ -207,7 +207,7 @@ async def test_a_harmful_model_is_refused(repository, make_repository, open_regi
         assert str(repository.path) not in str(refused.value)
         await registry.follow()
         assert registry.snapshot is before
-        assert registry.snapshot.ncf.logits([np.asarray([0])], [np.asarray([4])])[0].shape == (1,)
+        assert registry.snapshot.ncf.pairs([np.asarray([0])], [np.asarray([4])]).logits().shape == (1,)
 
 
 async def test_a_file_outside_of_the_bundle_is_not_reached_through_links(

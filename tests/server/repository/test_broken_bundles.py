@@ -311,7 +311,7 @@ async def test_a_version_whose_folder_is_gone_serves_on(repository, make_reposit
         await registry.follow()
         snapshot = registry.snapshot
         assert snapshot.degraded == ()
-        assert snapshot.ncf.logits([np.asarray([0])], [np.asarray([4])])[0].shape == (1,)
+        assert snapshot.ncf.pairs([np.asarray([0])], [np.asarray([4])]).logits().shape == (1,)
         assert len(snapshot.content.nearest(snapshot.content.vectors(np.asarray([3])), 5)[1][0]) == 5
         (repository.path.parent / "gone-ncf").rename(repository.path / "ncf")
         await registry.follow()

@@ -162,7 +162,7 @@ async def test_another_version_takes_the_place_of_the_one_before(tmp_path, make_
         }
         assert dict(registry.snapshot.model_versions)["ncf"] == 2
         assert before.ncf.version == 1
-        assert before.ncf.logits([np.asarray([0])], [np.asarray([4])])[0].shape == (1,)
+        assert before.ncf.pairs([np.asarray([0])], [np.asarray([4])]).logits().shape == (1,)
 
 
 async def test_a_refused_version_leaves_the_one_in_service(tmp_path, make_repository, open_registry, tamper):

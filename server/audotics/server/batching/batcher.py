@@ -5,6 +5,7 @@ gather; they leave when a batch ends or, where another may run beside it, when i
 
 A thread that has run a batch takes the next one itself: on a busy machine, to wake the event loop for that and then a
 thread again leaves the processor idle for a fifth of the time. So the queue is behind a lock; the rest is the loop's.
+While threads run batches and a full one waits, the loop puts that together, so that a thread goes from run to run.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Final, Generic, Self
 
+from audotics.server.batching.batch import Batch, expire
 from audotics.server.batching.counts import BatchCounts
-from audotics.server.batching.outcomes import expire, outcomes, still_wanted
+from audotics.server.batching.messenger import Messenger
 from audotics.server.batching.queue import Entry, RowQueue
 from audotics.server.batching.window import AdaptiveWindow
 from audotics.server.batching.workload import JobT, ResultT, Workload
@@ -29,6 +32,9 @@ from audotics.server.errors import DeadlineError, OverloadedError
 from audotics.server.types import ANYBODY, Caller
 
 _MIN_RETRY_S: Final = 0.01
+
+_BRIEF_S: Final = 0.0005
+"""The event loop puts a batch together where that takes no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +70,20 @@ class RowBatcher(Generic[JobT, ResultT]):
         self._lock = threading.Lock()
         self._window = AdaptiveWindow(self._limits.window_s)
         self._running = 0
+        self._done: deque[Batch[JobT, ResultT]] = deque()
+        self._ahead: Batch[JobT, ResultT] | None = None
+        self._row_assembly_s = math.inf
         self._last_batch_s = 0.0
         self._gathering: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._open = False
+        self._messenger: Messenger | None = None
         self.counts: Final = BatchCounts() if counts is None else counts
 
     async def __aenter__(self) -> Self:
         self._open = True
+        self._messenger = Messenger()
         return self
 
     async def __aexit__(
@@ -80,6 +91,8 @@ class RowBatcher(Generic[JobT, ResultT]):
     ) -> None:
         self._open = False
         await self._idle.wait()
+        if self._messenger is not None:
+            self._messenger.close()
 
     @property
     def waiting_rows(self) -> int:
@@ -174,8 +187,9 @@ class RowBatcher(Generic[JobT, ResultT]):
                     self._gathering = asyncio.get_running_loop().call_later(remaining_s, self._close_window)
                 return
             batch = self._take()
-            if batch:
+            if batch is not None:
                 self._start(batch, asyncio.get_running_loop())
+        self._look_ahead()
 
     def _worth_waiting_s(self) -> float:
         with self._lock:
@@ -184,56 +198,82 @@ class RowBatcher(Generic[JobT, ResultT]):
                 return 0.0
             return self._queue.oldest + self._window.wait_s(missing_rows) - time.monotonic()
 
-    def _take(self) -> list[Entry[JobT, ResultT]]:
+    def _look_ahead(self) -> None:
+        """Put together the batch that is likely to run next. Its jobs still wait: it may turn out to be another."""
+        limit_rows = self._limits.batch_rows
+        if self._ahead is not None or self._queue.rows < limit_rows or self._row_assembly_s * limit_rows > _BRIEF_S:
+            return
         with self._lock:
-            return self._queue.take(self._limits.batch_rows)
+            entries = self._queue.next(limit_rows)
+        batch = Batch(self._workload, entries)
+        self._assemble(batch)
+        self._ahead = batch
+
+    def _assemble(self, batch: Batch[JobT, ResultT]) -> None:
+        batch.assemble()
+        if batch.rows:
+            self._row_assembly_s = batch.assembly_s / batch.rows
+
+    def _take(self) -> Batch[JobT, ResultT] | None:
+        with self._lock:
+            entries = self._queue.take(self._limits.batch_rows)
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead.entries == entries:
+            return ahead
+        return Batch(self._workload, entries) if entries else None
 
     def _close_window(self) -> None:
         self._gathering = None
         self._pump(gathered=True)
         self._settle()
 
-    def _start(self, batch: list[Entry[JobT, ResultT]], loop: asyncio.AbstractEventLoop) -> None:
+    def _start(self, batch: Batch[JobT, ResultT], loop: asyncio.AbstractEventLoop) -> None:
         self._running += 1
         try:
             self._executor.submit(self._work, batch, loop)
         except RuntimeError as error:  # the executor was shut down
             self._running -= 1
-            for entry in batch:
+            for entry in batch.entries:
                 entry.fail(error)
 
-    def _work(self, batch: list[Entry[JobT, ResultT]], loop: asyncio.AbstractEventLoop) -> None:
-        while batch:
-            started = time.perf_counter()
-            wanted = still_wanted(batch)
-            ran = _Ran(
-                outcomes(self._workload, wanted), sum(entry.rows for entry in wanted), time.perf_counter() - started
-            )
+    def _work(self, batch: Batch[JobT, ResultT] | None, loop: asyncio.AbstractEventLoop) -> None:
+        messenger = self._messenger
+        while batch is not None:
+            if not batch.assembled:
+                self._assemble(batch)
+            batch.run()
+            self._done.append(batch)
             batch = self._take()
-            loop.call_soon_threadsafe(self._deliver if batch else self._finish, ran)
+            if batch is not None and messenger is not None:
+                messenger.tell(loop, self._deliver)
+        loop.call_soon_threadsafe(self._finish)
 
-    def _deliver(self, ran: _Ran) -> None:
-        self._last_batch_s = ran.elapsed_s
-        if ran.rows:
-            self.counts.ran(rows=ran.rows, jobs=len(ran.outcomes), elapsed_s=ran.elapsed_s)
-        for outcome in ran.outcomes:
-            outcome()
+    def _deliver(self) -> None:
+        """Answer the callers of what has run."""
+        while self._done:
+            batch = self._done.popleft()
+            self._last_batch_s = batch.run_s
+            if batch.rows:
+                self.counts.ran(rows=batch.rows, jobs=batch.jobs, elapsed_s=batch.run_s)
+            self._retry(batch.answer())
 
-    def _finish(self, ran: _Ran) -> None:
+    def _retry(self, entries: Sequence[Entry[JobT, ResultT]]) -> None:
+        """Have entries that failed together run again, each alone: its key is like no other."""
+        if not entries:
+            return
+        for entry in entries:
+            entry.key = object()
+        with self._lock:
+            self._queue.put_back(entries)
+        self._pump(gathered=True)
+
+    def _finish(self) -> None:
         self._running -= 1
-        self._deliver(ran)
+        self._deliver()
         self._pump(gathered=True)
         self._settle()
 
     def _settle(self) -> None:
         if not self._queue and not self._running:
+            self._ahead = None
             self._idle.set()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Ran:
-    """A batch that ran: what answers its callers, its rows, and what it took."""
-
-    outcomes: Sequence[Callable[[], None]]
-    rows: int
-    elapsed_s: float

@@ -13,14 +13,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Generic
 
+from audotics.server.batching.batch import Batch, expire
 from audotics.server.batching.company import PATIENCE_S, Company
 from audotics.server.batching.counts import BatchCounts
-from audotics.server.batching.outcomes import expire, outcomes, still_wanted
 from audotics.server.batching.queue import Entry
-from audotics.server.batching.workload import JobT, ResultT, Workload
+from audotics.server.batching.workload import JobT, ResultT, Workload, work_on
 from audotics.server.errors import DeadlineError
 from audotics.server.types import Caller
 
@@ -76,21 +76,29 @@ class Gathering(Generic[JobT, ResultT]):
             raise DeadlineError("the deadline had passed before the tracks could be scored")
         self._counts.alone += 1
         try:
-            return self._workload.run([job])[0]
+            return work_on(self._workload, [job])[0]
         finally:
             self._company.ran(1, now=time.perf_counter())
 
     def _run(self) -> None:
         """Run all that waits: jobs that can share a run do."""
         entries, self._waiting = self._waiting, []
+        now = time.monotonic()
         alike: dict[Hashable, list[Entry[JobT, ResultT]]] = {}
-        for entry in still_wanted(entries):
-            alike.setdefault(entry.key, []).append(entry)
+        for entry in entries:
+            if entry.wanted(now):
+                alike.setdefault(entry.key, []).append(entry)
         for batch in alike.values():
-            started = time.perf_counter()
-            for answer in outcomes(self._workload, batch):
-                answer()
-            elapsed_s = time.perf_counter() - started
-            self._counts.ran(rows=sum(entry.rows for entry in batch), jobs=len(batch), elapsed_s=elapsed_s)
+            for entry in self._run_together(batch):
+                self._run_together([entry])
         expire(entries)
         self._company.ran(len(entries), now=time.perf_counter())
+
+    def _run_together(self, entries: Sequence[Entry[JobT, ResultT]]) -> Sequence[Entry[JobT, ResultT]]:
+        """Those that failed together come back."""
+        batch = Batch(self._workload, entries)
+        batch.assemble()
+        batch.run()
+        if batch.rows:
+            self._counts.ran(rows=batch.rows, jobs=batch.jobs, elapsed_s=batch.assembly_s + batch.run_s)
+        return batch.answer()

@@ -88,22 +88,43 @@ class RowQueue(Generic[JobT, ResultT]):
                 # A tenant that comes anew starts level with the others: it neither pays nor is paid for its absence.
                 self._served[entry.caller.tenant] = min(self._served.values(), default=0.0)
 
+    def put_back(self, entries: Sequence[Entry[JobT, ResultT]]) -> None:
+        """Put entries before those that wait, in their order."""
+        later, self._waiting = self._waiting, []
+        self.put(entries)
+        self._waiting += later
+
     def remove(self, entry: Entry[JobT, ResultT]) -> None:
         """Take out an entry; one that is not here does not matter."""
         if entry in self._waiting:
             self._waiting.remove(entry)
             self.rows -= entry.rows
 
+    def next(self, limit_rows: int) -> list[Entry[JobT, ResultT]]:
+        """What `take` would remove."""
+        return self._divided(limit_rows)[0]
+
     def take(self, limit_rows: int) -> list[Entry[JobT, ResultT]]:
         """Remove the next batch: the job whose turn it is, and those after it that can run with it.
 
         Jobs that nobody waits for any more are dropped.
         """
-        now = time.monotonic()
+        batch, rest = self._divided(limit_rows)
+        for entry in batch:
+            self._served[entry.caller.tenant] += entry.rows
+        self._waiting = rest
+        self.rows = sum(entry.rows for entry in rest)
+        tenants = {entry.caller.tenant for entry in rest}
+        if len(tenants) < len(self._served):
+            self._served = {tenant: served for tenant, served in self._served.items() if tenant in tenants}
+        return batch
+
+    def _divided(self, limit_rows: int) -> tuple[list[Entry[JobT, ResultT]], list[Entry[JobT, ResultT]]]:
+        """The next batch, and the rest in the order of their turns."""
         batch: list[Entry[JobT, ResultT]] = []
         rest: list[Entry[JobT, ResultT]] = []
         rows, full = 0, False
-        for entry in self._in_turn(now):
+        for entry in self._in_turn(time.monotonic()):
             if batch and (full or entry.key != batch[0].key):
                 rest.append(entry)
             elif batch and rows + entry.rows > limit_rows:
@@ -112,13 +133,7 @@ class RowQueue(Generic[JobT, ResultT]):
             else:
                 batch.append(entry)
                 rows += entry.rows
-                self._served[entry.caller.tenant] += entry.rows
-        self._waiting = rest
-        self.rows = sum(entry.rows for entry in rest)
-        tenants = {entry.caller.tenant for entry in rest}
-        if len(tenants) < len(self._served):
-            self._served = {tenant: served for tenant, served in self._served.items() if tenant in tenants}
-        return batch
+        return batch, rest
 
     def _in_turn(self, now: float) -> Iterator[Entry[JobT, ResultT]]:
         wanted = [entry for entry in self._waiting if entry.wanted(now)]

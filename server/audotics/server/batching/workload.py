@@ -1,4 +1,4 @@
-"""What the batcher runs: jobs that consist of rows, and a blocking function that works on many of them in one call."""
+"""What the batcher runs: jobs that consist of rows, and how many of them are worked on in one call."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ from typing import Protocol, TypeVar
 
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+
+class Work(Protocol[ResultT_co]):
+    """Jobs that were put together. It runs once, and then has results."""
+
+    def run(self) -> None:
+        """Do it. Called on an executor's thread, and may block; when it fails, so does the whole of it."""
+
+    def results(self) -> Sequence[ResultT_co]:
+        """Take apart what the run gave: one result for each job, in order. Must be brief."""
 
 
 class Workload(Protocol[JobT, ResultT]):
@@ -24,8 +35,16 @@ class Workload(Protocol[JobT, ResultT]):
     def join(self, results: Sequence[ResultT]) -> ResultT:
         """Undo `split`: the results of the pieces, in order, become the result of the job."""
 
-    def run(self, jobs: Sequence[JobT]) -> Sequence[ResultT]:
-        """Work on jobs of one key and return one result each, in order. Called on an executor's thread; may block.
+    def assemble(self, jobs: Sequence[JobT]) -> Work[ResultT]:
+        """Put jobs of one key together. Called on any thread.
 
-        An exception fails the whole call. The batcher then runs each job alone, so that only the cause fails.
+        An exception, here or from the work, fails all jobs at once. Each is then tried alone, so that only the cause
+        fails.
         """
+
+
+def work_on(workload: Workload[JobT, ResultT], jobs: Sequence[JobT]) -> Sequence[ResultT]:
+    """Assemble, run and take apart jobs of one key, all here. Raises what the workload raises."""
+    work = workload.assemble(jobs)
+    work.run()
+    return work.results()

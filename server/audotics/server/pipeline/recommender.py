@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.server.batching.batcher import RowBatcher
+from audotics.server.batching.workload import work_on
 from audotics.server.errors import DeadlineError
 from audotics.server.pipeline.answer import present
 from audotics.server.pipeline.candidates import ContextOrders, best_matches, choose_candidates
@@ -200,7 +201,7 @@ class Recommender:
         if not needs_models(snapshot, slate):
             scored = ScoredRows.without_models(slate)
         elif latest is None or time.monotonic() < latest:
-            (scored,) = self._scoring.run([ScoringJob.of(snapshot, slate, deadline=latest)])
+            (scored,) = work_on(self._scoring, [ScoringJob.of(snapshot, slate, deadline=latest)])
         else:
             scored = ScoredRows.too_late(snapshot, slate)
         return finish(slate, scored)

@@ -8,17 +8,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audotics.features.hybrid import HybridInputs
+from audotics.server.batching.workload import Work
 from audotics.server.errors import DeadlineError
 from audotics.server.pipeline.patience import patience
 from audotics.server.pipeline.signals import RowSignals
 from audotics.server.pipeline.slate import Slate
-from audotics.server.repository.parts import HybridPart, NcfPart, Weighing
+from audotics.server.repository.parts import HybridPart, NcfPairs, NcfPart, Weighing
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.runtime.model import InferenceError, UnavailableModelError
 from audotics.server.types import Degradation, DegradationReason
@@ -104,34 +106,59 @@ class NeuralScoring:
         weighings = [result.weighing for result in results if result.weighing is not None]
         return ScoredRows(inputs, Weighing.join(weighings) if len(weighings) == len(results) else None, degraded)
 
-    def run(self, jobs: Sequence[ScoringJob]) -> list[ScoredRows]:
-        """Blocking. Raises InferenceError only for several jobs, so that the batcher tries each alone."""
-        deadline = _latest(jobs)
-        missed: tuple[Degradation, ...] = ()
-        logits: Sequence[NDArray[np.float32] | None] = [None] * len(jobs)
-        ncf, hybrid = jobs[0].ncf, jobs[0].hybrid
+    def assemble(self, jobs: Sequence[ScoringJob]) -> Work[ScoredRows]:
+        return _Scoring(jobs)
+
+
+class _Scoring:
+    """Jobs of one batch."""
+
+    def __init__(self, jobs: Sequence[ScoringJob]) -> None:
+        ncf = jobs[0].ncf
+        self._jobs = jobs
+        self._pairs: NcfPairs | None = None
         if ncf is not None and any(len(job.history) for job in jobs):
-            try:
-                histories, tracks = [job.history for job in jobs], [job.tracks for job in jobs]
-                logits = ncf.logits(histories, tracks, deadline=patience(ncf.model, deadline))
-            except (InferenceError, DeadlineError) as error:
-                _check_alone(jobs, error)
-                missed = (_left_out("ncf", error),)
-        degraded = [missed if len(job.history) else () for job in jobs]
-        inputs = [job.signals.inputs(column) for job, column in zip(jobs, logits, strict=True)]
+            self._pairs = ncf.pairs([job.history for job in jobs], [job.tracks for job in jobs])
+        self._inputs: Sequence[HybridInputs] = ()
+        self._weighing: Weighing | None = None
+        self._missed: tuple[Degradation, ...] = ()
+        self._gone: tuple[Degradation, ...] = ()
+
+    def run(self) -> None:
+        """Raises InferenceError only for several jobs, so that the batcher tries each alone."""
+        jobs, deadline = self._jobs, _latest(self._jobs)
+        logits = self._logits(deadline)
+        self._inputs = [job.signals.inputs(column) for job, column in zip(jobs, logits, strict=True)]
+        hybrid = jobs[0].hybrid
         if hybrid is None:
-            return [ScoredRows(each, None, without) for each, without in zip(inputs, degraded, strict=True)]
+            return
         try:
-            together = inputs[0] if len(inputs) == 1 else _stack(inputs)
-            weighing = hybrid.weigh(together, deadline=patience(hybrid.model, deadline))
+            together = self._inputs[0] if len(jobs) == 1 else _stack(self._inputs)
+            self._weighing = hybrid.weigh(together, deadline=patience(hybrid.model, deadline))
         except (InferenceError, DeadlineError) as error:
             _check_alone(jobs, error)
-            gone = _left_out("hybrid", error)
-            return [ScoredRows(each, None, (*without, gone)) for each, without in zip(inputs, degraded, strict=True)]
-        ends = np.cumsum([len(job.signals) for job in jobs]).tolist()
+            self._gone = (_left_out("hybrid", error),)
+
+    def _logits(self, deadline: float | None) -> Sequence[NDArray[np.float32] | None]:
+        """Of each job's rows; None where NCF takes no part."""
+        pairs = self._pairs
+        if pairs is not None:
+            try:
+                return pairs.part(pairs.logits(deadline=patience(pairs.model, deadline)))
+            except (InferenceError, DeadlineError) as error:
+                _check_alone(self._jobs, error)
+                self._missed = (_left_out("ncf", error),)
+        return [None] * len(self._jobs)
+
+    def results(self) -> list[ScoredRows]:
+        ends = list(accumulate(len(job.signals) for job in self._jobs))
         return [
-            ScoredRows(each, weighing.part(start, end), without)
-            for each, without, start, end in zip(inputs, degraded, [0, *ends[:-1]], ends, strict=True)
+            ScoredRows(
+                inputs,
+                None if self._weighing is None else self._weighing.part(start, end),
+                (*(self._missed if len(job.history) else ()), *self._gone),
+            )
+            for job, inputs, start, end in zip(self._jobs, self._inputs, [0, *ends[:-1]], ends, strict=True)
         ]
 
 

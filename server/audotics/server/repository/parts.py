@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from itertools import accumulate
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,18 +131,8 @@ class NcfPart:
     model: Model
     rows: RowMap
 
-    def logits(
-        self,
-        histories: Sequence[NDArray[np.int64]],
-        tracks: Sequence[NDArray[np.int64]],
-        *,
-        deadline: float | None = None,
-    ) -> list[NDArray[np.float32]]:
-        """For each listener, by a history in the model's rows, the logits of their tracks, in the model's rows too.
-
-        NaN where the track is UNKNOWN, and everywhere for a listener without history. Raises DeadlineError,
-        InferenceError.
-        """
+    def pairs(self, histories: Sequence[NDArray[np.int64]], tracks: Sequence[NDArray[np.int64]]) -> NcfPairs:
+        """Each listener, by a history in the model's rows, with each of their tracks, in the model's rows too."""
         lengths = [len(rows) for rows in tracks]
         every = np.concatenate(tracks) if len(tracks) > 1 else tracks[0]
         feeds = {
@@ -149,18 +140,42 @@ class NcfPart:
             "user_index": np.repeat(np.arange(len(histories)), lengths),
             "track": np.maximum(every, 0),
         }
-        logits = self.model.run(feeds, ["logit"], deadline=deadline)[0]
-        logits[every == UNKNOWN] = np.nan
-        ends = np.cumsum(lengths).tolist()
-        parts = [logits[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
-        for history, part in zip(histories, parts, strict=True):
-            if not len(history):
-                part.fill(np.nan)
-        return parts
+        strangers = [number for number, history in enumerate(histories) if not len(history)]
+        return NcfPairs(self.model, feeds, every, list(accumulate(lengths)), strangers)
 
     def with_catalog(self, catalog: Catalog) -> NcfPart:
         """The part after changes to the catalogue that it is linked to."""
         return replace(self, rows=self.rows.grown(len(catalog)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NcfPairs:
+    """Listeners with tracks, put together for one run of the model."""
+
+    model: Model
+    feeds: Mapping[str, NDArray[Any]]
+    tracks: NDArray[np.int64]
+    """Rows of the model, of all listeners in order."""
+    ends: Sequence[int]
+    """Where in `tracks` each listener's end."""
+    strangers: Sequence[int]
+    """Listeners without history."""
+
+    def logits(self, *, deadline: float | None = None) -> NDArray[np.float32]:
+        """Run the model. `deadline` is as in `Model.run`. Raises DeadlineError, InferenceError."""
+        logits: NDArray[np.float32] = self.model.run(self.feeds, ["logit"], deadline=deadline)[0]
+        return logits
+
+    def part(self, logits: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """The logits of each listener's tracks.
+
+        NaN where the track is UNKNOWN, and everywhere for a listener without history.
+        """
+        logits[self.tracks == UNKNOWN] = np.nan
+        parts = [logits[start:end] for start, end in zip([0, *self.ends[:-1]], self.ends, strict=True)]
+        for stranger in self.strangers:
+            parts[stranger].fill(np.nan)
+        return parts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 
 from audotics.server.batching.batcher import BatchLimits, RowBatcher
 from audotics.server.batching.gathering import Gathering
+from audotics.server.batching.workload import Work, work_on
 from audotics.server.errors import NotReadyError
 from audotics.server.repository.registry import Registry
 from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError
 from audotics.server.services.far import FarBatchers
+from audotics.server.services.joining import RowPlan
 from audotics.server.services.signature import Signature
 from audotics.server.services.statistics import Statistics
 from audotics.server.services.tensors import TensorError
@@ -148,24 +150,59 @@ class _Inference:
         compute_ns, share = sum(result.compute_ns for result in results), sum(result.share for result in results)
         return _Ran(arrays, min(result.started_ns for result in results), compute_ns, share)
 
-    def run(self, jobs: Sequence[_Job]) -> list[_Ran]:
-        first = jobs[0]
-        plan, outputs = first.signature.plan, first.outputs
-        deadline = _latest(job.deadline for job in jobs)
-        started_ns = time.perf_counter_ns()
-        if len(jobs) == 1 or plan is None:
-            arrays = first.model.run(first.feeds, outputs, deadline=deadline)
-            return [_Ran(arrays, started_ns, time.perf_counter_ns() - started_ns, 1.0)]
-        requests = [job.feeds for job in jobs]
+    def assemble(self, jobs: Sequence[_Job]) -> Work[_Ran]:
+        plan = jobs[0].signature.plan
+        return _Alone(jobs[0]) if len(jobs) == 1 or plan is None else _Together(jobs, plan)
+
+
+class _Alone:
+    """One job, as it is."""
+
+    __slots__ = ("_job", "_ran")
+
+    def __init__(self, job: _Job) -> None:
+        self._job = job
+
+    def run(self) -> None:
+        job, started_ns = self._job, time.perf_counter_ns()
+        arrays = job.model.run(job.feeds, job.outputs, deadline=job.deadline)
+        self._ran = _Ran(arrays, started_ns, time.perf_counter_ns() - started_ns, 1.0)
+
+    def results(self) -> Sequence[_Ran]:
+        return (self._ran,)
+
+
+class _Together:
+    """Jobs whose rows are one run of the model."""
+
+    __slots__ = ("_arrays", "_compute_ns", "_feeds", "_jobs", "_plan", "_requests", "_started_ns", "_unavailable")
+
+    def __init__(self, jobs: Sequence[_Job], plan: RowPlan) -> None:
+        self._jobs, self._plan = jobs, plan
+        self._requests = [job.feeds for job in jobs]
+        self._feeds = plan.join(self._requests)
+        self._arrays: Sequence[NDArray[Any]] = ()
+        self._unavailable: UnavailableModelError | None = None
+        self._started_ns = self._compute_ns = 0
+
+    def run(self) -> None:
+        first, deadline = self._jobs[0], _latest(job.deadline for job in self._jobs)
+        self._started_ns = time.perf_counter_ns()
         try:
-            arrays = first.model.run(plan.join(requests), outputs, deadline=deadline)
+            self._arrays = first.model.run(self._feeds, first.outputs, deadline=deadline)
         except UnavailableModelError as error:
             # No request is the cause: each of them alone would wait for the same silence, one after the other.
-            return [_Ran((), started_ns, time.perf_counter_ns() - started_ns, 1.0 / len(jobs), error) for _ in jobs]
-        together = dict(zip(outputs, arrays, strict=True))
-        parts = plan.part(requests, outputs, together)
-        compute_ns = time.perf_counter_ns() - started_ns
-        return [_Ran(part, started_ns, compute_ns, 1.0 / len(jobs)) for part in parts]
+            self._unavailable = error
+        self._compute_ns = time.perf_counter_ns() - self._started_ns
+
+    def results(self) -> Sequence[_Ran]:
+        started_ns, compute_ns, share = self._started_ns, self._compute_ns, 1.0 / len(self._jobs)
+        if self._unavailable is not None:
+            return [_Ran((), started_ns, compute_ns, share, self._unavailable) for _ in self._jobs]
+        outputs = self._jobs[0].outputs
+        together = dict(zip(outputs, self._arrays, strict=True))
+        parts = self._plan.part(self._requests, outputs, together)
+        return [_Ran(part, started_ns, compute_ns, share) for part in parts]
 
 
 def _latest(deadlines: Iterable[float | None]) -> float | None:
@@ -279,7 +316,7 @@ class InferenceService:
             await asyncio.sleep(0)  # whoever came in the same turn of the loop counts as under way after it
             if short and self._under_way == 1:
                 self._batcher.counts.alone += 1
-                return self._workload.run([job])[0]
+                return work_on(self._workload, [job])[0]
             return await self._batcher.submit(job, deadline=job.deadline, caller=caller)
         finally:
             self._under_way -= 1
