@@ -40,6 +40,7 @@ from audotics.server.repository.status import IndexStatus, ModelStatus, model_st
 from audotics.server.retrieval.compaction import compact
 from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.retrieval.vectors import VectorIndex
+from audotics.server.runtime.memory import give_back_after
 from audotics.server.runtime.opening import RuntimeOpener
 from audotics.server.types import ModelSelector, TrackRecord
 
@@ -360,6 +361,8 @@ class Registry:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def _publish(self, state: State) -> None:
+        for key in self._state.loaded.keys() - state.loaded.keys():
+            give_back_after(self._state.loaded[key].model, self._executor)
         self._state, self._snapshot, self._selections = state, state.snapshot(), {}
         self._labelled = {}
         for name, labels in state.labels.items():
