@@ -205,9 +205,10 @@ class RowBatcher(Generic[JobT, ResultT]):
             return
         with self._lock:
             entries = self._queue.next(limit_rows)
-        batch = Batch(self._workload, entries)
-        self._assemble(batch)
-        self._ahead = batch
+        if entries:
+            batch = Batch(self._workload, entries)
+            self._assemble(batch)
+            self._ahead = batch
 
     def _assemble(self, batch: Batch[JobT, ResultT]) -> None:
         batch.assemble()
