@@ -53,6 +53,13 @@ class NotFoundError(AudoticsError):
         super().__init__(f"{resource_type}{plural} not found: {listed}" + (f"; {hint}" if hint else ""))
         self.resource_type = resource_type
         self.names = tuple(names)
+        self.hint = hint
+
+    def in_words(self, words: str) -> NotFoundError:
+        """The same error in words that callers of another protocol know."""
+        error = NotFoundError(self.resource_type, self.names, hint=self.hint)
+        error.args = (words,)
+        return error
 
 
 class OverloadedError(AudoticsError):

@@ -8,6 +8,7 @@ it was trained with, in one step: new parts wait, loaded, until their hybrid is 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -92,16 +93,11 @@ class Lifecycle:
             if version not in self._folder.versions(name):
                 raise NotFoundError("model version", [f"{name}/{version}"])
             raise RefusedModelError(f"{name}/{version} is not in service and not loaded, so it cannot be unloaded")
-        if name == CATALOG:
-            raise RefusedModelError("nothing can be served without a catalogue; load another version in its place")
-        for label, labelled in state.labels.get(name, {}).items():
-            if labelled == version:
-                raise RefusedModelError(
-                    f"{name}/{version} carries the label {label!r}; give that to another version, or remove it, first"
-                )
-        if state.serving.get(name) == version:
-            state = state.without(name, reason="taken out of service by an operator")
-        return state.retain(state.loaded.keys() - {(name, version)})
+        return self._without(state, name, [version])
+
+    def unload_all(self, state: State, name: str) -> State:
+        """Drop every loaded version of a model, if there are any. Raises RefusedModelError; then nothing changes."""
+        return self._without(state, name, state.loaded_versions(name))
 
     def label(self, state: State, name: str, label: str, version: int | None) -> State:
         """Let `label` stand for a version, or for nothing; `stable` puts it in service. It is on disk when this ends.
@@ -227,6 +223,18 @@ class Lifecycle:
         if stable is not None:
             return [version for version in reversed(versions) if version <= stable]
         return [version for version in reversed(versions) if self._residency.allows(name, version)]
+
+    def _without(self, state: State, name: str, versions: Sequence[int]) -> State:
+        if name == CATALOG:
+            raise RefusedModelError("nothing can be served without a catalogue; load another version in its place")
+        for label, labelled in state.labels.get(name, {}).items():
+            if labelled in versions:
+                raise RefusedModelError(
+                    f"{name}/{labelled} carries the label {label!r}; give that to another version, or remove it, first"
+                )
+        if state.serving.get(name) in versions:
+            state = state.without(name, reason="taken out of service by an operator")
+        return state.retain(state.loaded.keys() - {(name, version) for version in versions})
 
     def _check_fit(self, state: State, name: str, version: int) -> None:
         if (conflict := state.conflict(name, version)) is not None:

@@ -227,6 +227,10 @@ class Registry:
         """Drop a version; requests under way finish on it. Raises NotFoundError or RefusedModelError."""
         return await self._change(name, lambda state: self._lifecycle.unload(state, name, version), cause)
 
+    async def unload_model(self, name: str, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
+        """Drop every loaded version in one step. Raises NotFoundError or RefusedModelError; then nothing changes."""
+        return await self._change(name, lambda state: self._lifecycle.unload_all(state, name), cause)
+
     async def set_label(self, name: str, label: str, version: int | None, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Let `label` stand for a version, which is loaded if need be, or with None for nothing. Written to disk.
 

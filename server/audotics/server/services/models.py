@@ -53,6 +53,10 @@ class ModelService:
         """Raises NotFoundError, or RefusedModelError when nothing could be served without it."""
         return await self._uninterrupted.run(self._registry.unload_version(name, version, cause=cause))
 
+    async def unload_all(self, name: str, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
+        """All loaded versions at once, or none. Raises as `unload` does."""
+        return await self._uninterrupted.run(self._registry.unload_model(name, cause=cause))
+
     async def set_label(
         self, name: str, label: str, version: int | None, *, force: bool = False, cause: Cause = BY_OPERATOR
     ) -> ModelStatus:

@@ -72,9 +72,10 @@ def _details(error: AudoticsError) -> Iterator[Message]:
                     ]
                 )
         case NotFoundError():
+            why = error.hint if len(error.names) == 1 else ""
             for name in error.names[:MAX_RESOURCES]:
                 yield error_details_pb2.ResourceInfo(
-                    resource_type=error.resource_type, resource_name=name, description="does not exist"
+                    resource_type=error.resource_type, resource_name=name, description=why or "does not exist"
                 )
         case OverloadedError():
             seconds = int(error.retry_after_s)

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audotics.server.transport.compat.stubs import inference_pb2 as pb
+from audotics.server.transport.compat.v2.parameters import wishes_of
+from audotics.server.types import Caller, Priority
 
 Feeds = dict[str, NDArray[Any]]
 MakeFeeds = Callable[..., Feeds]
@@ -98,6 +100,19 @@ def shared_memory(request: Any) -> None:
     request.inputs[1].parameters["shared_memory_region"].string_param = "/etc/passwd"
 
 
+def all_in_shared_memory(request: Any) -> None:
+    """As `set_shared_memory` leaves a request: without contents for that tensor."""
+    shared_memory(request)
+    request.raw_input_contents.pop(1)
+
+
+def parameter(key: str, **value: Any) -> Callable[[Any], None]:
+    def changed(request: Any) -> None:
+        request.parameters[key].CopyFrom(pb.InferParameter(**value))
+
+    return changed
+
+
 def classification(request: Any) -> None:
     request.outputs.add(name="logit").parameters["classification"].int64_param = 3
 
@@ -133,6 +148,23 @@ CASES: dict[str, tuple[Callable[[Any], object], str]] = {
         "output 'logit' already requested",
     ),
     "shared memory": (shared_memory, "shared memory is not supported"),
+    "memory without contents": (all_in_shared_memory, "shared memory is not supported"),
+    "timeout of texts": (
+        parameter("timeout", string_param="1000"),
+        "invalid value type for 'timeout' parameter, expected int64_param.",
+    ),
+    "timeout without a sign": (parameter("timeout", uint64_param=1000), "expected int64_param."),
+    "priority of texts": (
+        parameter("priority", string_param="high"),
+        "invalid value type for 'priority' parameter, expected int64_param or uint64_param.",
+    ),
+    "priority below none": (parameter("priority", int64_param=-1), "expected value >= 0"),
+    "sequence": (
+        parameter("sequence_id", bool_param=True),
+        "invalid value type for 'sequence_id' parameter, expected int64_param or string_param.",
+    ),
+    "start": (parameter("sequence_start", int64_param=1), "expected bool_param."),
+    "reserved": (parameter("triton_x", bool_param=True), "parameter keys starting with 'triton_' are reserved"),
     "classification": (classification, "classification extension is not supported"),
     "another's listener": (change(raw=struct.pack("<3q", 0, 1, 2)), "outside 0..1"),
     "no such track": (
@@ -154,7 +186,41 @@ async def test_what_is_wrong_is_said_in_the_words_of_triton(
     assert message.startswith("[request id: 7] ")
     assert words in message.replace("Its axis", "its axis")
     (bad,) = details(error, error_details_pb2.BadRequest)
-    assert bad.field_violations[0].field.startswith(("inputs", "outputs", "raw_input_contents"))
+    assert bad.field_violations[0].field.startswith(("inputs", "outputs", "raw_input_contents", "parameters"))
+
+
+async def test_parameters_that_say_nothing_to_these_models_pass(server: Any, feeds: MakeFeeds) -> None:
+    for key, value in {
+        "sequence_id": {"int64_param": 3},
+        "sequence_start": {"bool_param": True},
+        "priority": {"uint64_param": 1},
+        "timeout": {"int64_param": 0},
+        "triton_enable_empty_final_response": {"bool_param": True},
+        "of_a_model": {"string_param": "x"},
+    }.items():
+        request = request_of(feeds("ncf"))
+        parameter(key, **value)(request)
+        code, message, answer = await call(server, request.SerializeToString())
+        assert code is grpc.StatusCode.OK, message
+        assert answer.id == "7"
+
+
+@pytest.mark.parametrize(
+    ("value", "priority"),
+    [
+        ({}, "LOW"),
+        ({"int64_param": 0}, "LOW"),
+        ({"int64_param": 1}, "HIGH"),
+        ({"uint64_param": 2}, "NORMAL"),
+        ({"int64_param": 3}, "LOW"),
+        ({"uint64_param": 2**63}, "LOW"),
+    ],
+)
+def test_levels_of_triton_are_classes(value: dict[str, int], priority: str) -> None:
+    request = pb.ModelInferRequest()
+    if value:
+        parameter("priority", **value)(request)
+    assert wishes_of(request).caller(Caller("acme", Priority.LOW)) == Caller("acme", Priority[priority])
 
 
 async def test_histories_too_large_for_one_run_are_refused(server: Any, feeds: MakeFeeds) -> None:
@@ -164,13 +230,19 @@ async def test_histories_too_large_for_one_run_are_refused(server: Any, feeds: M
     assert "send up to 262144 in one request" in message
 
 
-async def test_what_does_not_exist_is_named(server: Any, feeds: MakeFeeds) -> None:
+async def test_what_does_not_exist_is_named(server: Any, feeds: MakeFeeds, details: Callable[..., list[Any]]) -> None:
     for name, version in (("nope", ""), ("ncf", "9"), ("ncf", "canary"), ("catalog", ""), ("../ncf", "")):
         request = request_of(feeds("ncf"))
         request.model_name, request.model_version = name, version
-        code, message, _ = await call(server, request.SerializeToString())
+        code, message, error = await call(server, request.SerializeToString())
         assert code is grpc.StatusCode.NOT_FOUND
-        assert (version or name) in message
+        asked = f"'{name}' version {version}" if version else f"'{name}'"
+        assert message.startswith(f"Request for unknown model: {asked} is not found; loaded")
+        (resource,) = details(error, error_details_pb2.ResourceInfo)
+        assert (resource.resource_type, "loaded" in resource.description) == (
+            "model version" if version else "model",
+            True,
+        )
     request.model_name, request.model_version = "ncf", "1" * 30
     assert (await call(server, request.SerializeToString()))[0] is grpc.StatusCode.INVALID_ARGUMENT
 

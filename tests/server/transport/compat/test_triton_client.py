@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from queue import Queue
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 grpcclient = pytest.importorskip("tritonclient.grpc", reason="needs the extra package tritonclient[grpc]")
 aioclient = pytest.importorskip("tritonclient.grpc.aio")
+from tritonclient.grpc import service_pb2, service_pb2_grpc  # noqa: E402
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype  # noqa: E402
 
 Feeds = dict[str, NDArray[Any]]
@@ -150,6 +152,8 @@ async def test_the_aio_stream_works_too(client: Any, feeds: MakeFeeds, expected:
 
     found = [pair async for pair in client.stream_infer(requests())]
     assert [error is None for _, error in found] == [True, False, True]
+    # Readers of streams end at the answer that says that it is the last one.
+    assert all(found[place][0].get_response().parameters["triton_final_response"].bool_param for place in (0, 2))
     assert "'nope'" in str(found[1][1])
     assert_same(found[2][0], expected("hybrid", given))
 
@@ -167,7 +171,7 @@ async def test_metadata_and_configuration_say_what_goes_in_and_out(client: Any) 
     assert config["input"][0] == {"name": "history", "data_type": "TYPE_INT64", "dims": ["-1", "-1"]}
     assert config["output"] == [{"name": "logit", "data_type": "TYPE_FP32", "dims": ["-1"]}]
     assert config["backend"] == "onnxruntime"
-    assert "dynamic_batching" in config
+    assert config["dynamic_batching"] == {"priority_levels": "3", "default_priority_level": "2"}
     server = await client.get_server_metadata(as_json=True)
     assert server["name"] == "audotics"
     assert "model_repository" in server["extensions"]
@@ -210,6 +214,41 @@ async def test_models_are_listed_loaded_and_unloaded(
         await client.load_model("content", config="{}")
     with pytest.raises(InferenceServerException, match="nope"):
         await client.load_model("nope")
+
+
+async def test_a_model_with_a_label_is_not_unloaded_by_half(
+    start: Callable[..., Any], repository: Any, make_repository: Callable[..., Any], feeds: MakeFeeds
+) -> None:
+    make_repository(repository.path, kinds=("collaborative", "content", "ncf"))
+    repository.store.set_label("content", "canary", 1)
+    async with (
+        start(repository.path) as running,
+        aioclient.InferenceServerClient(running.app.address) as client,
+    ):
+        assert await client.is_model_ready("content", "1")
+        with pytest.raises(InferenceServerException, match="content/1 carries the label 'canary'") as caught:
+            await client.unload_model("content")
+        assert caught.value.status() == "StatusCode.FAILED_PRECONDITION"
+        for version in ("", "1", "2"):
+            assert await client.is_model_ready("content", version)
+        await client.infer("content", inputs_of(feeds("content")))
+
+
+async def test_there_is_one_repository_and_the_catalogue_is_no_model(server: Any, client: Any) -> None:
+    for method, fields in {
+        "RepositoryIndex": {},
+        "RepositoryModelLoad": {"model_name": "content"},
+        "RepositoryModelUnload": {"model_name": "content"},
+    }.items():
+        request = getattr(service_pb2, f"{method}Request")(repository_name="other", **fields)
+        with pytest.raises(grpc.aio.AioRpcError, match="'repository_name' specification is not supported"):
+            await getattr(service_pb2_grpc.GRPCInferenceServiceStub(server.channel), method)(request)
+    assert await client.is_model_ready("content")
+    for name in ("catalog", "nope"):
+        for call in (client.get_inference_statistics, client.get_model_metadata, client.get_model_config):
+            with pytest.raises(InferenceServerException, match=f"unknown model: '{name}' is not found") as caught:
+                await call(name)
+            assert caught.value.status() == "StatusCode.NOT_FOUND"
 
 
 async def test_time_that_is_up_ends_a_request(client: Any, feeds: MakeFeeds) -> None:

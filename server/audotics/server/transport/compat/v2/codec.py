@@ -41,6 +41,8 @@ def decode_inputs(request: Any) -> dict[str, NDArray[Any]]:
     raw, model = request.raw_input_contents, request.model_name
     tensors = request.inputs
     if raw and len(raw) != len(tensors):
+        for place, tensor in enumerate(tensors):  # tensors in shared memory have no contents, and that is what is wrong
+            _refuse_parameters(tensor, f"inputs[{place}]")
         raise TensorError(
             f"expected {len(tensors)} raw input contents for model '{model}', one an input, got {len(raw)}",
             field="raw_input_contents",

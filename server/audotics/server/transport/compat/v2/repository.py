@@ -10,6 +10,7 @@ from audotics.server.repository.status import ModelStatus, VersionState
 from audotics.server.services.signature import DATATYPES, Signature
 from audotics.server.services.statistics import Total, VersionStatistics
 from audotics.server.transport.compat.stubs import inference_pb2 as pb
+from audotics.server.transport.compat.v2.parameters import DEFAULT_LEVEL, PRIORITY_LEVELS
 
 _BACKENDS: Final = {"onnxruntime_onnx": "onnxruntime", "tensorflow_savedmodel": "tensorflow"}
 _FILES: Final = {"onnxruntime_onnx": "model.onnx", "tensorflow_savedmodel": "model.savedmodel"}
@@ -51,7 +52,8 @@ def encode_config(signature: Signature, versions: Sequence[int], *, instances: i
         default_model_filename=_FILES.get(signature.platform, ""),
     )
     if signature.plan is not None:
-        config.dynamic_batching.SetInParent()
+        config.dynamic_batching.priority_levels = PRIORITY_LEVELS
+        config.dynamic_batching.default_priority_level = DEFAULT_LEVEL
     return pb.ModelConfigResponse(config=config)
 
 
@@ -94,8 +96,17 @@ def encode_index(models: Sequence[ModelStatus], *, ready: bool) -> Any:
     return index
 
 
+def check_repository(request: Any) -> None:
+    """There is one repository. Raises InvalidRequestError for a request that names another."""
+    if request.repository_name:
+        raise InvalidRequestError(
+            [FieldViolation("repository_name", "'repository_name' specification is not supported; leave it empty")]
+        )
+
+
 def load_version(request: Any) -> int | None:
     """The version that the parameters of a RepositoryModelLoadRequest name. Raises InvalidRequestError."""
+    check_repository(request)
     for key, value in request.parameters.items():
         if key != "version":
             raise InvalidRequestError(

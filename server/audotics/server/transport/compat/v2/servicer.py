@@ -23,8 +23,9 @@ from audotics.server.transport.compat.ordered import in_order
 from audotics.server.transport.compat.stubs import inference_pb2 as pb
 from audotics.server.transport.compat.v2.codec import decode_inputs, encode_answer, requested_outputs
 from audotics.server.transport.compat.v2.layouts import Layout, Layouts
+from audotics.server.transport.compat.v2.parameters import wishes_of
 from audotics.server.transport.compat.v2.repository import (
-    CALLABLE,
+    check_repository,
     encode_config,
     encode_index,
     encode_metadata,
@@ -41,6 +42,7 @@ POOL: Final = pb.POOL
 SERVICE: Final = POOL.service("inference.GRPCInferenceService")
 EXTENSIONS: Final = ("model_configuration", "model_repository", "statistics", "binary_tensor_data")
 _CATALOG: Final = "catalog"
+_FINAL: Final = "triton_final_response"
 
 Context: TypeAlias = grpc.aio.ServicerContext
 
@@ -106,8 +108,7 @@ class InferenceServicer:
     async def ModelStatistics(self, request: Any, context: Context) -> Any:  # noqa: N802
         statistics = self._inference.statistics
         if request.name:
-            names = [self._named(request.name, context)]
-            await self._models.model(names[0])
+            names = [await self._known(request.name, context)]
         else:
             names = [model.name for model in await self._served_models(context)]
         wanted = None if not request.version else _number(request.version, field="version")
@@ -118,10 +119,11 @@ class InferenceServicer:
             if wanted in (None, number)
         ]
         if wanted is not None and not entries:
-            raise NotFoundError("model version", [f"{request.name}/{wanted}"])
+            raise _unknown(NotFoundError("model version", [f"{request.name}/{wanted}"]), request.name, request.version)
         return encode_statistics(entries)
 
     async def RepositoryIndex(self, request: Any, context: Context) -> Any:  # noqa: N802
+        check_repository(request)
         return encode_index(await self._served_models(context), ready=request.ready)
 
     async def RepositoryModelLoad(self, request: Any, context: Context) -> Any:  # noqa: N802
@@ -134,9 +136,8 @@ class InferenceServicer:
 
     async def RepositoryModelUnload(self, request: Any, context: Context) -> Any:  # noqa: N802
         name = self._tenancy.own(request.model_name, caller_of(context).tenant)
-        for version in (await self._models.model(name)).versions:
-            if version.state in CALLABLE:
-                await self._models.unload(name, version.version, cause=operator_of(context))
+        check_repository(request)
+        await self._models.unload_all(name, cause=operator_of(context))
         return pb.RepositoryModelUnloadResponse()
 
     async def _stream_answer(self, data: bytes, deadline: float | None, caller: Caller) -> Any:
@@ -145,7 +146,10 @@ class InferenceServicer:
         try:
             request = parse(pb.ModelInferRequest, data)
             request_id = request.id
-            return pb.ModelStreamInferResponse(infer_response=await self._infer(request, deadline, caller))
+            answer = await self._infer(request, deadline, caller)
+            # Clients of models with several answers a request read from it which is the last.
+            answer.parameters[_FINAL].bool_param = True
+            return pb.ModelStreamInferResponse(infer_response=answer)
         except Exception as error:
             text = str(error)
             if not isinstance(error, AudoticsError) or status_of(error) is None:
@@ -174,10 +178,11 @@ class InferenceServicer:
         name = self._tenancy.resolve(request.model_name, caller.tenant)
         callee = self._find(name, request.model_version, field="model_version")
         try:
+            wishes = wishes_of(request)
             feeds, outputs = decode_inputs(request), requested_outputs(request)
-            if "timeout" in request.parameters:
-                deadline = _earlier(deadline, request.parameters["timeout"].int64_param)
-            inferred = await self._inference.infer(callee, InferQuery(feeds, outputs, deadline, caller))
+            deadline = _earlier(deadline, wishes.timeout_us)
+            query = InferQuery(feeds, outputs, deadline, wishes.caller(caller))
+            inferred = await self._inference.infer(callee, query)
         except TensorError as error:
             raise error.of_request(request.id) from error
         answer = encode_answer(request, callee.signature, inferred)
@@ -187,11 +192,25 @@ class InferenceServicer:
 
     def _find(self, name: str, version: str, *, field: str) -> Callee:
         """Version "" is the one that serves; what is no number is a label."""
-        if not version:
-            return self._inference.find(name)
-        if version.isdecimal():
-            return self._inference.find(name, version=_number(version, field=field))
-        return self._inference.find(name, label=version)
+        try:
+            if not version:
+                return self._inference.find(name)
+            if version.isdecimal():
+                return self._inference.find(name, version=_number(version, field=field))
+            return self._inference.find(name, label=version)
+        except NotFoundError as error:
+            raise _unknown(error, name, version) from error
+
+    async def _known(self, name: str, context: Context) -> str:
+        """A model that is there, loaded or not."""
+        found = self._named(name, context)
+        try:
+            if found == _CATALOG:
+                raise NotFoundError("model", [name])
+            await self._models.model(found)
+        except NotFoundError as error:
+            raise _unknown(error, name, "") from error
+        return found
 
     def _named(self, name: str, context: Context) -> str:
         return self._tenancy.resolve(name, caller_of(context).tenant)
@@ -203,6 +222,14 @@ class InferenceServicer:
             for model in await self._models.models()
             if model.kind != _CATALOG and self._tenancy.sees(model.name, tenant)
         ]
+
+
+def _unknown(error: NotFoundError, name: str, version: str) -> NotFoundError:
+    """The same error in the words of Triton."""
+    asked = f"'{name}' version {version}" if error.resource_type == "model version" else f"'{name}'"
+    return error.in_words(
+        f"Request for unknown model: {asked} is not found" + (f"; {error.hint}" if error.hint else "")
+    )
 
 
 def _number(version: str, *, field: str) -> int:
