@@ -49,6 +49,10 @@ class ModelService:
         """Raises NotFoundError, or RefusedModelError when the version does not hold; the old one then serves on."""
         return await self._uninterrupted.run(self._registry.load_version(name, version, cause=cause))
 
+    async def load_beside(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
+        """Have a version loaded, whatever serves. Raises as `load` does."""
+        return await self._uninterrupted.run(self._registry.load_beside(name, version, cause=cause))
+
     async def unload(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Raises NotFoundError, or RefusedModelError when nothing could be served without it."""
         return await self._uninterrupted.run(self._registry.unload_version(name, version, cause=cause))

@@ -55,6 +55,11 @@ def encode_metadata(signature: Signature) -> Any:
     return answer
 
 
+def unknown_label(label: str) -> TensorError:
+    """The error for a label that no version of the model carries."""
+    return TensorError(f"Unrecognized servable version label: {label}", field="model_spec.version_label")
+
+
 def class_output(signature: Signature) -> str:
     """The output with a column for each class. Raises TensorError."""
     for spec in signature.outputs.values():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 import grpc
 
-from audotics.server.errors import FieldViolation, InvalidRequestError
+from audotics.server.errors import FieldViolation, InvalidRequestError, NotFoundError
 from audotics.server.services.inference import Callee, InferenceService, InferQuery
+from audotics.server.services.signature import Signature
 from audotics.server.services.tenancy import Tenancy
 from audotics.server.services.tensors import TensorError
 from audotics.server.transport.caller import caller_of
@@ -21,6 +23,7 @@ from audotics.server.transport.compat.tfs.answers import (
     encode_numbers,
     encode_spec,
     number_output,
+    unknown_label,
 )
 from audotics.server.transport.compat.tfs.examples import decode_examples
 from audotics.server.transport.compat.tfs.tensors import decode_tensor, encode_tensor
@@ -45,6 +48,7 @@ class PredictionServicer:
     async def Predict(self, request: Any, context: Context) -> Any:  # noqa: N802
         callee = self._find(request.model_spec, context)
         signature = callee.signature
+        _check_inputs(request.inputs, signature)
         _check_filter(request.output_filter, signature.outputs)
         feeds = {name: decode_tensor(tensor, name) for name, tensor in request.inputs.items()}
         query = InferQuery(feeds, list(request.output_filter), deadline_of(context), caller_of(context))
@@ -123,13 +127,43 @@ class PredictionServicer:
                 ]
             )
         name = self._tenancy.resolve(spec.name, caller_of(context).tenant)
-        match spec.WhichOneof("version_choice"):
-            case "version":
-                return self._inference.find(name, version=spec.version.value)
-            case "version_label":
-                return self._inference.find(name, label=spec.version_label)
-            case _:
-                return self._inference.find(name)
+        choice = spec.WhichOneof("version_choice")
+        try:
+            match choice:
+                case "version":
+                    return self._inference.find(name, version=spec.version.value)
+                case "version_label":
+                    return self._inference.find(name, label=spec.version_label)
+                case _:
+                    return self._inference.find(name)
+        except NotFoundError as error:
+            if choice == "version_label" and error.resource_type == "model version":
+                raise unknown_label(spec.version_label) from error
+            asked = f"Specific({spec.name}, {spec.version.value})" if choice == "version" else f"Latest({spec.name})"
+            # Word for word: there are clients that ask for a model that is not there, to see whether a server is.
+            raise error.in_words(f"Servable not found for request: {asked}") from error
+
+
+def _check_inputs(given: Any, signature: Signature) -> None:
+    sent, expected = set(given), set(signature.inputs)
+    if sent == expected:
+        return
+    if len(sent) == len(expected):
+        problem = (
+            f"input tensor alias not found in signature: {_listed(sent - expected)}. Inputs expected to be in the set "
+            f"{{{_listed(expected)}}}."
+        )
+    else:
+        problem = (
+            f"input size does not match signature: {len(sent)}!={len(expected)} len({{{_listed(sent)}}}) != "
+            f"len({{{_listed(expected)}}}). Sent extra: {{{_listed(sent - expected)}}}. Missing but required: "
+            f"{{{_listed(expected - sent)}}}."
+        )
+    raise TensorError(problem, field="inputs")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ",".join(sorted(names))
 
 
 def _check_filter(names: Any, outputs: Any) -> None:
