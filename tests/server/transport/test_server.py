@@ -11,9 +11,10 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 
 from audotics.server.errors import NotReadyError
 from audotics.server.transport.address import AddressError
@@ -26,6 +27,16 @@ SERVICES = [
     "audotics.v1.FeedbackService",
     "audotics.v1.CatalogService",
     "audotics.v1.ModelService",
+    "audotics.v1.ExperimentService",
+    "audotics.v1.GroupService",
+    "audotics.v1.LearningService",
+    "inference.GRPCInferenceService",
+    "tensorflow.serving.PredictionService",
+    "tensorflow.serving.ModelService",
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+    "grpc.channelz.v1.Channelz",
 ]
 
 
@@ -34,17 +45,41 @@ async def test_every_service_reports_its_health(server: Any) -> None:
     for service in SERVICES:
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
+    with pytest.raises(grpc.aio.AioRpcError, match="there is no service 'nope'") as caught:
         await stub.Check(health_pb2.HealthCheckRequest(service="nope"))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_reflection_lists_every_service(server: Any) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(server.channel)
-    request = reflection_pb2.ServerReflectionRequest(list_services="")
-    async for answer in stub.ServerReflectionInfo(iter([request])):
-        names = {service.name for service in answer.list_services_response.service}
-    assert names >= {*SERVICES[1:], "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_lists_and_describes_every_service(version: str, server: Any) -> None:
+    symbols = [
+        *SERVICES[1:],
+        "audotics.v1.RecommenderService.Recommend",
+        "inference.GRPCInferenceService.ModelStreamInfer",
+        "tensorflow.serving.GetModelStatusResponse",
+        "audotics.v1.Mood.MOOD_CHILL",
+        "grpc.reflection.v1.ServiceResponse",
+    ]
+    absent = ["audotics.v1.RecommenderService.Nope", "audotics.v1.Nope", "Nope", ""]
+    ask = server.channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        reflection_pb2.ServerReflectionRequest.SerializeToString,
+        reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    requests = [reflection_pb2.ServerReflectionRequest(list_services="")]
+    requests += [
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol) for symbol in (*symbols, *absent)
+    ]
+    listed, *described = [answer async for answer in ask(iter(requests))]
+    assert {service.name for service in listed.list_services_response.service} == set(SERVICES[1:])
+    pool = DescriptorPool()
+    for answer in described[: len(symbols)]:
+        for file in reversed(answer.file_descriptor_response.file_descriptor_proto):
+            pool.AddSerializedFile(file)
+    for service in SERVICES[1:]:
+        assert pool.FindServiceByName(service).methods
+    for answer in described[len(symbols) :]:
+        assert answer.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
 async def test_channelz_counts_calls(server: Any) -> None:
@@ -69,11 +104,45 @@ async def test_watchers_learn_that_the_server_drains(start: Start, repository: A
     running = start(repository.path, drain_s=3600.0)
     address = (await running.__aenter__()).app.address
     async with grpc.aio.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        names = ["", "", "audotics.v1.RecommenderService", "inference.GRPCInferenceService"]
+        watchers = [stub.Watch(health_pb2.HealthCheckRequest(service=name)) for name in names]
+        unknown = stub.Watch(health_pb2.HealthCheckRequest(service="nope"))
+        for watch in watchers:
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        assert (await unknown.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        watchers.pop(0).cancel()  # one who leaves takes nobody along
+        await stub.Check(health_pb2.HealthCheckRequest())  # by then the server has heard of it
+        # Watchers never leave; the server must not wait an hour for them.
+        await running.__aexit__(None, None, None)
+        for watch in watchers:
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_old_connections_end_and_calls_go_on(start: Start, repository: Any) -> None:
+    """A stream has `drain_s` more than its connection; whoever calls again is connected anew."""
+    async with start(repository.path, max_connection_age_s=0.2, drain_s=0.2) as server:
+        stub = health_pb2_grpc.HealthStub(server.channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await watch.read()
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert (await stub.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_who_pings_without_end_is_sent_away(server: Any) -> None:
+    options = [
+        ("grpc.keepalive_time_ms", 10),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
+    async with grpc.aio.insecure_channel(server.app.address, options) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
-        # A watcher never leaves; the server must not wait an hour for it.
-        await running.__aexit__(None, None, None)
-        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with pytest.raises(grpc.aio.AioRpcError, match=r"(?i)too many pings") as caught:
+            await watch.read()
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_a_port_in_use_is_one_clear_error(start: Start, repository: Any, server: Any) -> None:

@@ -10,16 +10,15 @@ from typing import Final, Self
 
 import grpc
 from grpc_channelz.v1 import channelz, channelz_pb2_grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
 from audotics.server.telemetry.requests import RequestCounts
+from audotics.server.transport import reflection
 from audotics.server.transport.address import AddressError, format_address
 from audotics.server.transport.compat.handlers import service_handler
 from audotics.server.transport.compat.service import ForeignService
 from audotics.server.transport.health import HealthServicer
 from audotics.server.transport.interceptors import RequestInterceptor
-from audotics.server.transport.reflection import reflection_pool
 from audotics.server.transport.servicers.catalog import CatalogServicer
 from audotics.server.transport.servicers.experiments import ExperimentServicer
 from audotics.server.transport.servicers.feedback import FeedbackServicer
@@ -60,6 +59,7 @@ SERVICES: Final = tuple(
 """Full names of the services of the wire contract that are served."""
 
 _MIN_PING_INTERVAL_MS: Final = 10_000
+_HEALTH: Final = "grpc.health.v1.Health"
 _CHANNELZ: Final = "grpc.channelz.v1.Channelz"
 _KEEPALIVE_MS: Final = 60_000
 _KEEPALIVE_TIMEOUT_MS: Final = 20_000
@@ -136,18 +136,15 @@ class GrpcServer:
         channelz_pb2_grpc.add_ChannelzServicer_to_server(channelz.aio.ChannelzServicer(), named)
         for service in self._foreign:
             named.add_generic_rpc_handlers((service_handler(service.descriptor, service.servicer),))
-        native = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME, _CHANNELZ)
-        names = tuple(service.name for service in self._foreign)
-        reflecting = reflection.aio.ReflectionServicer((*native, *names), pool=reflection_pool(native, self._foreign))
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflecting, named)
+        native = (*SERVICES, _HEALTH, _CHANNELZ)
+        named.add_generic_rpc_handlers(reflection.reflection_handlers(native, self._foreign))
         address = format_address(self._options.host, self._options.port)
         try:
             self.port = server.add_insecure_port(address)
         except RuntimeError as error:
             raise AddressError(f"cannot listen on {address}; choose another --host or --port") from error
+        self._health.serve((*native, *reflection.SERVICES, *(service.name for service in self._foreign)))
         await server.start()
-        for name in ("", *SERVICES, *names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         self._server = server
         return self
 
@@ -157,7 +154,7 @@ class GrpcServer:
         """Report NOT_SERVING, take no new calls, and let those under way finish within `drain_s`."""
         if self._server is None:
             return
-        await self._health.enter_graceful_shutdown()
+        self._health.stop()
         draining = asyncio.ensure_future(self._server.stop(self._options.drain_s))
         idle = asyncio.ensure_future(self._interceptor.wait_idle())
         await asyncio.wait((draining, idle), return_when=asyncio.FIRST_COMPLETED)
