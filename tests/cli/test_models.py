@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 
 def test_list_shows_every_version(audotics):
     result = audotics("models", "list")
@@ -71,6 +73,25 @@ def test_the_shadow_is_reported(audotics):
     assert "ncf/1: 40 requests compared, 0 failed" in shown
     assert "overlap of the first 10: 0.75" in shown
     assert json.loads(audotics("models", "shadow", "--json").stdout)["score_drift"] == -0.5
+
+
+def test_of_a_shadow_without_requests_no_overlap_is_made_up(audotics):
+    audotics("models", "promote", "ncf", "2", "--label", "shadow", "--force")
+    assert audotics("models", "shadow").stdout == "ncf/2: 0 requests compared, 0 failed\n"
+
+
+@pytest.mark.parametrize("version", ["0", "1000000000000000000", "99999999999999999999", "1.5"])
+@pytest.mark.parametrize("command", ["load", "unload", "promote"])
+def test_what_is_no_version_changes_nothing(audotics, command, version):
+    """On the wire, version 0 takes a label away."""
+    audotics("models", "promote", "ncf", "1")
+    before = json.loads(audotics("models", "list", "--json").stdout)
+
+    result = audotics("models", command, "ncf", version)
+
+    assert result.exit_code == 2
+    assert "Invalid value for 'version'" in result.stderr
+    assert json.loads(audotics("models", "list", "--json").stdout) == before
 
 
 def test_a_refused_version_is_one_line(audotics):

@@ -107,6 +107,13 @@ def test_a_label_is_forced_and_taken_away(client, server):
     assert removed == model_service_pb2.SetLabelRequest(name="ncf", label="stable")
 
 
+@pytest.mark.parametrize("version", [0, -1])
+def test_a_label_is_not_taken_away_by_a_version_that_is_none(client, server, version):
+    with pytest.raises(ValueError, match=f"version must be 1 or more, not {version}; remove_label takes a label away"):
+        client.set_label("ncf", "stable", version)
+    assert server.requests == []
+
+
 def test_a_rollback_is_never_tried_again(client, server, failure):
     server.script("Rollback", failure(grpc.StatusCode.UNAVAILABLE), model_service_pb2.RollbackResponse())
 

@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 NameArgument = Annotated[str, typer.Argument(help="A model's name.")]
-VersionArgument = Annotated[int, typer.Argument(help="A version, which is a positive integer.")]
+VersionArgument = Annotated[int, typer.Argument(min=1, max=10**18 - 1, help="A version, which is a positive integer.")]
 
 
 @app.command("list")
@@ -126,6 +126,8 @@ def shadow(json: JsonOption = False, server: ServerOption = "localhost:50051") -
         return
     versions = ", ".join(f"{name}/{version}" for name, version in sorted(report.versions.items()))
     print_line(f"{versions}: {report.request_count} requests compared, {report.failure_count} failed")
+    if not report.request_count:
+        return  # nothing is known yet of what follows
     print_line(f"   overlap of the first {report.k}: {report.overlap_at_k:.2f}")
     print_line(f"   score drift: {report.score_drift:+.2f} standard deviations")
     print_line(f"   median time {report.shadow_ms:.1f} ms, in service {report.served_ms:.1f} ms")

@@ -96,6 +96,17 @@ async def test_a_shadow_is_compared_and_callers_see_nothing_of_it(repository, ma
         assert house.models.shadow_report() is None
 
 
+async def test_a_shadow_that_cannot_answer_is_told_once_and_counted(repository, open_house, caplog):
+    async with open_house() as house:
+        (repository.path / "hybrid" / "labels.json").write_text('{"shadow": 2}')
+        await house.registry.follow()
+        for user in range(5):
+            await house.answer(f"u{user:02d}")
+        assert house.shadow.report().failure_count == 5
+        (line,) = [record.message for record in caplog.records if "shadow" in record.message]
+        assert line.startswith("the shadow cannot answer: model version not found: 'hybrid/2'")
+
+
 async def test_a_shadow_of_itself_agrees_in_full(open_house):
     async with open_house() as house:
         await house.models.set_label("hybrid", "shadow", 1)

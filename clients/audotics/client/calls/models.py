@@ -66,8 +66,11 @@ def set_label(
     """Let `label` stand for a version, which is loaded if it is not.
 
     The version with the label "stable" is in service: it gets there only when it passes the promotion gate, or with
-    `force`. FailedPreconditionError says what is in the way.
+    `force`. FailedPreconditionError says what is in the way. ValueError for a version that cannot be one: on the wire,
+    0 would take the label away.
     """
+    if version < 1:
+        raise ValueError(f"version must be 1 or more, not {version}; remove_label takes a label away")
     return _set_label(model.SetLabelRequest(name=name, label=label, version=version, force=force), timeout_s)
 
 

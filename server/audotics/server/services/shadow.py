@@ -100,8 +100,7 @@ class Shadow:
         try:
             snapshot = self._registry.select(ModelSelector(SHADOW))
         except (NotFoundError, NotReadyError) as error:
-            _LOG.warning("the shadow cannot answer: %s", error)
-            tally.failures += 1
+            tally.failed(f"the shadow cannot answer: {error}")
             return
         again = replace(query, deadline=None)
         self._task = asyncio.create_task(self._compare(snapshot, listener, again, degraded, answer, elapsed_s, tally))
@@ -136,8 +135,7 @@ class Shadow:
         try:
             answer = await self._recommender.recommend(snapshot, listener, query, degraded=degraded)
         except AudoticsError as error:
-            _LOG.warning("the shadow failed: %s", error)
-            tally.failures += 1
+            tally.failed(f"the shadow failed: {error}")
             return
         except Exception:
             _LOG.exception("the shadow failed")
@@ -156,11 +154,19 @@ class _Tally:
         self.versions = versions
         self.failures = 0
         self.skipped = 0
+        self._said = ""
         self._count = 0
         self._overlap = 0.0
         self._drift = 0.0
         self._served_s: deque[float] = deque(maxlen=_TIMES)
         self._shadow_s: deque[float] = deque(maxlen=_TIMES)
+
+    def failed(self, problem: str) -> None:
+        """Count a failure. What is wrong goes to the log when it changes, and not with every request."""
+        self.failures += 1
+        if problem != self._said:
+            self._said = problem
+            _LOG.warning("%s", problem)
 
     def add(self, served: Recommendation, shadow: Recommendation, *, served_s: float, shadow_s: float) -> None:
         ours, theirs = served.tracks[:K], shadow.tracks[:K]
