@@ -270,6 +270,10 @@ class InferenceService:
         arrived_ns = time.perf_counter_ns()
         try:
             outputs = signature.check(query.feeds, query.outputs, known=query.checked)
+            if (nothing := signature.nothing(query.feeds, outputs)) is not None:
+                elapsed_ns = time.perf_counter_ns() - arrived_ns
+                statistics.answered(total_ns=elapsed_ns, queue_ns=0, compute_ns=0, share=0.0)
+                return Inferred(outputs, nothing)
             ran = await self._run(
                 _Job(signature, callee.model, query.feeds, outputs, query.deadline), callee.pace, query.caller
             )

@@ -79,6 +79,16 @@ class Signature:
             self.plan.check_limits(feeds)
         return tuple(outputs) or tuple(self.outputs)
 
+    def nothing(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]] | None:
+        """The outputs for feeds without a row, which some graphs fail on; None where there is something to compute."""
+        plan = self.plan
+        if plan is None or any(plan.size(feeds, plan.axis_of[name]) for name in outputs):
+            return None
+        specs = [self.outputs[name] for name in outputs]
+        if any(-1 in spec.shape[1:] for spec in specs):
+            return None
+        return [np.empty((0, *spec.shape[1:]), spec.dtype) for spec in specs]
+
     def _check_tensors(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> None:
         if feeds.keys() != self.inputs.keys():
             self._refuse_names(feeds)
