@@ -55,6 +55,12 @@ def test_parity_holds_on_every_edge(exported, model):
     assert measure("sequence", sequence.as_function(model), exported.run, cases).max_abs_diff < 1e-5
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0), (0, 0)])
+def test_no_listener_and_no_history_are_scored(exported, model, shape):
+    scores = exported.run({"history": np.zeros(shape, np.int64)})["scores"]
+    np.testing.assert_array_equal(scores, np.zeros((shape[0], len(model)), np.float32))
+
+
 def test_the_signature_is_what_the_server_reads(exported):
     assert exported.inputs == (TensorSpec("history", "int64", (-1, -1)),)
     assert exported.outputs == (TensorSpec("scores", "float32", (-1, N_TRACKS)),)

@@ -15,14 +15,13 @@ def neighbours_graph(model: NeighboursModel) -> GraphBuilder:
     rows, _ = masked_rows(graph, history, n_tracks=len(model))
     neighbours = graph.constant(np.concatenate([model.neighbours, np.zeros_like(model.neighbours[:1])]))
     weights = graph.constant(with_zero_row(model.weights))
-    flat = graph.constant([0, -1])
     batch = graph.node("Slice", graph.node("Shape", history), graph.constant([0]), graph.constant([1]))
     shape = graph.node("Concat", batch, graph.constant([len(model)]), axis=0)
     graph.node(
         "ScatterElements",
         graph.node("Expand", graph.constant(0.0), shape),
-        graph.node("Reshape", graph.node("Gather", neighbours, rows, axis=0), flat),
-        graph.node("Reshape", graph.node("Gather", weights, rows, axis=0), flat),
+        graph.node("Flatten", graph.node("Gather", neighbours, rows, axis=0), axis=1),
+        graph.node("Flatten", graph.node("Gather", weights, rows, axis=0), axis=1),
         axis=1,
         reduction="add",
         to="scores",

@@ -26,14 +26,13 @@ def sequence_graph(model: SequenceModel) -> GraphBuilder:
     followers = graph.constant(np.concatenate([model.followers, np.zeros_like(model.followers[:1])]))
     probabilities = graph.constant(with_zero_row(model.probabilities))
     shares = graph.node("Mul", graph.node("Gather", probabilities, rows, axis=0), _columns(graph, weights))
-    flat = graph.constant([0, -1])
     batch = graph.node("Slice", graph.node("Shape", history), graph.constant([0]), graph.constant([1]))
     nothing = graph.node("Expand", zero, graph.node("Concat", batch, graph.constant([len(model)]), axis=0))
     summed = graph.node(
         "ScatterElements",
         nothing,
-        graph.node("Reshape", graph.node("Gather", followers, rows, axis=0), flat),
-        graph.node("Reshape", shares, flat),
+        graph.node("Flatten", graph.node("Gather", followers, rows, axis=0), axis=1),
+        graph.node("Flatten", shares, axis=1),
         axis=1,
         reduction="add",
     )
