@@ -149,6 +149,16 @@ def test_the_number_of_a_deleted_version_is_not_given_again(store, publish, mani
     assert publish().manifest.version == 3
 
 
+def test_after_the_highest_number_no_version_is_written_that_nobody_would_see(store, publish, manifest):
+    with store.write(manifest(version=10**18 - 1)):
+        pass
+
+    assert store.versions("ncf") == [10**18 - 1]
+    with pytest.raises(BundleError, match=f"no version can follow {10**18 - 1}, since numbers have up to 18 digits"):
+        publish()
+    assert store.versions("ncf") == [10**18 - 1]
+
+
 @pytest.mark.parametrize("content", ["", "x", "²", "-4", "1" * 30, "\udcff"])
 def test_a_damaged_counter_does_not_stop_the_next_version(store, publish, content):
     publish()

@@ -176,7 +176,9 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
             parity_max_abs_diff=2e-7,
         )
         refused = model_service_pb2.VersionInfo(
-            version=2, state=model_service_pb2.VERSION_STATE_REFUSED, reason="model.onnx is altered; export it again"
+            version=2,
+            state=model_service_pb2.VERSION_STATE_REFUSED,
+            reason="ncf/2: model.onnx is altered; export it again",
         )
         return model_service_pb2.Model(name="ncf", kind="ncf", versions=[refused, served], labels=self.labels)
 

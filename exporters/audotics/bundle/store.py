@@ -186,8 +186,14 @@ class BundleStore:
         return parse_runtime(text, where=name)
 
     def next_version(self, name: str) -> int:
-        """The lowest version above every one that this model ever had."""
-        return 1 + self._last_version(name)
+        """The lowest version above every one that this model ever had. Raises BundleError when no number is left."""
+        version = 1 + self._last_version(name)
+        if not _VERSION.fullmatch(str(version)):
+            raise BundleError(
+                f"{name}: no version can follow {version - 1}, since numbers have up to 18 digits; remove its folder "
+                f"and {_COUNTER} beside it, if nobody has served it"
+            )
+        return version
 
     def _check_labelled(self, folder: Path, name: str, version: int | None) -> None:
         known = self.versions(name)

@@ -212,7 +212,9 @@ def _print_versions(models: tuple[ModelInfo, ...] | list[ModelInfo]) -> None:
     for model in models:
         for version in model.versions:
             if version.reason:
-                print_line(f"{model.name}/{version.version}: {version.reason}", style="yellow")
+                where = f"{model.name}/{version.version}"
+                said = version.reason.startswith((f"{where}:", f"{where} "))
+                print_line(version.reason if said else f"{where}: {version.reason}", style="yellow")
 
 
 def _print_details(name: str, version: VersionInfo) -> None:
