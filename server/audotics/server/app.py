@@ -219,7 +219,12 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         )
         uninterrupted = await stack.enter_async_context(Uninterrupted())
         inference = await stack.enter_async_context(
-            InferenceService(registry=registry, executor=serving, limits=batch_limits(settings))
+            InferenceService(
+                registry=registry,
+                executor=serving,
+                limits=batch_limits(settings),
+                most_answer_bytes=settings.max_message_mib * 1024 * 1024,
+            )
         )
         # Neither the shadow nor the gate may take a thread from what serves, or fill its caches.
         trying = await stack.enter_async_context(

@@ -4,6 +4,7 @@ AudoticsError
 ├── InvalidRequestError      fields of a request are wrong, each named by its path
 ├── NotFoundError            named tracks, models or versions do not exist
 ├── OverloadedError          a bounded queue is full; says when to try again
+├── TooLargeError            the answer would be larger than a message may be
 ├── DeadlineError            the caller's time is up
 ├── NotReadyError            nothing can be served yet; says which command helps
 ├── RefusedModelError        a model version cannot be put in service or taken out of it
@@ -68,6 +69,10 @@ class OverloadedError(AudoticsError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class TooLargeError(AudoticsError):
+    """The answer would be larger than a message may be; to try again does not help."""
 
 
 class DeadlineError(AudoticsError):

@@ -18,6 +18,7 @@ from audotics.server.errors import (
     NotReadyError,
     OverloadedError,
     RefusedModelError,
+    TooLargeError,
 )
 from audotics.server.storage.errors import StorageError
 from audotics.server.transport.status import internal_status, status_of
@@ -47,6 +48,7 @@ def details(status: status_pb2.Status, kind: type[Message]) -> list[Any]:
         (InvalidRequestError([FieldViolation("limit", "is 0")]), StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
         (NotFoundError("track", ["t"]), StatusCode.NOT_FOUND, "NOT_FOUND"),
         (OverloadedError("full", retry_after_s=1.0), StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
+        (TooLargeError("the answer would have 9 bytes"), StatusCode.RESOURCE_EXHAUSTED, "TOO_LARGE"),
         (DeadlineError("late"), StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
         (NotReadyError("empty"), StatusCode.UNAVAILABLE, "NOT_READY"),
         (RefusedModelError("altered"), StatusCode.FAILED_PRECONDITION, "MODEL_REFUSED"),

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from audotics.server.batching.batcher import BatchLimits, RowBatcher
 from audotics.server.batching.gathering import Gathering
 from audotics.server.batching.workload import Work, work_on
-from audotics.server.errors import NotReadyError
+from audotics.server.errors import NotReadyError, TooLargeError
 from audotics.server.repository.registry import Registry
 from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError
 from audotics.server.services.far import FarBatchers
@@ -214,8 +214,17 @@ def _latest(deadlines: Iterable[float | None]) -> float | None:
 class InferenceService:
     """Runs loaded models on tensors. Use it as an async context manager."""
 
-    def __init__(self, *, registry: Registry, executor: Executor, limits: BatchLimits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        executor: Executor,
+        limits: BatchLimits | None = None,
+        most_answer_bytes: float = math.inf,
+    ) -> None:
+        """What would take more than `most_answer_bytes` to answer is not computed."""
         self._registry = registry
+        self._most_answer_bytes = most_answer_bytes
         self._workload = _Inference()
         limits = BatchLimits() if limits is None else limits
         self._batcher: RowBatcher[_Job, _Ran] = RowBatcher(self._workload, executor=executor, limits=limits)
@@ -264,13 +273,22 @@ class InferenceService:
         return Callee(signature, loaded.model, pace)
 
     async def infer(self, callee: Callee, query: InferQuery) -> Inferred:
-        """Run a model. Raises TensorError, OverloadedError, or DeadlineError as soon as the deadline passes."""
+        """Run a model.
+
+        Raises TensorError, TooLargeError, OverloadedError, or DeadlineError as soon as the deadline passes.
+        """
         signature = callee.signature
         statistics = self.statistics.of(signature.name, signature.version)
         arrived_ns = time.perf_counter_ns()
         try:
             outputs = signature.check(query.feeds, query.outputs, known=query.checked)
-            if (nothing := signature.nothing(query.feeds, outputs)) is not None:
+            size_bytes = signature.answer_bytes(query.feeds, outputs)
+            if size_bytes is not None and size_bytes > self._most_answer_bytes:
+                raise TooLargeError(
+                    f"the answer of model '{signature.name}' would have {size_bytes} bytes, and a message may have "
+                    f"{self._most_answer_bytes} (max_message_mib); send fewer rows, or ask for fewer outputs"
+                )
+            if size_bytes == 0 and (nothing := signature.nothing(outputs)) is not None:
                 elapsed_ns = time.perf_counter_ns() - arrived_ns
                 statistics.answered(total_ns=elapsed_ns, queue_ns=0, compute_ns=0, share=0.0)
                 return Inferred(outputs, nothing)

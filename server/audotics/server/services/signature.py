@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -50,6 +51,8 @@ class Signature:
     classes: tuple[str, ...]
     """Names of the columns of a classifier's probabilities."""
     _dtypes: Mapping[str, np.dtype[Any]]
+    _row_bytes: Mapping[str, int]
+    """Of each output, where axes whose width is not known count as one place."""
 
     @classmethod
     def of(cls, name: str, loaded: LoadedModel) -> Signature:
@@ -64,6 +67,10 @@ class Signature:
             model.platform,
             tuple(str(value) for value in loaded.bundle.manifest.preprocessing.get("classes", ())),
             {spec.name: np.dtype(spec.dtype) for spec in model.inputs},
+            {
+                spec.name: math.prod(max(1, size) for size in spec.shape[1:]) * np.dtype(spec.dtype).itemsize
+                for spec in model.outputs
+            },
         )
 
     def check(
@@ -79,11 +86,15 @@ class Signature:
             self.plan.check_limits(feeds)
         return tuple(outputs) or tuple(self.outputs)
 
-    def nothing(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]] | None:
-        """The outputs for feeds without a row, which some graphs fail on; None where there is something to compute."""
+    def answer_bytes(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> int | None:
+        """What the outputs take at least; 0 only where they have no row. None for a model without a plan."""
         plan = self.plan
-        if plan is None or any(plan.size(feeds, plan.axis_of[name]) for name in outputs):
+        if plan is None:
             return None
+        return sum(plan.size(feeds, plan.axis_of[name]) * self._row_bytes[name] for name in outputs)
+
+    def nothing(self, outputs: Sequence[str]) -> list[NDArray[Any]] | None:
+        """The outputs without a row, which some graphs fail to make; None where their widths are not known."""
         specs = [self.outputs[name] for name in outputs]
         if any(-1 in spec.shape[1:] for spec in specs):
             return None

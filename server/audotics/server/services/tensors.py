@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from audotics.server.errors import FieldViolation, InvalidRequestError
+
+_MOST_OF_NOTHING: Final = 65_536
 
 
 class TensorError(InvalidRequestError):
@@ -21,6 +24,19 @@ class TensorError(InvalidRequestError):
     def of_request(self, request_id: str) -> TensorError:
         """The same error, with the id that the caller gave to the request in front."""
         return TensorError(f"[request id: {request_id or '<id_unknown>'}] {self.message}", field=self.field)
+
+
+def check_empty(shape: Sequence[int], *, name: str, field: str) -> None:
+    """Of a tensor without elements, no size may be large: it costs the caller nothing, and a model much.
+
+    Raises TensorError.
+    """
+    if max(shape, default=0) > _MOST_OF_NOTHING:
+        raise TensorError(
+            f"unexpected shape for input '{name}': {list_sizes(shape)} has no elements, and then sizes may be up to "
+            f"{_MOST_OF_NOTHING}",
+            field=field,
+        )
 
 
 def list_sizes(shape: Sequence[int]) -> str:

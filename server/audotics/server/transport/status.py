@@ -22,6 +22,7 @@ from audotics.server.errors import (
     RefusedChangeError,
     RefusedExperimentError,
     RefusedModelError,
+    TooLargeError,
 )
 from audotics.server.runtime.model import UnavailableModelError
 from audotics.server.storage.errors import StorageError
@@ -37,6 +38,7 @@ _TABLE: Final[tuple[tuple[type[AudoticsError], int, str], ...]] = (
     (InvalidRequestError, code_pb2.INVALID_ARGUMENT, "INVALID_REQUEST"),
     (NotFoundError, code_pb2.NOT_FOUND, "NOT_FOUND"),
     (OverloadedError, code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED"),
+    (TooLargeError, code_pb2.RESOURCE_EXHAUSTED, "TOO_LARGE"),
     (DeadlineError, code_pb2.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
     (NotReadyError, code_pb2.UNAVAILABLE, "NOT_READY"),
     (RefusedModelError, code_pb2.FAILED_PRECONDITION, "MODEL_REFUSED"),

@@ -78,6 +78,16 @@ def change(**fields: Any) -> Callable[[Any], None]:
     return changed
 
 
+def nothing(*shape: int) -> Callable[[Any], None]:
+    """A history without elements, which takes no bytes."""
+
+    def changed(request: Any) -> None:
+        request.inputs[0].shape[:] = shape
+        request.raw_input_contents[0] = b""
+
+    return changed
+
+
 def duplicate(request: Any) -> None:
     request.inputs.append(request.inputs[0])
     request.raw_input_contents.append(request.raw_input_contents[0])
@@ -121,6 +131,9 @@ CASES: dict[str, tuple[Callable[[Any], object], str]] = {
     "length": (change(raw=b"\0" * 23), "input byte size mismatch for input 'user_index' for model 'ncf'. Expected 24"),
     "claim": (change(shape=[2**31]), "Expected 17179869184, got 24"),
     "endless": (change(shape=[2**62, 2**62]), "input byte size mismatch"),
+    "endless rows of nothing": (nothing(2**31, 0), "[2147483648,0] has no elements, and then sizes may be up to 65536"),
+    "more than can be": (nothing(2**62, 0), "has no elements"),
+    "no rows of endless width": (nothing(0, 2**62), "has no elements"),
     "negative": (change(shape=[-3]), r"got [-3]"),
     "rank": (change(shape=[3, 1]), "unexpected shape for input 'user_index' for model 'ncf'. Expected [-1], got [3,1]"),
     "scalar": (change(shape=[], raw=b"\0" * 8), "Expected [-1], got []"),
@@ -247,7 +260,9 @@ async def test_what_does_not_exist_is_named(server: Any, feeds: MakeFeeds, detai
     assert (await call(server, request.SerializeToString()))[0] is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_a_message_over_the_limit_is_refused_by_name(start: Start, repository: Any, feeds: MakeFeeds) -> None:
+async def test_a_message_over_the_limit_is_refused_by_name(
+    start: Start, repository: Any, feeds: MakeFeeds, details: Callable[..., list[Any]]
+) -> None:
     async with start(repository.path, max_message_mib=1) as server:
         sent = feeds("ncf") | {"history": np.zeros((1, 2**18), np.int64)}
         code, message, _ = await call(server, request_of(sent).SerializeToString())
@@ -255,9 +270,14 @@ async def test_a_message_over_the_limit_is_refused_by_name(start: Start, reposit
         assert str(2**20) in message
         # 20,000 embeddings of 64 bytes are larger than the 160 kB of their histories.
         sent = {"history": np.zeros((20_000, 1), np.int64)}
-        code, message, _ = await call(server, request_of(sent, model="collaborative").SerializeToString())
+        code, message, error = await call(server, request_of(sent, model="collaborative").SerializeToString())
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert str(2**20) in message
+        assert f"would have 1280000 bytes, and a message may have {2**20} (max_message_mib)" in message
+        assert not details(error, error_details_pb2.RetryInfo)  # to try again would not help
+        statistics = server.channel.unary_unary("/inference.GRPCInferenceService/ModelStatistics")
+        data = await statistics(pb.ModelStatisticsRequest(name="collaborative").SerializeToString())
+        (entry,) = pb.ModelStatisticsResponse.FromString(data).model_stats
+        assert (entry.inference_stats.fail.count, entry.execution_count) == (1, 0)  # nor was anything computed
 
 
 async def test_a_neighbour_that_fails_does_no_harm(

@@ -125,6 +125,8 @@ async def test_wrong_requests_are_refused_with_the_reason(server: Any, feeds: Ca
                 tensor.ClearField("tensor_shape")
                 for size in value:
                     tensor.tensor_shape.dim.add(size=size)
+            elif isinstance(value, list):
+                getattr(tensor, field)[:] = value
             else:
                 setattr(tensor, field, value)
         return request
@@ -154,6 +156,8 @@ async def test_wrong_requests_are_refused_with_the_reason(server: Any, feeds: Ca
         ),
         (unknown, "INVALID_ARGUMENT", "output tensor alias not found in signature: nope"),
         (changed("track", sizes=[2**31]), "INVALID_ARGUMENT", "has 3 elements in int64_val"),
+        (changed("history", sizes=[2**31, 0], int64_val=[]), "INVALID_ARGUMENT", "[2147483648,0] has no elements"),
+        (changed("history", sizes=[0, 2**62], int64_val=[]), "INVALID_ARGUMENT", "has no elements"),
         (changed("track", sizes=[-1]), "INVALID_ARGUMENT", "every size must be known"),
         (changed("track", sizes=[2]), "INVALID_ARGUMENT", "3 elements"),
         (changed("track", tensor_content=b"\0" * 5), "INVALID_ARGUMENT", "has 5 bytes of content"),

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from audotics.server.services.tensors import TensorError, list_sizes
+from audotics.server.services.tensors import TensorError, check_empty, list_sizes
 from audotics.server.transport.compat.stubs import tensorflow_serving_pb2 as pb
 
 _STRING: Final = 7
@@ -50,6 +50,8 @@ def decode_tensor(tensor: Any, name: str) -> NDArray[Any]:
         )
     kind, label, values_field = _TYPES[tensor.dtype]
     count = math.prod(shape)
+    if not count:
+        check_empty(shape, name=name, field=f"{field}.tensor_shape")
     if tensor.tensor_content:
         flat = _from_content(
             tensor, np.dtype(kind), count, f"input {name!r} of type {label}", f"{field}.tensor_content"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from audotics.server.services.inference import Inferred
 from audotics.server.services.signature import DATATYPES, Signature
-from audotics.server.services.tensors import TensorError, list_sizes
+from audotics.server.services.tensors import TensorError, check_empty, list_sizes
 from audotics.server.transport.compat.stubs import inference_pb2 as pb
 
 BYTES: Final = "BYTES"
@@ -67,17 +67,18 @@ def decode_inputs(request: Any) -> dict[str, NDArray[Any]]:
             )
         if tensor.parameters:
             _refuse_parameters(tensor, f"inputs[{place}]")
+        count = math.prod(shape)
+        if not count:
+            check_empty(shape, name=name, field=f"inputs[{place}].shape")
         if not raw:
-            flat = _typed(tensor, dtype, math.prod(shape), model=model, field=f"inputs[{place}].contents")
+            flat = _typed(tensor, dtype, count, model=model, field=f"inputs[{place}].contents")
         elif tensor.HasField("contents"):
             raise TensorError(
                 f"contents field must not be specified when using raw_input_contents for '{name}' for model '{model}'",
                 field=f"inputs[{place}].contents",
             )
         else:
-            flat = from_raw(
-                raw[place], dtype, math.prod(shape), f"'{name}' for model '{model}'", f"raw_input_contents[{place}]"
-            )
+            flat = from_raw(raw[place], dtype, count, f"'{name}' for model '{model}'", f"raw_input_contents[{place}]")
         arrays[name] = flat.reshape(shape)
     return arrays
 
