@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from audotics.server.transport.compat.stubs import tensorflow_serving_pb2 as pb
 from audotics.server.transport.compat.tfs.tensors import DATA_TYPES, decode_tensor, encode_tensor
+from audotics.v1 import model_service_pb2 as model_pb
 
 Feeds = dict[str, NDArray[Any]]
 Start = Callable[..., AbstractAsyncContextManager[Any]]
@@ -268,6 +269,23 @@ async def test_states_of_versions_follow_what_a_configuration_loads(server: Any)
     assert (code, message) == ("NOT_FOUND", "Could not find version 9 of model content")
     entry.model_version_policy.specific.versions[:] = [1]
     await call(server, "HandleReloadConfigRequest", config, service="ModelService")
+
+
+async def test_states_say_why_a_version_cannot_be_called(start: Start, repository: Any, make_repository: Any) -> None:
+    make_repository(repository.path, kinds=("content",))
+    model = repository.path / "content" / "2" / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"x")
+    request = pb.GetModelStatusRequest(model_spec=pb.ModelSpec(name="content"))
+    async with start(repository.path, repository_poll_s=0) as server:
+        await server.models.UnloadVersion(model_pb.UnloadVersionRequest(name="content", version=1))
+        states = (await call(server, "GetModelStatus", request, service="ModelService")).model_version_status
+        assert [(status.version, status.state, status.status.error_code) for status in states] == [
+            (2, 50, 9),
+            (1, 50, 0),
+        ]
+        assert "checksum of 'model.onnx' does not hold" in states[0].status.error_message
+        code, message = await refused(server, "Predict", predict("content", {}))
+        assert (code, "taken out of service by an operator" in message) == ("UNAVAILABLE", True)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ class Calls:
 
     def __init__(self, server: Any) -> None:
         self._infer = server.channel.unary_unary(f"{SERVICE}/ModelInfer")
+        self._unload = server.channel.unary_unary(f"{SERVICE}/RepositoryModelUnload")
         self._predict = server.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
 
     async def infer(self, *, metadata: Any = None, **parameters: int) -> Ended:
@@ -70,6 +71,9 @@ class Calls:
             rows = np.frombuffer(pb.ModelInferResponse.FromString(answer).raw_output_contents[0], np.float32)
             np.testing.assert_array_equal(rows.reshape(ROWS, WIDTH), np.roll(array_of(ROWS), LAYERS, axis=1))
         return ended
+
+    async def unload(self) -> None:
+        await self._unload(pb.RepositoryModelUnloadRequest(model_name="slow").SerializeToString())
 
     async def predict(self) -> Ended:
         request = tfs.PredictRequest(model_spec=tfs.ModelSpec(name="slow"), inputs={"x": encode_tensor(array_of(ROWS))})
@@ -113,3 +117,11 @@ async def test_a_higher_class_takes_the_place_of_who_waits(urgent: dict[str, Any
     assert [task.result()[0] for task in refused] == [FULL]  # so of the others one runs, and one waits
     assert (await calls.infer(**urgent))[0] is OK
     assert sorted(code.name for code, _ in await asyncio.gather(*waiting)) == ["OK", "RESOURCE_EXHAUSTED"]
+
+
+async def test_who_was_let_in_is_answered_by_a_model_that_goes(calls: Calls) -> None:
+    asked = [asyncio.ensure_future(calls.infer()) for _ in range(3)]
+    _, inside = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)  # as above: one runs, one waits
+    await calls.unload()
+    assert (await calls.infer())[0] is grpc.StatusCode.UNAVAILABLE
+    assert [code for code, _ in await asyncio.gather(*inside)] == [OK, OK]
