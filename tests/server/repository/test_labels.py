@@ -285,6 +285,26 @@ async def test_what_others_label_meanwhile_is_obeyed(repository, make_repository
         assert (await registry.model("hybrid")).labels == {"stable": 2, "canary": 1}
 
 
+async def test_what_another_server_labels_just_before_is_loaded_and_served_all_the_same(
+    repository, make_repository, open_registry
+):
+    """A label is written into the file that holds theirs; that must not pass for having seen theirs."""
+    for _ in range(2):
+        make_repository(repository.path)
+    theirs = BundleStore(repository.path)
+    async with open_registry(repository.path) as registry:
+        theirs.set_label("hybrid", "canary", 1)
+        await registry.set_label("hybrid", "stable", 2)
+        await registry.follow()
+        assert served(registry) == all_at(2)
+        assert registry.loaded("hybrid", label="canary").version == 1
+        theirs.set_label("hybrid", "stable", 1)
+        await registry.set_label("hybrid", "canary", 3)
+        await registry.follow()
+        assert served(registry) == all_at(1)
+        assert (await registry.model("hybrid")).labels == theirs.labels("hybrid") == {"stable": 1, "canary": 3}
+
+
 class Followed(Registry):
     """Says when it has followed."""
 

@@ -115,9 +115,10 @@ class Lifecycle:
         state = self._noted(state, name, {each: number for each, number in labels.items() if number is not None})
         if serves and version is not None and name != CATALOG:
             state = state.serve(name, version)
-        # Written last: what the memory has no room for must not be labelled on disk either.
+        # Written last: what the memory has no room for must not be labelled on disk either. What other servers have
+        # labelled meanwhile is not noted here: the next look at the disk has to find it new, and load and serve it.
         state = self._residency.settle(state, needed=None if version is None else (name, version))
-        state = self._noted(state, name, self.write_label(name, label, version))
+        self.write_label(name, label, version)
         if version is not None:
             self._follower.chosen(name, version)
         return state
