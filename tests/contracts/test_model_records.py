@@ -36,12 +36,12 @@ def records(database: Database) -> ModelRecordStore:
 
 
 def pages(
-    store: ModelRecordStore, *, limit: int, model: str = "", before: float | None = None
+    store: ModelRecordStore, *, limit: int, model: str = "", tenant: str = "", before: float | None = None
 ) -> list[list[StoredModelRecord]]:
     found: list[list[StoredModelRecord]] = []
     after: Place | None = None
     while True:
-        page, after = store.latest(limit=limit, after=after, model=model, before=before)
+        page, after = store.latest(limit=limit, after=after, model=model, tenant=tenant, before=before)
         found.append(page)
         if after is None:
             return found
@@ -91,6 +91,17 @@ def test_a_model_and_a_time_choose(records: ModelRecordStore) -> None:
     assert [record for page in pages(records, limit=2, model="hybrid") for record in page] == written[11::-2]
     assert [record for page in pages(records, limit=2, model="ncf", before=6.0) for record in page] == written[4::-2]
     assert records.latest(limit=5, model="content") == ([], None)
+
+
+def test_a_tenant_leaves_out_the_models_of_others(records: ModelRecordStore) -> None:
+    """An underscore stands for itself, though it is a pattern of SQL."""
+    models = ("ncf", "acme--ncf", "acm_--ncf", "hybrid", "acm--ncf", "acme-eu--ncf")
+    written = [replace(record, model=models[number % len(models)]) for number, record in enumerate(numbered(18))]
+    records.append(written)
+    for tenant in ("acme", "acm_", "acm", "acme-eu", "other"):
+        seen = [record for record in written[::-1] if record.model in ("ncf", "hybrid", f"{tenant}--ncf")]
+        assert [record for page in pages(records, limit=4, tenant=tenant) for record in page] == seen
+    assert records.latest(limit=1, tenant="acme", model="acm_--ncf") == ([], None)
 
 
 def test_servers_write_side_by_side(connect: Connect) -> None:

@@ -307,6 +307,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         index_service = IndexService(
             registry=registry, indexes=indexes, executor=compacting, uninterrupted=uninterrupted
         )
+        tenancy = Tenancy(registry)
         server = GrpcServer(
             server_options(settings),
             recommender=RecommenderServicer(
@@ -356,7 +357,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 catalog=catalog,
                 artists=ArtistService(registry=registry, artists=ArtistStore(database), executor=reporting),
             ),
-            models=ModelServicer(models=models, indexes=index_service, records=records),
+            models=ModelServicer(models=models, indexes=index_service, records=records, tenancy=tenancy),
             experiments=ExperimentServicer(experiments=experiments, reports=reports),
             groups=GroupServicer(sessions=sessions),
             learning=LearningServicer(
@@ -364,8 +365,8 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                     learning=learning, updates=tilt_updates, executor=reading, uninterrupted=uninterrupted
                 )
             ),
-            find_model=inference.find,
-            foreign=foreign_services(settings, inference, models, Tenancy(registry)),
+            find_model=lambda name, tenant: inference.find(tenancy.resolve(name, tenant)),
+            foreign=foreign_services(settings, inference, models, tenancy),
             counts=requests,
         )
         await registry.start()

@@ -377,7 +377,8 @@ class Registry:
         """Blocking. Raises NotFoundError."""
         names = self._names()
         if name not in names and name not in self._state.serving:
-            raise NotFoundError("model", [name], hint=f"the repository has: {', '.join(names) or 'none'}")
+            seen = [each for each in names if tenant_of(each) in ("", tenant_of(name))]  # no other tenant's
+            raise NotFoundError("model", [name], hint=f"the repository has: {', '.join(seen) or 'none'}")
 
     def _names(self) -> list[str]:
         """Models on disk; those that are loaded while the repository cannot be listed."""

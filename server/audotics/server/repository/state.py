@@ -227,7 +227,9 @@ class State:
                 if name in MODEL_KINDS and selector.label in labels:
                     chosen[name] = labels[selector.label]
             if not chosen:
-                known = sorted({label for labels in self.labels.values() for label in labels})
+                known = sorted(
+                    {label for name, labels in self.labels.items() if name in MODEL_KINDS for label in labels}
+                )
                 raise NotFoundError(
                     "model label", [selector.label], hint=f"models.label: there are {', '.join(known) or 'none'}"
                 )

@@ -89,10 +89,19 @@ class ModelRecords:
         self._arrived.set()
 
     async def page(
-        self, *, model: str = "", before: float | None = None, limit: int, after: Place | None = None
+        self,
+        *,
+        model: str = "",
+        tenant: str = "",
+        before: float | None = None,
+        limit: int,
+        after: Place | None = None,
     ) -> tuple[list[StoredModelRecord], Place | None]:
-        """Records of all servers, the newest first, and where the next page begins. Raises StorageError."""
-        read = partial(self._store.latest, limit=limit, model=model, before=before, after=after)
+        """Records of all servers, the newest first, and where the next page begins. Raises StorageError.
+
+        With a `tenant`, of its models and of those that all share.
+        """
+        read = partial(self._store.latest, limit=limit, model=model, tenant=tenant, before=before, after=after)
         return await asyncio.get_running_loop().run_in_executor(self._reading, read)
 
     async def _write_for_ever(self) -> None:

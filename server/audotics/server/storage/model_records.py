@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import not_, or_, select, tuple_
 
+from audotics.bundle.tenants import SEPARATOR, qualified
 from audotics.server.storage.database import Database
 from audotics.server.storage.schema import MODEL_RECORDS
 
@@ -50,11 +51,18 @@ class ModelRecordStore:
             connection.execute(statement, [asdict(record) for record in records])
 
     def latest(
-        self, *, limit: int, model: str = "", before: float | None = None, after: Place | None = None
+        self,
+        *,
+        limit: int,
+        model: str = "",
+        tenant: str = "",
+        before: float | None = None,
+        after: Place | None = None,
     ) -> tuple[list[StoredModelRecord], Place | None]:
         """Up to `limit` records, the newest first, and where the next ones begin; None when there are no more.
 
-        `model` and `before`, UTC seconds, choose among them; `after` is where an earlier call ended.
+        `model` and `before`, UTC seconds, choose among them; a `tenant` leaves out the models of all others. `after` is
+        where an earlier call ended.
 
         Raises StorageError.
         """
@@ -62,6 +70,9 @@ class ModelRecordStore:
         statement = select(MODEL_RECORDS).order_by(table.at.desc(), table.sequence.desc()).limit(limit + 1)
         if model:
             statement = statement.where(table.model == model)
+        if tenant:
+            own = table.model.startswith(qualified(tenant, ""), autoescape=True)
+            statement = statement.where(or_(own, not_(table.model.contains(SEPARATOR))))
         if before is not None:
             statement = statement.where(table.at < before)
         if after is not None:

@@ -94,11 +94,11 @@ class GrpcServer:
         experiments: ExperimentServicer,
         groups: GroupServicer,
         learning: LearningServicer,
-        find_model: Callable[[str], object],
+        find_model: Callable[[str, str], object],
         foreign: Sequence[ForeignService] = (),
         counts: RequestCounts | None = None,
     ) -> None:
-        """`find_model` is what health asks about a model; `foreign` are services of other protocols.
+        """`find_model` is what health asks about a model of a tenant; `foreign` are services of other protocols.
 
         `counts` learns how every call ended.
         """

@@ -14,6 +14,7 @@ import grpc
 import numpy as np
 import onnx
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from onnx import numpy_helper
 
 from audotics.server.transport.compat.stubs import inference_pb2 as v2
@@ -120,9 +121,15 @@ async def test_another_tenants_model_does_not_exist(start: Start, repository: An
         assert (await operator.infer(given, "acme--ncf"))[0] == (await acme.infer(given, "acme--ncf"))[0] == "acme--ncf"
         assert await code_of(beta.infer(given, "acme--ncf")) is grpc.StatusCode.NOT_FOUND
         assert await code_of(Client(server, "acme--ncf").infer(given, "acme--ncf")) is grpc.StatusCode.NOT_FOUND
+        load = v2.RepositoryModelLoadRequest(model_name="nothing")
+        loading = beta.call(f"{SERVICE}/RepositoryModelLoad", load, v2.RepositoryModelLoadResponse)
+        for call in (beta.infer(given, "nothing"), beta.infer(given, version="7"), loading):
+            with pytest.raises(grpc.aio.AioRpcError) as failure:
+                await call
+            assert "acme" not in str(failure.value)
         with pytest.raises(grpc.aio.AioRpcError) as failure:
-            await beta.infer(given, "nothing")
-        assert "acme" not in failure.value.details()
+            await beta.infer(given, "acme--ncf")
+        assert failure.value.details() == "Request for unknown model: 'acme--ncf' is not found"
         for method, kind, answer in (
             ("ModelMetadata", v2.ModelMetadataRequest, v2.ModelMetadataResponse),
             ("ModelConfig", v2.ModelConfigRequest, v2.ModelConfigResponse),
@@ -211,3 +218,86 @@ async def test_a_tenant_has_no_catalogue(start: Start, repository: Any) -> None:
         assert status.state == model_pb.VERSION_STATE_REFUSED
         assert "tenants have no catalogue of their own" in status.reason
         assert server.app.track_count == 200
+
+
+class Administration:
+    """`audotics.v1.ModelService` and health, as one tenant calls them."""
+
+    def __init__(self, server: Any, tenant: str) -> None:
+        self._models, self._metadata = server.models, as_tenant(tenant)
+        self._health = health_pb2_grpc.HealthStub(server.channel)
+
+    async def call(self, method: str, **fields: Any) -> Any:
+        request = getattr(model_pb, f"{method}Request")(**fields)
+        return await getattr(self._models, method)(request, metadata=self._metadata)
+
+    async def health(self, model: str) -> Any:
+        request = health_pb2.HealthCheckRequest(service=f"audotics.model.{model}")
+        return (await self._health.Check(request, metadata=self._metadata)).status
+
+    def watch(self, model: str) -> Any:
+        request = health_pb2.HealthCheckRequest(service=f"audotics.model.{model}")
+        return self._health.Watch(request, metadata=self._metadata)
+
+
+async def test_administration_knows_tenants_too(start: Start, repository: Any) -> None:
+    for _ in range(2):
+        give(repository, "acme", factor=2)
+    give(repository, "beta", factor=3)
+    async with start(repository.path) as server:
+        operator, acme, beta = (Administration(server, tenant) for tenant in ("", "acme", "beta"))
+        names = {each.name for each in (await operator.call("ListModels")).models}
+        assert names > {"acme--ncf", "beta--ncf", "ncf"}
+        assert {each.name for each in (await beta.call("ListModels")).models} == names - {"acme--ncf"}
+        for client, name in ((operator, "ncf"), (acme, "acme--ncf"), (beta, "beta--ncf")):
+            assert (await client.call("GetModel", name="ncf")).model.name == name
+        for method, fields in {
+            "GetModel": {},
+            "LoadVersion": {"version": 1},
+            "UnloadVersion": {"version": 1},
+            "SetLabel": {"label": "canary", "version": 1},
+            "Rollback": {},
+            "RebuildIndex": {},
+            "ListModelRecords": {"model": "acme--ncf"},
+        }.items():
+            asked = fields if "model" in fields else fields | {"name": "acme--ncf"}
+            assert await code_of(beta.call(method, **asked)) is grpc.StatusCode.NOT_FOUND
+            if method not in ("GetModel", "ListModelRecords"):  # and what all share is not theirs to change
+                assert await code_of(beta.call(method, **fields, name="content")) is grpc.StatusCode.NOT_FOUND
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await beta.call("GetModel", name="nothing")
+        assert "acme" not in failure.value.details()
+
+        label = {"name": "ncf", "label": "canary", "version": 1}
+        assert (await acme.call("SetLabel", **label)).model.labels == {"canary": 1}
+        assert (await acme.call("LoadVersion", name="ncf", version=1)).model.name == "acme--ncf"
+        assert (await acme.call("Rollback", name="acme--ncf")).model.labels["stable"] == 2
+        assert not (repository.path / "ncf" / "labels.json").exists()
+
+        assert await acme.health("acme--ncf") == await acme.health("ncf") == health_pb2.HealthCheckResponse.SERVING
+        assert await code_of(beta.health("acme--ncf")) is grpc.StatusCode.NOT_FOUND
+        assert (await beta.watch("acme--ncf").read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        await beta.call("UnloadVersion", name="ncf", version=1)
+        assert await beta.health("ncf") == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert (await beta.watch("ncf").read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert await operator.health("ncf") == health_pb2.HealthCheckResponse.SERVING
+        assert await code_of(Administration(server, "a" * 65).health("ncf")) is grpc.StatusCode.INVALID_ARGUMENT
+        assert await code_of(Administration(server, "a" * 65).watch("ncf").read()) is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_tenant_reads_what_happened_to_its_own_models_and_shared_ones(start: Start, repository: Any) -> None:
+    give(repository, "acme", factor=2)
+    give(repository, "acm_", factor=2)  # as a pattern of SQL it would be the other one
+    async with start(repository.path) as server:
+        await server.models.UnloadVersion(model_pb.UnloadVersionRequest(name="acme--ncf", version=1))
+        while True:  # records are written beside what happens
+            records = (await Administration(server, "").call("ListModelRecords")).records
+            if any(record.event == model_pb.MODEL_EVENT_UNLOADED for record in records):
+                break
+        every = {record.model for record in records}
+        for tenant, other in (("acme", "acm_--ncf"), ("acm_", "acme--ncf"), ("beta", "")):
+            client = Administration(server, tenant)
+            found = {record.model for record in (await client.call("ListModelRecords")).records}
+            assert found == every - ({other} if other else {"acme--ncf", "acm_--ncf"})
+        of_ncf = (await Administration(server, "acme").call("ListModelRecords", model="ncf")).records
+        assert {record.model for record in of_ncf} == {"acme--ncf"}

@@ -30,8 +30,8 @@ class ModelStatusServicer:
         spec = request.model_spec
         if not spec.name:
             raise InvalidRequestError([FieldViolation("model_spec.name", "Missing ModelSpec: a model must be named")])
-        name = self._tenancy.resolve(spec.name, caller_of(context).tenant)
         try:
+            name = self._tenancy.resolve(spec.name, caller_of(context).tenant)
             status = await self._models.model(name)
         except NotFoundError as error:
             raise error.in_words(f"Could not find any versions of model {spec.name}") from error

@@ -126,9 +126,9 @@ class PredictionServicer:
                     )
                 ]
             )
-        name = self._tenancy.resolve(spec.name, caller_of(context).tenant)
         choice = spec.WhichOneof("version_choice")
         try:
+            name = self._tenancy.resolve(spec.name, caller_of(context).tenant)
             match choice:
                 case "version":
                     return self._inference.find(name, version=spec.version.value)

@@ -89,7 +89,7 @@ class InferenceServicer:
     async def ModelInfer(self, data: bytes, context: Context) -> bytes:  # noqa: N802
         deadline, caller = deadline_of(context), caller_of(context)
         if (layout := self._layouts.find(data)) is not None:
-            name = self._tenancy.resolve(layout.model_name, caller.tenant)
+            name = self._resolved(layout.model_name, caller.tenant)
             callee = self._find(name, layout.model_version, field="model_version")
             if callee.signature is layout.signature:
                 return await self._infer_known(callee, layout, data, deadline, caller)
@@ -175,7 +175,7 @@ class InferenceServicer:
 
     async def _infer(self, request: Any, deadline: float | None, caller: Caller, *, learn: bytes = b"") -> Any:
         """`learn` is how the request was encoded."""
-        name = self._tenancy.resolve(request.model_name, caller.tenant)
+        name = self._resolved(request.model_name, caller.tenant)
         callee = self._find(name, request.model_version, field="model_version")
         try:
             wishes = wishes_of(request)
@@ -213,7 +213,13 @@ class InferenceServicer:
         return found
 
     def _named(self, name: str, context: Context) -> str:
-        return self._tenancy.resolve(name, caller_of(context).tenant)
+        return self._resolved(name, caller_of(context).tenant)
+
+    def _resolved(self, name: str, tenant: str) -> str:
+        try:
+            return self._tenancy.resolve(name, tenant)
+        except NotFoundError as error:
+            raise _unknown(error, name, "") from error
 
     async def _served_models(self, context: Context) -> list[ModelStatus]:
         tenant = caller_of(context).tenant
