@@ -112,16 +112,17 @@ async def test_a_full_queue_says_when_to_come_back(
     "urgent", [{"priority": 1}, {"metadata": (("audotics-priority", "high"),)}], ids=["parameter", "metadata"]
 )
 async def test_a_higher_class_takes_the_place_of_who_waits(urgent: dict[str, Any], calls: Calls) -> None:
-    usual = [asyncio.ensure_future(calls.infer()) for _ in range(3)]
-    refused, waiting = await asyncio.wait(usual, return_when=asyncio.FIRST_COMPLETED)
-    assert [task.result()[0] for task in refused] == [FULL]  # so of the others one runs, and one waits
+    usual = [asyncio.ensure_future(calls.infer()) for _ in range(6)]
+    await asyncio.wait(usual, return_when=asyncio.FIRST_COMPLETED)  # one is refused, so there is no room
     assert (await calls.infer(**urgent))[0] is OK
-    assert sorted(code.name for code, _ in await asyncio.gather(*waiting)) == ["OK", "RESOURCE_EXHAUSTED"]
+    assert {code for code, _ in await asyncio.gather(*usual)} == {OK, FULL}
 
 
 async def test_who_was_let_in_is_answered_by_a_model_that_goes(calls: Calls) -> None:
     asked = [asyncio.ensure_future(calls.infer()) for _ in range(3)]
-    _, inside = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)  # as above: one runs, one waits
+    await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)  # one is refused: another runs, and one waits
     await calls.unload()
     assert (await calls.infer())[0] is grpc.StatusCode.UNAVAILABLE
-    assert [code for code, _ in await asyncio.gather(*inside)] == [OK, OK]
+    ended = [code for code, _ in await asyncio.gather(*asked)]
+    assert set(ended) <= {OK, FULL}
+    assert ended.count(OK) >= 2
