@@ -2,7 +2,8 @@
 
 Both run the NCF graph that the exporter writes, on one thread, in batches of the same number of rows. The bare loop has
 its batch ready-made; through the batcher, callers submit jobs of fewer rows, which are put together, run, and taken
-apart again. They take turns, so that what else the machine does falls on both. The target is 0.9 of the bare loop.
+apart again, and each run is supervised, as it is in the server. They take turns, so that what else the machine does
+falls on both. The target is 0.9 of the bare loop.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from audotics.server.batching.batcher import BatchLimits, RowBatcher
 from audotics.server.repository.parts import NcfPairs, NcfPart
 from audotics.server.repository.rows import RowMap
 from audotics.server.runtime.onnx import OnnxModel
+from audotics.server.runtime.supervisor import RunSupervisor
 
 _DIMENSION: Final = 64
 _HISTORY: Final = 50
@@ -101,22 +103,22 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=40, help="in a round")
     parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, RunSupervisor(limit_s=30.0) as supervisor:
         path = Path(folder) / "ncf" / "1" / MODEL_FILE
         path.parent.mkdir(parents=True)
         ncf_graph(Ncf(arguments.tracks, _DIMENSION).eval()).save(path)
-        model = OnnxModel(path, threads=1)
-    results = [
-        _measure(
-            model,
-            n_tracks=arguments.tracks,
-            batch_rows=arguments.batch_rows,
-            job_rows=job_rows,
-            rounds=arguments.rounds,
-            batches=arguments.batches,
-        )
-        for job_rows in arguments.job_rows
-    ]
+        results = [
+            _measure(
+                OnnxModel(path, threads=1),
+                OnnxModel(path, threads=1, supervisor=supervisor),
+                n_tracks=arguments.tracks,
+                batch_rows=arguments.batch_rows,
+                job_rows=job_rows,
+                rounds=arguments.rounds,
+                batches=arguments.batches,
+            )
+            for job_rows in arguments.job_rows
+        ]
     console = Console()
     if arguments.json:
         console.print_json(json.dumps([asdict(result) for result in results]))
@@ -124,7 +126,16 @@ def main() -> None:
         console.print(_table(results))
 
 
-def _measure(model: OnnxModel, *, n_tracks: int, batch_rows: int, job_rows: int, rounds: int, batches: int) -> Result:
+def _measure(
+    model: OnnxModel,
+    supervised: OnnxModel,
+    *,
+    n_tracks: int,
+    batch_rows: int,
+    job_rows: int,
+    rounds: int,
+    batches: int,
+) -> Result:
     random = np.random.default_rng(0)
     n_jobs = batch_rows // job_rows
     jobs = [Job(random.integers(0, n_tracks, _HISTORY), random.integers(0, n_tracks, job_rows)) for _ in range(n_jobs)]
@@ -133,7 +144,7 @@ def _measure(model: OnnxModel, *, n_tracks: int, batch_rows: int, job_rows: int,
         "user_index": np.repeat(np.arange(n_jobs), job_rows),
         "track": np.concatenate([job.tracks for job in jobs]),
     }
-    scoring = Scoring(NcfPart(1, model, RowMap(n_tracks)))
+    scoring = Scoring(NcfPart(1, supervised, RowMap(n_tracks)))
     limits = BatchLimits(batch_rows=batch_rows, queue_rows=4 * batch_rows)
 
     async def batched(executor: ThreadPoolExecutor) -> float:

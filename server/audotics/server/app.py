@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -29,6 +30,7 @@ from audotics.server.repository.registry import Registry
 from audotics.server.repository.watcher import Watcher
 from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.runtime.opening import RuntimeOpener
+from audotics.server.runtime.supervisor import RunSupervisor
 from audotics.server.services.artists import ArtistService
 from audotics.server.services.assigner import Assigner
 from audotics.server.services.catalog import CatalogService
@@ -143,11 +145,14 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             IndexOpener(device=settings.retrieval_device, sampled_share=settings.recall_sample_share)
         )
         remotes = stack.enter_context(RemoteServers(max_message_bytes=settings.max_message_mib * 1024 * 1024))
+        # This thread is the event loop's: what runs on it has to end at once.
+        supervisor = stack.enter_context(RunSupervisor(limit_s=settings.run_limit_s, loop_thread=threading.get_ident()))
         runtimes = RuntimeOpener(
             default=RuntimeChoice(settings.model_runtime),
             device=settings.model_device,
             gpu_memory_mib=settings.gpu_memory_mib,
             remotes=remotes.openers,
+            supervisor=supervisor,
         )
         records = await stack.enter_async_context(
             ModelRecords(ModelRecordStore(database), server=settings.server_name, writing=writing, reading=reading)
@@ -393,6 +398,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         await stack.enter_async_context(
             Watcher(registry, root=settings.repository, interval_s=settings.repository_poll_s)
         )
+        stack.callback(supervisor.hurry)  # once the server has drained, nobody waits for a run
         await stack.enter_async_context(server)
         for reader in readers(
             requests=requests,

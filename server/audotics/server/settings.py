@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     gpu_memory_mib: int | None = Field(
         None, ge=1, description="most GPU memory that one ONNX model may take; unset is no bound"
     )
+    run_limit_s: float = Field(
+        30.0, gt=0, description="longest that a model may take to be opened, to be warmed up, and for one run"
+    )
     drain_s: float = Field(30.0, ge=0, le=3600, description="how long requests under way may take after SIGTERM")
     max_connection_age_s: float = Field(
         1800.0, gt=0, description="when clients are asked to connect anew, so that load spreads over servers"

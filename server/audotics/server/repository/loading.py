@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +30,13 @@ from audotics.server.repository.rows import RowMap
 from audotics.server.repository.signature import WARMUP_FILE, check_signature, recorded_inputs, warm_up
 from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.retrieval.vectors import INDEX_FILE, VECTORS_FILE, VectorIndex
-from audotics.server.runtime.model import Model
+from audotics.server.runtime.bounded import within
+from audotics.server.runtime.counted import CountedModel
+from audotics.server.runtime.model import Model, UnfinishedRunError
 from audotics.server.runtime.opening import ONNX_FILE, RuntimeOpener
 from audotics.server.runtime.saved_model import GRAPH_FILE
+
+T = TypeVar("T")
 
 CATALOG: Final = "catalog"
 HYBRID: Final = "hybrid"
@@ -57,6 +63,9 @@ _FILES: Final[dict[str, tuple[str, ...]]] = {
     GROUP: (IDS_FILE,),
 }
 """What kinds need beside the model and its recorded inputs."""
+
+_ENDING_S: Final = 0.5
+"""What it takes to notice that a run is to be ended, and to end it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,19 +122,51 @@ def load_model(bundle: Bundle, choice: RuntimeChoice, *, runtimes: RuntimeOpener
         bundle.file(name)
     index = indexes.open(bundle.path) if INDEX_FILE in files else None
     opsets = look_over(bundle.path / ONNX_FILE, where=str(bundle)) if graph == ONNX_FILE else ""
+    limit_s = None if runtimes.supervisor is None else runtimes.supervisor.limit_s
     try:
-        model = runtimes.open(bundle, choice)
+        # ONNX Runtime computes what depends on no input when it opens a file, and cannot be told to stop.
+        bounded_s = limit_s if graph == ONNX_FILE else None
+        model = _within(bounded_s, partial(runtimes.open, bundle, choice))
     except RefusedModelError as error:
         raise RefusedModelError(f"{error}; it asks for the operators of {opsets}" if opsets else str(error)) from error
+    except TimeoutError as error:
+        raise RefusedModelError(
+            f"{bundle}: ONNX Runtime did not open {ONNX_FILE!r} within {limit_s:g} s, and a thread goes on with it; "
+            "compute its constants before the export, or raise run_limit_s"
+        ) from error
     check_signature(bundle, model)
-    warm_up(bundle, model, width=_width(bundle, model, index))
-    if choice.join:
-        model = model.with_axes(found_axes(model, recorded_inputs(bundle)))
+    model = _tried(bundle, model, width=_width(bundle, model, index), join=choice.join, limit_s=limit_s)
     recorded = bundle.manifest.files
     size_bytes = sum(recorded[name].size_bytes for name in files)
     if graph == GRAPH_FILE:  # the weights of a SavedModel are in a folder beside it
         size_bytes += sum(record.size_bytes for name, record in recorded.items() if name.startswith("variables/"))
     return LoadedModel(bundle, model, index, size_bytes, joins=choice.join)
+
+
+def _tried(
+    bundle: Bundle, model: CountedModel, *, width: int | None, join: bool, limit_s: float | None
+) -> CountedModel:
+    """The model after it ran its recorded inputs, with what that showed of its axes if it may `join`."""
+
+    def run() -> CountedModel:
+        warm_up(bundle, model, width=width)
+        return model.with_axes(found_axes(model, recorded_inputs(bundle))) if join else model
+
+    try:
+        # Not every run can be ended. The supervisor's own word comes first where it can.
+        return _within(None if limit_s is None else limit_s + _ENDING_S, run)
+    except (UnfinishedRunError, TimeoutError) as error:
+        left = (
+            "" if model.ends else "; its runtime cannot end a run, so a thread goes on with it until the server stops"
+        )
+        raise RefusedModelError(
+            f"{bundle}: it did not finish its warm-up within {limit_s:g} s{left}; look for a loop in it that never "
+            "ends, record fewer rows, or raise run_limit_s"
+        ) from error
+
+
+def _within(limit_s: float | None, work: Callable[[], T]) -> T:
+    return work() if limit_s is None else within(limit_s, work)
 
 
 def link(loaded: LoadedModel, catalog: Catalog) -> Part | None:

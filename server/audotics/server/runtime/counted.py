@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from audotics.server.runtime.model import InferenceError, Model
+from audotics.server.runtime.model import InferenceError, Model, UnfinishedRunError
 
 
 class RunCounts:
@@ -22,7 +22,7 @@ class RunCounts:
         self.runs = 0
         """Runs that gave something. Requests that run together are one of them."""
         self.failures = 0
-        """Runs in which the model failed, or could not be reached."""
+        """Runs in which the model failed, was ended, or could not be reached."""
         self.fallbacks = 0
         """Times that it was opened on the CPU, because the device that was asked for was not there."""
         self.seconds = 0.0
@@ -67,6 +67,7 @@ class CountedModel:
         self.axes: Mapping[str, tuple[int | str, ...]] = model.axes
         self.platform = model.platform
         self.waits = model.waits
+        self.ends = model.ends
 
     def with_axes(self, axes: Mapping[str, tuple[int | str, ...]]) -> CountedModel:
         """The same model and counts, with other names for its axes."""
@@ -81,7 +82,7 @@ class CountedModel:
         started = time.perf_counter()
         try:
             arrays = self._model.run(feeds, outputs, deadline=deadline)
-        except InferenceError:
+        except (InferenceError, UnfinishedRunError):
             self._counts.failed(time.perf_counter() - started)
             raise
         self._counts.ran(time.perf_counter() - started)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from audotics.bundle.manifest import TensorSpec
-from audotics.server.errors import AudoticsError
+from audotics.server.errors import AudoticsError, DeadlineError
 
 
 class InferenceError(AudoticsError):
@@ -17,6 +17,10 @@ class InferenceError(AudoticsError):
 
 class UnavailableModelError(InferenceError):
     """A model that another server runs gave no answer, whatever it was given."""
+
+
+class UnfinishedRunError(DeadlineError):
+    """A run was ended, because it took longer than any may, or because nobody had waited for it for a while."""
 
 
 class Model(Protocol):
@@ -43,12 +47,17 @@ class Model(Protocol):
     def waits(self) -> bool:
         """Whether a run waits for another machine, so that it must never happen on the event loop."""
 
+    @property
+    def ends(self) -> bool:
+        """Whether a run comes back by itself, or can be ended. One that does not keeps its thread for good."""
+
     def run(
         self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], *, deadline: float | None = None
     ) -> list[NDArray[Any]]:
         """Run on `feeds`, keyed by input name, and return the named outputs in that order, the caller's own. Blocks.
 
         `deadline`, on the clock of `time.monotonic()`, is when nobody waits for the result any more. Raises
-        DeadlineError when it has passed, InferenceError when the model fails, for example on a row number beyond its
-        tables, and UnavailableModelError when the model could not be reached.
+        DeadlineError when it has passed, UnfinishedRunError when the run was ended, InferenceError when the model
+        fails, for example on a row number beyond its tables, and UnavailableModelError when the model could not be
+        reached.
         """

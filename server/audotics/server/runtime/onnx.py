@@ -2,6 +2,8 @@
 
 On a GPU, inputs and outputs are bound to their places, so that they are copied once, and the memory of the device is
 bounded. Row counts are rounded up there (see `buckets`), since each new shape costs a GPU memory and time.
+
+Who supervises runs can end one between two operators, also within a loop of the graph.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from numpy.typing import NDArray
 from audotics.bundle.manifest import TensorSpec
 from audotics.server.errors import DeadlineError, RefusedModelError
 from audotics.server.runtime.buckets import RowBuckets
-from audotics.server.runtime.model import InferenceError
+from audotics.server.runtime.model import InferenceError, UnfinishedRunError
+from audotics.server.runtime.supervisor import RunSupervisor
 
 _LOG: Final = logging.getLogger(__name__)
 _CUDA: Final = "CUDAExecutionProvider"
@@ -47,22 +50,25 @@ class OnnxModel:
 
     platform: Final = "onnxruntime_onnx"
     waits: Final = False
+    ends: Final = True
 
     def __init__(
         self,
         path: Path,
         *,
+        supervisor: RunSupervisor | None = None,
         threads: int = 1,
         device: str = "cpu",
         gpu_memory_mib: int | None = None,
         bound: bool | None = None,
     ) -> None:
-        """Load `path`; `threads` work on one run.
+        """Load `path`; `threads` work on one run, which goes on for as long as it takes without a `supervisor`.
 
         `device` "auto" is a GPU where ONNX Runtime has one; "cuda" says so in the log where it has none. `bound` binds
         inputs and outputs and rounds row counts up, by default on a GPU only. Raises RefusedModelError when ONNX
         Runtime does not take the file.
         """
+        self._supervisor = supervisor
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -94,22 +100,43 @@ class OnnxModel:
         """As Model has it."""
         if deadline is not None and time.monotonic() >= deadline:
             raise DeadlineError("the deadline passed before the model could run")
+        supervisor = self._supervisor
+        if supervisor is None:
+            return self._run(feeds, outputs, None)
+        options = onnxruntime.RunOptions()
+        options.log_severity_level = 4  # as for the session
+        supervisor.begin(options, deadline)
+        try:
+            return self._run(feeds, outputs, options)
+        finally:
+            supervisor.done(options)
+
+    def _run(
+        self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], options: onnxruntime.RunOptions | None
+    ) -> list[NDArray[Any]]:
+        started = time.monotonic()
         try:
             if self._bound:
-                return self._run_bound(feeds, outputs)
-            arrays: list[NDArray[Any]] = self._session.run(list(outputs), dict(feeds))
+                return self._run_bound(feeds, outputs, options)
+            arrays: list[NDArray[Any]] = self._session.run(list(outputs), dict(feeds), options)
         except Exception as error:  # ONNX Runtime raises a dozen unrelated classes here
+            if options is not None and options.terminate:
+                ended = f"{self._name}: the model did not finish within {time.monotonic() - started:.1f} s"
+                _LOG.warning("%s; its run was ended", ended)
+                raise UnfinishedRunError(ended) from error
             raise InferenceError(f"{self._name}: the model failed on its inputs ({type(error).__name__})") from error
         return arrays
 
-    def _run_bound(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+    def _run_bound(
+        self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], options: onnxruntime.RunOptions | None
+    ) -> list[NDArray[Any]]:
         padded = feeds if self._buckets is None else self._buckets.pad(feeds)
         binding = self._session.io_binding()
         for name, array in padded.items():
             binding.bind_cpu_input(name, array)
         for name in outputs:
             binding.bind_output(name, "cpu")
-        self._session.run_with_iobinding(binding)
+        self._session.run_with_iobinding(binding, options)
         arrays: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
         return arrays if self._buckets is None else self._buckets.trim(feeds, arrays)
 

@@ -13,6 +13,7 @@ from audotics.server.runtime.counted import CountedModel, ModelRuns
 from audotics.server.runtime.model import Model
 from audotics.server.runtime.onnx import OnnxModel
 from audotics.server.runtime.saved_model import GRAPH_FILE, SavedModel
+from audotics.server.runtime.supervisor import RunSupervisor
 
 ONNX_FILE: Final = "model.onnx"
 
@@ -34,6 +35,8 @@ class RuntimeOpener:
     remotes: Mapping[str, RemoteOpener] = field(default_factory=dict)
     runs: ModelRuns = field(default_factory=ModelRuns)
     """Counts the runs of every model that was opened."""
+    supervisor: RunSupervisor | None = None
+    """Bounds what opening, warming up and each run may take; None lets them take as long as they do."""
 
     def file(self, choice: RuntimeChoice) -> str | None:
         """The file of a bundle that the runtime opens; None when the model lies elsewhere."""
@@ -51,6 +54,7 @@ class RuntimeOpener:
         if choice.runtime == "onnx":
             return OnnxModel(
                 bundle.path / ONNX_FILE,
+                supervisor=self.supervisor,
                 threads=self.threads,
                 device=choice.device or self.device,
                 gpu_memory_mib=self.gpu_memory_mib,

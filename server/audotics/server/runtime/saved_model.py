@@ -34,6 +34,7 @@ class SavedModel:
 
     platform: Final = "tensorflow_savedmodel"
     waits: Final = False
+    ends: Final = False  # TensorFlow has no public way to
 
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
         """Load `folder`; `threads` work on one run, which the first model decides for all.

@@ -1,7 +1,8 @@
 """Batchers of models on other servers: a model goes in, the batcher of its own comes out.
 
 A call of another server waits, and may wait long. In a batcher that it shared with others it would hold up theirs, so
-each such model has one for itself, whose threads do nothing but wait.
+each such model has one for itself, whose threads do nothing but wait. So has a model in this process whose runs cannot
+be ended, since one that never comes back keeps its thread.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from audotics.server.batching.gathering import Gathering
 from audotics.server.batching.workload import Work, work_on
 from audotics.server.errors import NotReadyError, TooLargeError
 from audotics.server.repository.registry import Registry
-from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError
+from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError, UnfinishedRunError
 from audotics.server.services.far import FarBatchers
 from audotics.server.services.joining import RowPlan
 from audotics.server.services.signature import Signature
@@ -57,6 +57,7 @@ _SHORT_NS: Final = 500_000
 _BRIEF_NS: Final = 200_000
 """A run that takes no longer may always hold it, with a few others."""
 
+_FIRST_PAUSE_NS: Final = 1_000_000_000
 
 _MOST_BRIEF: Final = 8
 """So many brief runs may hold the event loop at a time."""
@@ -64,12 +65,27 @@ _MOST_BRIEF: Final = 8
 
 @dataclass(slots=True, eq=False)
 class Pace:
-    """Up to how many elements of its inputs a model is short or brief, by what was measured."""
+    """Up to how many elements of its inputs a model is short or brief, by what was measured.
+
+    One that had to be ended on the event loop stays away from it for a while, and each time for twice as long.
+    """
 
     short: int = 0
     brief: int = 0
+    barred_until_ns: int = 0
+    _pause_ns: int = _FIRST_PAUSE_NS
+
+    def ended(self) -> None:
+        """Note a run that had to be ended."""
+        self.short = self.brief = 0
+        self.barred_until_ns = time.perf_counter_ns() + self._pause_ns
+        self._pause_ns *= 2
 
     def note(self, elements: int, compute_ns: int) -> None:
+        if self.barred_until_ns:
+            if time.perf_counter_ns() < self.barred_until_ns:
+                return
+            self.barred_until_ns = 0
         self.short = _adjusted(self.short, elements, fast=compute_ns <= _SHORT_NS)
         self.brief = _adjusted(self.brief, elements, fast=compute_ns <= _BRIEF_NS)
 
@@ -317,28 +333,35 @@ class InferenceService:
         return Inferred(outputs, ran.arrays)
 
     async def _run(self, job: _Job, pace: Pace, caller: Caller) -> _Ran:
-        if job.model.waits:
+        if job.model.waits or not job.model.ends:
             ran = await (await self._far.of(job.model)).submit(job, deadline=job.deadline, caller=caller)
             if ran.unavailable is not None:
                 raise ran.unavailable
             return ran
         elements = sum(array.size for array in job.feeds.values())
         if elements <= pace.brief:
-            ran = await self._gathering.submit(job, deadline=job.deadline, caller=caller)
+            try:
+                ran = await self._gathering.submit(job, deadline=job.deadline, caller=caller)
+            except UnfinishedRunError:
+                pace.ended()
+                ran = await self._run_in_company(job, pace, caller, short=False)
         else:
-            ran = await self._run_in_company(job, caller, short=elements <= pace.short)
+            ran = await self._run_in_company(job, pace, caller, short=elements <= pace.short)
         if ran.share == 1.0:
             pace.note(elements, ran.compute_ns)
         return ran
 
-    async def _run_in_company(self, job: _Job, caller: Caller, *, short: bool) -> _Ran:
-        """In the batcher, unless a `short` job turns out to be alone."""
+    async def _run_in_company(self, job: _Job, pace: Pace, caller: Caller, *, short: bool) -> _Ran:
+        """In the batcher, unless a `short` job turns out to be alone, and to be short."""
         self._under_way += 1
         try:
             await asyncio.sleep(0)  # whoever came in the same turn of the loop counts as under way after it
             if short and self._under_way == 1:
                 self._batcher.counts.alone += 1
-                return work_on(self._workload, [job])[0]
+                try:
+                    return work_on(self._workload, [job])[0]
+                except UnfinishedRunError:
+                    pace.ended()
             return await self._batcher.submit(job, deadline=job.deadline, caller=caller)
         finally:
             self._under_way -= 1

@@ -24,6 +24,7 @@ class TensorFlowServingModel:
 
     platform: Final = "tensorflow_savedmodel"
     waits: Final = True
+    ends: Final = True
 
     def __init__(self, calls: RemoteCalls, channel: grpc.Channel, *, name: str, version: int | None) -> None:
         """Ask the server what goes in and out. Raises InferenceError or UnavailableModelError."""

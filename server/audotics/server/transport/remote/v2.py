@@ -22,6 +22,7 @@ class V2Model:
     """A Model. `version` is "" for whichever serves there."""
 
     waits: Final = True
+    ends: Final = True
 
     def __init__(self, calls: RemoteCalls, channel: grpc.Channel, *, name: str, version: str) -> None:
         """Ask the server what goes in and out. Raises InferenceError or UnavailableModelError."""
