@@ -11,7 +11,7 @@ AudoticsError
 ├── RefusedExperimentError   what is asked of an experiment cannot be done in its present state
 └── RefusedChangeError       what is asked for does not go with how things stand; says how they do
 
-Runtimes add InferenceError and UnavailableModelError (`runtime/model.py`), databases StorageError
+Runtimes add InferenceError, UnavailableModelError and UnfinishedRunError (`runtime/model.py`), databases StorageError
 (`storage/errors.py`).
 """
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audotics.server.errors import DeadlineError
 from audotics.server.runtime.bounded import within
 from audotics.server.runtime.counted import CountedModel, RunCounts
 from audotics.server.runtime.model import InferenceError, UnfinishedRunError
@@ -44,7 +43,7 @@ def test_a_run_that_takes_too_long_is_ended_and_the_model_goes_on(path: Path, bo
 def test_a_run_that_nobody_waits_for_is_ended(path: Path) -> None:
     with RunSupervisor(limit_s=3600) as supervisor:
         model = OnnxModel(path, supervisor=supervisor)
-        with pytest.raises(DeadlineError, match="did not finish within"):
+        with pytest.raises(UnfinishedRunError, match="did not finish within"):
             model.run(numbers(FOR_EVER), ["counted"], deadline=time.monotonic() + 0.05)
         check(model)
 
@@ -92,8 +91,9 @@ def test_runs_side_by_side_are_ended_each_at_its_time(path: Path) -> None:
 def test_a_failure_is_no_unfinished_run(path: Path) -> None:
     with RunSupervisor(limit_s=3600) as supervisor:
         model = OnnxModel(path, supervisor=supervisor)
-        with pytest.raises(InferenceError, match=r"^counting/1: the model failed on its inputs"):
+        with pytest.raises(InferenceError, match=r"^counting/1: the model failed on its inputs") as failure:
             model.run({"rounds": np.zeros((2, 2), np.int64)}, ["counted"])
+        assert not isinstance(failure.value, UnfinishedRunError)
 
 
 def test_ended_runs_are_counted_as_failures(path: Path) -> None:

@@ -22,7 +22,7 @@ from audotics.server.pipeline.signals import RowSignals
 from audotics.server.pipeline.slate import Slate
 from audotics.server.repository.parts import HybridPart, NcfPairs, NcfPart, Weighing
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.runtime.model import InferenceError, UnavailableModelError, UnfinishedRunError
+from audotics.server.runtime.model import InferenceError, UnavailableModelError
 from audotics.server.types import Degradation, DegradationReason
 
 _LOG: Final = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ def _check_alone(jobs: Sequence[ScoringJob], error: InferenceError | DeadlineErr
 
 
 def _left_out(part: str, error: InferenceError | DeadlineError) -> Degradation:
-    if isinstance(error, DeadlineError) and not isinstance(error, UnfinishedRunError):
+    if isinstance(error, DeadlineError):
         return Degradation.late(part)
     _LOG.warning("left out of a list: %s", error, exc_info=error)
     return Degradation(part, DegradationReason.FAILED, str(error))

@@ -13,7 +13,7 @@ from audotics.features.listener_features import RECENT, preference_vector
 from audotics.server.errors import DeadlineError
 from audotics.server.pipeline.patience import patience
 from audotics.server.repository.snapshot import Snapshot
-from audotics.server.runtime.model import InferenceError, Model, UnfinishedRunError
+from audotics.server.runtime.model import InferenceError, Model
 from audotics.server.types import Degradation, DegradationReason
 
 _SAME_INTEREST = 0.9
@@ -92,6 +92,6 @@ def _patience(model: Model, deadline: float | None) -> float | None:
 
 
 def _left_out(part: str, error: InferenceError | DeadlineError) -> Degradation:
-    if isinstance(error, DeadlineError) and not isinstance(error, UnfinishedRunError):
+    if isinstance(error, DeadlineError):
         return Degradation.late(part)
     return Degradation(part, DegradationReason.FAILED, str(error))

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError
+from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError, UnfinishedRunError
 
 Feeds = Mapping[str, NDArray[Any]]
 Axes = Mapping[str, tuple[int | str, ...]]
@@ -51,7 +51,8 @@ class _Trial:
 def found_axes(model: Model, recorded: Feeds) -> Axes:
     """The axes of `model`, with names for the first ones where it has none and its rows prove to be independent.
 
-    It is run three times for that. Raises UnavailableModelError when it lies on a server that does not answer.
+    It is run three times for that. Raises UnavailableModelError when it lies on a server that does not answer,
+    UnfinishedRunError when a run had to be ended.
     """
     trial = _trial(model, recorded) if _is_nameless(model) else None
     if trial is None:
@@ -59,7 +60,7 @@ def found_axes(model: Model, recorded: Feeds) -> Axes:
     names = [spec.name for spec in model.outputs]
     try:
         runs = [model.run(feeds, names) for feeds in (trial.first, trial.second, trial.together)]
-    except UnavailableModelError:
+    except (UnavailableModelError, UnfinishedRunError):
         raise
     except InferenceError as error:
         _LOG.info("requests of this model run one by one: %s", error)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from audotics.bundle.manifest import TensorSpec
 from audotics.bundle.store import Bundle
 from audotics.server.errors import RefusedModelError
-from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError
+from audotics.server.runtime.model import InferenceError, Model, UnavailableModelError, UnfinishedRunError
 
 WARMUP_FILE: Final = "warmup.npz"
 _MOST_WARMUP_BYTES: Final = 256 * 1024 * 1024
@@ -82,14 +82,14 @@ def check_signature(bundle: Bundle, model: Model) -> None:
 def warm_up(bundle: Bundle, model: Model, *, width: int | None) -> None:
     """Run the recorded inputs, so that the first caller does not pay for it and a broken model never serves one.
 
-    `width` is the number of columns of outputs that are matrices, where it is known. Raises RefusedModelError or
-    UnavailableModelError.
+    `width` is the number of columns of outputs that are matrices, where it is known. Raises RefusedModelError,
+    UnavailableModelError or UnfinishedRunError.
     """
     ranks = _OUTPUTS.get(bundle.manifest.kind)
     outputs = [spec.name for spec in model.outputs] if ranks is None else list(ranks)
     try:
         results = model.run(recorded_inputs(bundle), outputs)
-    except UnavailableModelError:
+    except (UnavailableModelError, UnfinishedRunError):
         raise
     except (OSError, MemoryError, InferenceError) as error:
         raise RefusedModelError(f"{bundle}: it fails on the inputs in {WARMUP_FILE!r}; export it again") from error

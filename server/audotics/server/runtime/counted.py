@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from audotics.server.runtime.model import InferenceError, Model, UnfinishedRunError
+from audotics.server.runtime.model import InferenceError, Model
 
 
 class RunCounts:
@@ -82,7 +82,7 @@ class CountedModel:
         started = time.perf_counter()
         try:
             arrays = self._model.run(feeds, outputs, deadline=deadline)
-        except (InferenceError, UnfinishedRunError):
+        except InferenceError:
             self._counts.failed(time.perf_counter() - started)
             raise
         self._counts.ran(time.perf_counter() - started)

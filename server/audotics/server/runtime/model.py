@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from audotics.bundle.manifest import TensorSpec
-from audotics.server.errors import AudoticsError, DeadlineError
+from audotics.server.errors import AudoticsError
 
 
 class InferenceError(AudoticsError):
@@ -19,7 +19,7 @@ class UnavailableModelError(InferenceError):
     """A model that another server runs gave no answer, whatever it was given."""
 
 
-class UnfinishedRunError(DeadlineError):
+class UnfinishedRunError(InferenceError):
     """A run was ended, because it took longer than any may, or because nobody had waited for it for a while."""
 
 
@@ -57,7 +57,7 @@ class Model(Protocol):
         """Run on `feeds`, keyed by input name, and return the named outputs in that order, the caller's own. Blocks.
 
         `deadline`, on the clock of `time.monotonic()`, is when nobody waits for the result any more. Raises
-        DeadlineError when it has passed, UnfinishedRunError when the run was ended, InferenceError when the model
-        fails, for example on a row number beyond its tables, and UnavailableModelError when the model could not be
+        DeadlineError when it has passed, InferenceError when the model fails, for example on a row number beyond its
+        tables, UnfinishedRunError when its run had to be ended, and UnavailableModelError when the model could not be
         reached.
         """

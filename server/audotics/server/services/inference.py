@@ -311,7 +311,7 @@ class InferenceService:
             ran = await self._run(
                 _Job(signature, callee.model, query.feeds, outputs, query.deadline), callee.pace, query.caller
             )
-        except UnavailableModelError:
+        except (UnavailableModelError, UnfinishedRunError):
             statistics.failed(time.perf_counter_ns() - arrived_ns)
             raise
         except InferenceError as error:

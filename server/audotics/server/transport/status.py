@@ -24,7 +24,7 @@ from audotics.server.errors import (
     RefusedModelError,
     TooLargeError,
 )
-from audotics.server.runtime.model import UnavailableModelError
+from audotics.server.runtime.model import UnavailableModelError, UnfinishedRunError
 from audotics.server.storage.errors import StorageError
 
 DOMAIN: Final = "audotics"
@@ -43,6 +43,7 @@ _TABLE: Final[tuple[tuple[type[AudoticsError], int, str], ...]] = (
     (NotReadyError, code_pb2.UNAVAILABLE, "NOT_READY"),
     (RefusedModelError, code_pb2.FAILED_PRECONDITION, "MODEL_REFUSED"),
     (UnavailableModelError, code_pb2.UNAVAILABLE, "MODEL_UNAVAILABLE"),
+    (UnfinishedRunError, code_pb2.DEADLINE_EXCEEDED, "MODEL_UNFINISHED"),  # not UNAVAILABLE: it would be tried again
     (RefusedExperimentError, code_pb2.FAILED_PRECONDITION, "EXPERIMENT_REFUSED"),
     (RefusedChangeError, code_pb2.FAILED_PRECONDITION, "CHANGE_REFUSED"),
     (StorageError, code_pb2.UNAVAILABLE, "STORAGE_UNAVAILABLE"),
