@@ -91,3 +91,44 @@ def write_slow_constants(path: Path, *, products: int = 60, size: int = 1500) ->
         ],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+
+
+def hang_on(path: Path, name: str, value: int, *, output: str) -> None:
+    """Change the graph in `path`: it loops for ever where `value` is among the input `name`, and is else as it was."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        for place, made in enumerate(node.output):
+            if made == output:
+                node.output[place] = f"{output}_before"
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["goes_on"], ["still"]), helper.make_node("Identity", ["count"], ["more"])],
+        "round",
+        [
+            helper.make_tensor_value_info("place", TensorProto.INT64, []),
+            helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("count", TensorProto.FLOAT, []),
+        ],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("more", TensorProto.FLOAT, []),
+        ],
+    )
+    model.graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.int64(value), "hang_value"),
+            numpy_helper.from_array(np.int64(FOR_EVER), "hang_rounds"),
+            numpy_helper.from_array(np.int64(0), "hang_not"),
+            numpy_helper.from_array(np.float32(0), "hang_nothing"),
+            numpy_helper.from_array(np.bool_(True), "hang_yes"),
+        ]
+    )
+    model.graph.node.extend(
+        [
+            helper.make_node("Equal", [name, "hang_value"], ["hang_where"]),
+            helper.make_node("Where", ["hang_where", "hang_rounds", "hang_not"], ["hang_each"]),
+            helper.make_node("ReduceMax", ["hang_each"], ["hang_most"], keepdims=0),
+            helper.make_node("Loop", ["hang_most", "hang_yes", "hang_nothing"], ["hang_done"], body=body),
+            helper.make_node("Add", [f"{output}_before", "hang_done"], [output]),
+        ]
+    )
+    onnx.save(model, path)

@@ -26,6 +26,7 @@ from audotics.server.pipeline.recommender import Recommender
 from audotics.server.ports import foreign_services, serve_http
 from audotics.server.repository.compactor import Compactor
 from audotics.server.repository.policy import VersionPolicies
+from audotics.server.repository.preparing import VERSIONS_AT_ONCE
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.watcher import Watcher
 from audotics.server.retrieval.opening import IndexOpener
@@ -138,6 +139,9 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         # Before models are loaded, which takes time: who asks is told that the server is not ready yet.
         http_port = await serve_http(stack, settings, metrics, readiness)
         database = stack.enter_context(closing(Database.open(settings.effective_database_url)))
+        # Entered before the threads, and left after them, since it ends what would keep them. This is the event loop's
+        # thread: what runs on it has to end at once.
+        supervisor = stack.enter_context(RunSupervisor(limit_s=settings.run_limit_s, loop_thread=threading.get_ident()))
         # Threads of their own: a model being loaded or an event being synced must not hold up what serves requests.
         serving = threads("serving", settings.threads)
         loading, writing, reading = threads("loading"), threads("writing"), threads("reading")
@@ -145,8 +149,6 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             IndexOpener(device=settings.retrieval_device, sampled_share=settings.recall_sample_share)
         )
         remotes = stack.enter_context(RemoteServers(max_message_bytes=settings.max_message_mib * 1024 * 1024))
-        # This thread is the event loop's: what runs on it has to end at once.
-        supervisor = stack.enter_context(RunSupervisor(limit_s=settings.run_limit_s, loop_thread=threading.get_ident()))
         runtimes = RuntimeOpener(
             default=RuntimeChoice(settings.model_runtime),
             device=settings.model_device,
@@ -161,6 +163,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             Registry(
                 BundleStore(settings.repository),
                 executor=loading,
+                preparing=threads("preparing", VERSIONS_AT_ONCE),
                 policies=VersionPolicies.parse(settings.version_policy, settings.version_policies),
                 memory_mib=settings.model_memory_mib,
                 tenant_memory_mib=settings.tenant_memory_mib,

@@ -14,7 +14,9 @@ from audotics.server.transport.server import ServerOptions
 
 def promotion_limits(settings: Settings) -> PromotionLimits:
     return PromotionLimits(
-        shadow_requests=settings.promotion_shadow_requests, min_overlap=settings.promotion_min_overlap
+        shadow_requests=settings.promotion_shadow_requests,
+        min_overlap=settings.promotion_min_overlap,
+        list_s=settings.run_limit_s,
     )
 
 

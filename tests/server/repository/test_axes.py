@@ -28,6 +28,7 @@ class Nameless:
     compute: Mapping[str, Callable[[Feeds], NDArray[Any]]]
     platform: str = "test"
     waits: bool = False
+    ends: bool = True
     asked: list[Feeds] = field(default_factory=list)
 
     @property

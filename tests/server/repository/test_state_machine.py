@@ -113,8 +113,10 @@ class Operators(RuleBasedStateMachine):
         self.held = self.registry.snapshot
 
     async def open(self) -> None:
-        executor = self.stack.enter_context(ThreadPoolExecutor(1))
-        self.registry = await self.stack.enter_async_context(Registry(BundleStore(self.root), executor=executor))
+        executor, preparing = (self.stack.enter_context(ThreadPoolExecutor(threads)) for threads in (1, 4))
+        self.registry = await self.stack.enter_async_context(
+            Registry(BundleStore(self.root), executor=executor, preparing=preparing)
+        )
         uninterrupted = await self.stack.enter_async_context(Uninterrupted())
         self.models = ModelService(registry=self.registry, uninterrupted=uninterrupted)
         await self.registry.start()
@@ -154,6 +156,7 @@ class Operators(RuleBasedStateMachine):
 
     def look(self) -> None:
         self.run(self.registry.follow())
+        self.run(self.registry.settled())
         for expected in self.expected.values():
             expected.look()
 

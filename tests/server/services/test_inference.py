@@ -124,6 +124,7 @@ class Far:
 
     platform = "test"
     waits = True
+    ends = True
     inputs = (TensorSpec("x", "float32", (-1, 2)),)
     outputs = (TensorSpec("y", "float32", (-1,)),)
 

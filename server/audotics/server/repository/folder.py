@@ -70,7 +70,7 @@ class RepositoryFolder:
         for name in self._store.models():
             for version in self.versions(name):
                 key = (name, version)
-                watched = key not in self._seen or key in self._refused
+                watched = self._seen.get(key, "new") is not None or key in self._refused
                 on_disk[key] = self._store.signature(name, version) if watched else None
         fresh = {key for key, signature in on_disk.items() if self._changed(key, signature)}
         fresh |= self._unreachable & on_disk.keys()
@@ -78,9 +78,10 @@ class RepositoryFolder:
         self.models = frozenset(name for name, _ in on_disk)
         return on_disk, fresh
 
-    def remember(self, on_disk: Mapping[Key, object]) -> None:
-        """Have seen these versions, as they were before they were loaded."""
-        self._seen = {key: on_disk[key] if key in self._refused else None for key in on_disk}
+    def remember(self, on_disk: Mapping[Key, object], *, later: AbstractSet[Key] = frozenset()) -> None:
+        """Have seen these versions, as they were before they were loaded. What becomes of some turns out `later`."""
+        watched = self._refused.keys() | later
+        self._seen = {key: on_disk[key] if key in watched else None for key in on_disk}
 
     def chosen(self, key: Key) -> None:
         """Note a version that an operator named: it is nothing new."""

@@ -1,13 +1,15 @@
 """Following the repository: a state goes in, and comes out with what new versions and changed labels on disk ask for.
 
 Of each model the version serves that carries the label `stable`; without one, the newest that the policy allows. A
-hybrid is put in service once all its parts can be loaded; until then it waits.
+hybrid is put in service once all its parts can be loaded; until then it waits. What is not prepared yet is left for
+a later look, if those who look have it prepared.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from audotics.bundle.labels import STABLE
@@ -30,27 +32,36 @@ class Follower:
         self._residency = residency
         self._fresh: set[Key] = set()
         """Versions to take in, until what was made of them is published."""
+        self._relabelled: set[Key] = set()
+        """Versions that a label on disk names, and the same."""
+        self.unprepared: frozenset[Key] = frozenset()
+        """Versions that the last look left for a later one, because they are not prepared."""
         self.waiting: set[int] = set()
 
-    def follow(self, state: State) -> State:
-        """Do what new versions, mended ones and changed labels on disk ask for; the same state when nothing does."""
+    def follow(self, state: State, *, prepared_only: bool = False) -> State:
+        """Do what new versions, mended ones and changed labels on disk ask for; the same state when nothing does.
+
+        With `prepared_only` models stay as they are of which a version would have to be loaded first.
+        """
         unreadable = set(self._folder.unreadable)
         on_disk, found = self._folder.look()
-        fresh = self._fresh = self._fresh | found
+        self._fresh |= found
         labelled = self._folder.with_labels(state)
-        fresh |= {key for key in on_disk if key[0] in unreadable - self._folder.unreadable.keys()}
-        relabelled: set[Key] = set()
+        self._fresh |= {key for key in on_disk if key[0] in unreadable - self._folder.unreadable.keys()}
         if labelled is not state:
-            relabelled = {
+            self._relabelled |= {
                 (name, version)
                 for name, labels in labelled.labels.items()
                 for label, version in labels.items()
                 if state.labels.get(name, {}).get(label) != version and (name, version) in on_disk
             }
         state = labelled
-        if not fresh | relabelled:
+        if not self._fresh | self._relabelled:
+            self.unprepared = frozenset()
             return state
         wanted = self._residency.wanted(state)
+        self.unprepared = self._to_prepare(state, wanted) if prepared_only else frozenset()
+        fresh, relabelled = self._taken_in(self._fresh), self._taken_in(self._relabelled)
         for name in (CATALOG, *self._folder.names()):
             versions = sorted(version for other, version in fresh if other == name)
             for version in sorted({*versions, *(version for other, version in relabelled if other == name)}):
@@ -58,13 +69,27 @@ class Follower:
                     state = self._adopt(state, name, version, appeared=version in versions)
             passed_over = [version for version in versions if (name, version) not in wanted]
             state = self._adopt_instead(state, name, passed_over, newest=max(versions, default=0))
-        state = self._adopt_hybrid(state)
-        self._folder.remember(on_disk)
+        if all(name != HYBRID for name, _ in self.unprepared):
+            state = self._adopt_hybrid(state)
+        self._folder.remember(on_disk, later=self.unprepared)
         return self._residency.settle(state)
 
     def followed(self) -> None:
         """Take note that what `follow` returned is published; until then it takes in the same versions again."""
-        self._fresh = set()
+        self._fresh -= self._taken_in(self._fresh)
+        self._relabelled -= self._taken_in(self._relabelled)
+
+    def _to_prepare(self, state: State, wanted: AbstractSet[Key]) -> frozenset[Key]:
+        return frozenset(
+            key
+            for key in (self._fresh | self._relabelled) & wanted
+            if key[0] != CATALOG and not self._loader.is_prepared(key, loaded=state.loaded)
+        )
+
+    def _taken_in(self, keys: AbstractSet[Key]) -> set[Key]:
+        """All versions of a model are taken in together: which one serves depends on what becomes of the others."""
+        later = {name for name, _ in self.unprepared}
+        return {key for key in keys if key[0] not in later}
 
     def chosen(self, name: str, version: int) -> None:
         """Note an operator's choice that was loaded: it is nothing new, and no hybrid is waited for any more.

@@ -22,7 +22,7 @@ from audotics.server.repository.loader import Loader
 from audotics.server.repository.loading import CATALOG, HYBRID
 from audotics.server.repository.policy import VersionPolicies
 from audotics.server.repository.residency import MemoryBudget, Residency
-from audotics.server.repository.state import State
+from audotics.server.repository.state import Key, State
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -48,9 +48,17 @@ class Lifecycle:
         self._folder.remember(on_disk)
         return self._residency.settle(state)
 
-    def follow(self, state: State) -> State:
-        """Do what new versions, mended ones and changed labels on disk ask for; the same state when nothing does."""
-        return self._follower.follow(state)
+    def follow(self, state: State, *, prepared_only: bool = False) -> State:
+        """Do what new versions, mended ones and changed labels on disk ask for; the same state when nothing does.
+
+        With `prepared_only` it does without those that would have to be loaded, which `unprepared` then names.
+        """
+        return self._follower.follow(state, prepared_only=prepared_only)
+
+    @property
+    def unprepared(self) -> frozenset[Key]:
+        """Versions that the last `follow` left for a later one."""
+        return self._follower.unprepared
 
     def followed(self) -> None:
         """Take note that what `follow` returned is published; until then it takes in the same versions again."""

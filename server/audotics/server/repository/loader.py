@@ -2,13 +2,14 @@
 
 A model may be added to a state at once, a hybrid together with the parts that it was trained with.
 
-What was refused, and why, is kept until the version loads after all.
+What was refused, and why, is kept until the version loads after all. A version may be prepared: loaded on any thread,
+for whoever asks for it next.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -40,6 +41,30 @@ class Loader:
         self.refused: dict[tuple[str, int], str] = {}
         self.unreachable: set[tuple[str, int]] = set()
         """Those of the refused whose model lies on a server that did not answer. They may be tried again any time."""
+        self._prepared: dict[Key, tuple[object, LoadedModel | Exception]] = {}
+        """With the files that they were loaded from."""
+
+    def prepare(self, key: Key) -> None:
+        """Load a version, or find out why it cannot be, and keep that until it is dropped."""
+        files: object = None
+        try:
+            files = self._store.signature(*key)
+            self._prepared[key] = files, self._load_now(*key)
+        except Exception as error:  # whoever asks for the version is told
+            self._prepared[key] = files, error
+
+    def is_prepared(self, key: Key, *, loaded: Container[Key]) -> bool:
+        """Whether it is known what becomes of a version; of a hybrid with its parts, but for those `loaded`."""
+        return all(each in self._prepared or each in loaded for each in (key, *self.parts_of(key)))
+
+    def parts_of(self, key: Key) -> list[Key]:
+        """The versions that a prepared hybrid was trained with; none for anything else."""
+        _, outcome = self._prepared.get(key, (None, None))
+        return list(outcome.pins.items()) if isinstance(outcome, LoadedModel) and key[0] == HYBRID else []
+
+    def drop(self, key: Key) -> None:
+        """Keep what was prepared no longer."""
+        self._prepared.pop(key, None)
 
     def catalog(self, version: int) -> Catalog:
         """Raises NotFoundError, or RefusedModelError with the reason."""
@@ -84,6 +109,14 @@ class Loader:
             return state.with_model(self._load(name, version))
 
     def _load(self, name: str, version: int) -> LoadedModel:
+        files, outcome = self._prepared.get((name, version), (None, None))
+        if outcome is None or files != self._store.signature(name, version):
+            return self._load_now(name, version)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _load_now(self, name: str, version: int) -> LoadedModel:
         with self._unchanged(name, version):
             bundle = self._open(name, version)
             choice = self._store.runtime(name) or self._runtimes.default

@@ -86,6 +86,11 @@ class LoadedModel:
     def version(self) -> int:
         return self.bundle.manifest.version
 
+    @property
+    def pins(self) -> dict[str, int]:
+        """The versions that a hybrid was trained with, by kind; empty for any other model."""
+        return {kind: int(version) for kind, version in self.bundle.manifest.parts.items() if kind in PINNED_KINDS}
+
 
 def load_catalog(bundle: Bundle, *, generation: int) -> Catalog:
     """Read a catalogue bundle. Raises RefusedModelError, or BundleCorruptError when the bundle lacks a file."""

@@ -1,7 +1,8 @@
 """The registry: bundles on disk and changes to the catalogue go in, the snapshot that is served comes out.
 
 A change of any kind builds a new snapshot beside the one in service, on the executor, and then puts it there; requests
-under way keep theirs. Changes happen one after the other; only a rollback to what is loaded waits for none.
+under way keep theirs. Changes happen one after the other; only a rollback to what is loaded waits for none. The
+versions that they need are loaded before, side by side.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -33,6 +34,7 @@ from audotics.server.repository.lifecycle import Lifecycle
 from audotics.server.repository.loader import Loader
 from audotics.server.repository.loading import CATALOG, LoadedModel
 from audotics.server.repository.policy import VersionPolicies
+from audotics.server.repository.preparing import Preparing
 from audotics.server.repository.residency import MemoryBudget
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.repository.state import Key, State
@@ -59,6 +61,7 @@ class Registry:
         store: BundleStore,
         *,
         executor: Executor,
+        preparing: Executor | None = None,
         policies: VersionPolicies | None = None,
         memory_mib: float | None = None,
         tenant_memory_mib: Mapping[str, float] | None = None,
@@ -68,6 +71,7 @@ class Registry:
     ) -> None:
         """Loading and linking run on `executor`; `runtimes` run the models, by default ONNX Runtime on the CPU.
 
+        With `preparing`, another executor, versions are loaded on that before a change needs them, several at a time.
         `policies` say which versions are loaded, by default the newest; `memory_mib` bounds what they take, and
         `tenant_memory_mib` what those of a tenant take. `on_changed` learns on the event loop of what has happened to
         versions, and must neither wait nor fail.
@@ -84,6 +88,9 @@ class Registry:
         self._labelled: dict[str, dict[str, int]] = {}
         self._changes = asyncio.Lock()
         self._on_changed = on_changed
+        self._preparing = None
+        if preparing is not None:
+            self._preparing = Preparing(self._loader, executor=preparing, loaded=lambda: self._state.loaded.keys())
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,6 +98,8 @@ class Registry:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._preparing is not None:
+            await self._preparing.end()
         async with self._changes:
             self._publish(State())
 
@@ -105,10 +114,22 @@ class Registry:
             self.tell(list(changes_between(before, state, cause)))
 
     async def follow(self) -> None:
-        """Do what has changed on disk: load new versions, and obey changed labels. Nothing happens when nothing has."""
+        """Do what has changed on disk: load new versions, and obey changed labels. Nothing happens when nothing has.
+
+        Where versions can be prepared this does not wait for it: each of them is taken in once it is.
+        """
+        prepared_only = self._preparing is not None
         async with self._changes:
-            await self._apply(self._lifecycle.follow, Cause(Origin.REPOSITORY))
+            await self._apply(partial(self._lifecycle.follow, prepared_only=prepared_only), Cause(Origin.REPOSITORY))
             self._lifecycle.followed()
+            unprepared = self._lifecycle.unprepared
+        if self._preparing is not None:
+            self._preparing.take_in(unprepared, self.follow)
+
+    async def settled(self) -> None:
+        """Wait until the versions are taken in that were found before."""
+        if self._preparing is not None:
+            await self._preparing.settled()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -328,10 +349,12 @@ class Registry:
         back: bool = False,
     ) -> ModelStatus:
         """`version` is the one that is asked for, if it may be refused."""
-        async with self._changes:
-            await asyncio.to_thread(self._check_name, name)
+        asked = None if version is None else (name, version)
+        await asyncio.to_thread(self._check_name, name)
+        prepared = nullcontext() if asked is None or self._preparing is None else self._preparing.ready(asked)
+        async with prepared, self._changes:
             try:
-                await self._apply(change, cause, back=back, asked=None if version is None else (name, version))
+                await self._apply(change, cause, back=back, asked=asked)
             except RefusedModelError as error:
                 if version is not None:  # told every time that somebody asks
                     self.tell([ModelChange(ModelEvent.REFUSED, name, version, cause, reason=str(error))])

@@ -17,7 +17,7 @@ import numpy as np
 from audotics.server.errors import NotFoundError, RefusedModelError
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.group import GroupPart
-from audotics.server.repository.loading import CATALOG, HYBRID, MODEL_KINDS, PINNED_KINDS, LoadedModel, Part, link
+from audotics.server.repository.loading import CATALOG, HYBRID, MODEL_KINDS, LoadedModel, Part, link
 from audotics.server.repository.parts import CollaborativePart, ContentPart, NcfPart, SequencePart
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.retrieval.vectors import VectorIndex
@@ -65,8 +65,7 @@ class State:
     def pins(self, hybrid_version: int | None) -> dict[str, int]:
         """The versions that a loaded hybrid was trained with, by kind; empty for one that is not loaded."""
         loaded = None if hybrid_version is None else self.loaded.get((HYBRID, hybrid_version))
-        parts = {} if loaded is None else loaded.bundle.manifest.parts
-        return {kind: int(version) for kind, version in parts.items() if kind in PINNED_KINDS}
+        return {} if loaded is None else loaded.pins
 
     def conflict(self, name: str, version: int) -> str | None:
         """Why this version cannot serve beside the hybrid that does; None when it can."""

@@ -37,11 +37,15 @@ _FEW: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class PromotionLimits:
-    """What a shadow must have shown. `shadow_requests` 0 lets a version pass that was none."""
+    """What a shadow must have shown, where `shadow_requests` 0 lets a version pass that was none.
+
+    A list may take `list_s`.
+    """
 
     shadow_requests: int = 0
     min_overlap: float = 0.2
     max_failure_share: float = 0.01
+    list_s: float = 30.0
 
 
 class PromotionGate:
@@ -80,8 +84,10 @@ class PromotionGate:
         problems = self._parity(name, version)
         if name in RANKING_KINDS or name in OPTIONAL_KINDS:
             snapshot = self._registry.select(ModelSelector(versions=((name, version),)))
-            problems += await self._probe(snapshot)
-            problems += await self._ask_golden(snapshot)
+            try:
+                problems += await self._probe(snapshot) + await self._ask_golden(snapshot)
+            except TimeoutError:  # the next list might take as long
+                problems.append(f"a list is not made within {self._limits.list_s:g} s")
             problems += self._compare_shadow(name, version)
         if problems:
             reason = f"{name}/{version} does not pass the promotion gate: {'; '.join(problems)}"
@@ -128,10 +134,11 @@ class PromotionGate:
         return problems
 
     async def _answer(self, snapshot: Snapshot, query: RecommendQuery) -> Recommendation | str:
-        """The list, or why there is none."""
+        """The list, or why there is none. Raises TimeoutError."""
         try:
             listener, degraded = await self._listeners.resolve(query.subject, snapshot.catalog)
-            answer = await self._recommender.recommend(snapshot, listener, query, degraded=degraded)
+            async with asyncio.timeout(self._limits.list_s):
+                answer = await self._recommender.recommend(snapshot, listener, query, degraded=degraded)
         except AudoticsError as error:
             return str(error)
         failed = [part.detail for part in answer.degraded if part.reason is DegradationReason.FAILED]
