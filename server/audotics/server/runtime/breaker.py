@@ -53,10 +53,10 @@ class CircuitBreaker:
             if self._shut_until:
                 self._shut_until = self._clock()  # the next call may try
 
-    def failed(self) -> bool:
-        """Note that no answer came. Returns whether that opened the breaker."""
+    def failed(self, calls: int = 1) -> bool:
+        """Note that no answer came to so many calls. Returns whether that opened the breaker."""
         with self._lock:
-            self._in_a_row += 1
+            self._in_a_row += calls
             if self._in_a_row < self._failures:
                 return False
             opened = not self._shut_until

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ class Far:
     def __init__(self) -> None:
         self.script: list[Answer] = []
         self.asked = 0
-        self._server = grpc.server(ThreadPoolExecutor(4))
+        self._server = grpc.server(ThreadPoolExecutor(16))
         handler = grpc.unary_unary_rpc_method_handler(self._answer)
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Far", {"Infer": handler}),))
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
@@ -139,3 +140,89 @@ def test_a_server_that_is_gone_is_left_alone_and_found_again(far: Far, calling: 
     assert call() == b"fine"
     assert call() == b"fine"
     assert far.asked == 5
+
+
+def gone(context: grpc.ServicerContext) -> bytes:
+    """Never answers, and goes when its caller does."""
+    left = threading.Event()
+    if context.add_callback(left.set):
+        left.wait(60)
+    return b"too late"
+
+
+def impatient(call: Callable[..., bytes]) -> bytes:
+    return call(deadline=time.monotonic() + 0.02)
+
+
+def test_a_server_that_hangs_is_left_alone_though_all_callers_give_up_sooner(
+    far: Far, calling: Callable[..., Any]
+) -> None:
+    breaker = CircuitBreaker()
+    call = calling(timeout_s=0.3, breaker=breaker)
+    far.script = [gone] * 1000
+    refused = None
+    while refused is None:
+        try:
+            impatient(call)
+        except UnavailableModelError as error:
+            refused = error
+        except DeadlineError:
+            pass
+    assert "failed several times in a row; it is called again in" in str(refused)
+    assert breaker.open
+    far.script = []
+    while breaker.open:
+        with contextlib.suppress(DeadlineError, UnavailableModelError):
+            impatient(call)
+    assert call() == b"fine"
+
+
+def test_a_slow_server_is_called_though_its_callers_give_up(far: Far, calling: Callable[..., Any]) -> None:
+    breaker = CircuitBreaker(failures=3)
+    call = calling(breaker=breaker)
+    for _ in range(3):
+        answers = threading.Event()
+
+        def slow(context: grpc.ServicerContext, answers: threading.Event = answers) -> bytes:
+            left = threading.Event()
+            context.add_callback(left.set)
+            while not answers.is_set() and not left.wait(0.001):
+                pass
+            return b"slow"
+
+        far.script = [slow] * 8
+        for _ in range(8):
+            with pytest.raises(DeadlineError):
+                impatient(call)
+        assert not breaker.open
+        answers.set()
+        assert call(deadline=time.monotonic() + 60) == b"fine"
+        assert not breaker.open
+
+
+def test_one_call_at_a_time_goes_on_without_its_caller(far: Far, calling: Callable[..., Any]) -> None:
+    """What nobody waits for costs a server as much as what somebody does."""
+    given_s: list[float] = []
+
+    def slow(context: grpc.ServicerContext) -> bytes:
+        given_s.append(context.time_remaining())
+        return gone(context)
+
+    far.script = [slow] * 10
+    call = calling(timeout_s=100.0)
+    for _ in range(10):
+        with pytest.raises(DeadlineError):
+            impatient(call)
+    assert sum(left_s > 50 for left_s in given_s) == 1
+
+
+def test_a_call_that_goes_on_ends_with_the_channel(far: Far) -> None:
+    breaker = CircuitBreaker(failures=1)
+    calls = RemoteCalls("ncf/1", address=far.address, timeout_s=100.0, attempts=1, breaker=breaker)
+    far.script = [gone] * 2
+    with grpc.insecure_channel(far.address) as channel:
+        method = channel.unary_unary(METHOD)
+        for _ in range(2):
+            with pytest.raises(DeadlineError):
+                calls.call(method, b"", deadline=time.monotonic() + 0.02)
+    assert not breaker.open

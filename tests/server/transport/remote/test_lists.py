@@ -147,8 +147,9 @@ async def test_a_silent_model_is_left_out_of_each_list_when_its_caller_has_no_mo
             assert {"ncf"} <= late(answer) <= {"ncf", "hybrid"}
             assert len(answer.tracks) == 5
         assert {track.track_id for track in alone.tracks} <= repository.ids_of_taste(1)
-        assert front.far.given_s
-        assert max(front.far.given_s) < LATE_S
+        # One after the first goes on without its caller, to find out whether the server is only slow.
+        assert front.far.given_s[0] < LATE_S
+        assert sum(given_s > LATE_S for given_s in front.far.given_s) <= 1
         front.far.holding = False
         assert not (await front.recommend("u01")).degraded
 
@@ -170,8 +171,9 @@ async def test_a_silent_model_is_left_out_of_a_groups_list(repository: Any, open
         assert model in late(answer)
         assert len(answer.tracks) == 5
         assert answer.strategy is (Strategy.AVERAGE if "group" in late(answer) else Strategy.LEARNED_ATTENTION)
-        assert front.far.given_s
-        assert max(front.far.given_s) < LATE_S
+        # One after the first goes on without its caller, to find out whether the server is only slow.
+        assert front.far.given_s[0] < LATE_S
+        assert sum(given_s > LATE_S for given_s in front.far.given_s) <= 1
 
 
 async def test_a_ranking_waits_no_longer_than_its_caller(open_front: OpenFront) -> None:

@@ -1,14 +1,17 @@
 """One method of another server: a message goes out, an answer comes back, or the reason why none does.
 
 A call has a time limit and some attempts; after failures in a row nobody calls for a while (`runtime/breaker.py`).
+
+A caller with less time than the limit says nothing of the server by giving up: it may only be slow. So of the calls
+after that one at a time goes on without its caller, up to the limit, and what becomes of it tells for all of them.
 """
 
 from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 import grpc
@@ -46,8 +49,15 @@ class RemoteCalls:
         self._timeout_s = timeout_s
         self._attempts = attempts
         self._breaker = breaker
+        self._lock = threading.Lock()
+        self._in_doubt = False
+        """Whether the last that was heard of the server is nothing."""
+        self._given_up = 0
+        """Calls that were given up since then, and of which it is not known yet what that means."""
+        self._going_on = False
+        """Whether a call is under way that goes on when its caller gives up."""
 
-    def call(self, method: Callable[..., Any], request: Any, *, deadline: float | None = None) -> Any:
+    def call(self, method: Any, request: Any, *, deadline: float | None = None) -> Any:
         """The answer of `method`, a multi-callable of gRPC. Blocks until `deadline`, or for the time limit.
 
         Raises DeadlineError, InferenceError when the server refuses the request, or UnavailableModelError.
@@ -65,7 +75,14 @@ class RemoteCalls:
                 self._breaker.released()
                 raise self._late(ours)
             try:
-                answer = method(request, timeout=remaining_s)
+                if ours or not self._may_go_on():
+                    answer = method(request, timeout=remaining_s)
+                else:
+                    answer = self._call_on(method, request, remaining_s)
+            except grpc.FutureTimeoutError:
+                raise self._late(ours) from None
+            except grpc.FutureCancelledError:
+                code = grpc.StatusCode.CANCELLED
             except grpc.RpcError as error:
                 code = error.code()
             else:
@@ -75,7 +92,7 @@ class RemoteCalls:
                 self._succeeded()
                 raise InferenceError(f"{self._name}: its server refused the inputs ({code.name})")
             if code is grpc.StatusCode.DEADLINE_EXCEEDED and not ours:
-                self._breaker.released()  # the caller had little time, which says nothing about the server
+                self._gave_up()
                 raise self._late(ours)
             self._failed(code)
             if code is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -86,15 +103,63 @@ class RemoteCalls:
             time.sleep(pause_s)
         raise UnavailableModelError(f"{self._name}: its server does not answer ({code.name})")
 
+    def _may_go_on(self) -> bool:
+        with self._lock:
+            if self._going_on or not self._in_doubt:
+                return False
+            self._going_on = True
+            return True
+
+    def _call_on(self, method: Any, request: Any, remaining_s: float) -> Any:
+        """As `method`, but with all of the time limit. Raises FutureTimeoutError when the caller has no more time."""
+        call = method.future(request, timeout=self._timeout_s)
+        try:
+            answer = call.result(timeout=remaining_s)
+        except grpc.FutureTimeoutError:
+            with self._lock:
+                self._given_up += 1
+            call.add_done_callback(self._went_on)
+            raise
+        except BaseException:
+            self._going_on = False
+            raise
+        self._going_on = False
+        return answer
+
+    def _went_on(self, call: Any) -> None:
+        """Learn what became of a call whose caller has given up."""
+        self._going_on = False
+        code = call.code()
+        if code is grpc.StatusCode.OK or code in _REFUSALS:
+            self._succeeded()
+        elif code is not grpc.StatusCode.CANCELLED:  # that is the end of this process
+            self._failed(code)
+
+    def _gave_up(self) -> None:
+        """Note that a caller had too little time, which alone says nothing about the server."""
+        with self._lock:
+            self._given_up += 1
+            self._in_doubt = True
+            heard_soon = self._going_on
+        if not heard_soon:
+            self._breaker.released()
+
     def _late(self, ours: bool) -> Exception:
         if ours:
             return UnavailableModelError(f"{self._name}: its server gave no answer within {self._timeout_s:g} s")
         return DeadlineError(f"the deadline passed before the server of {self._name} answered")
 
     def _succeeded(self) -> None:
+        with self._lock:
+            self._in_doubt, self._given_up = False, 0
         if self._breaker.succeeded():
             _LOG.info("%s: %s answers again", self._name, self._address)
 
     def _failed(self, code: grpc.StatusCode) -> None:
-        if self._breaker.failed():
+        calls = 1
+        with self._lock:
+            self._in_doubt = True
+            if code is grpc.StatusCode.DEADLINE_EXCEEDED:  # nothing within the limit: those who gave up missed nothing
+                calls, self._given_up = max(1, self._given_up), 0
+        if self._breaker.failed(calls):
             _LOG.warning("%s: %s is left alone for a while (%s)", self._name, self._address, code.name)
