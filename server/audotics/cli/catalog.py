@@ -105,6 +105,7 @@ def list_artists(
         ),
         columns=("artist", "tracks", "added", "followers", "genres", "first added (UTC)"),
         numeric=("tracks", "added", "followers"),
+        whole=("first added (UTC)",),
     )
     if more:
         print_more(limit=limit)

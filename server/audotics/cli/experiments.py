@@ -63,6 +63,7 @@ def list_experiments(
         ),
         columns=("experiment", "state", "layer", "traffic", "arms", "metric", "created (UTC)"),
         numeric=("traffic",),
+        whole=("experiment", "created (UTC)"),
     )
 
 
@@ -230,6 +231,7 @@ def _print_report(report: ExperimentReport) -> None:
             ),
             columns=("metric", "arm", "value", "lift", "always valid, 95 %", "p"),
             numeric=("value", "lift", "p"),
+            whole=("always valid, 95 %",),
         )
     shares = report.sample_ratio.expected_listeners
     expected = ", ".join(f"{arm} {number:.0f}" for arm, number in sorted(shares.items()))

@@ -67,6 +67,7 @@ def list_updates(
         ),
         columns=("number", "when (UTC)", "outcome", "instead of", "lists", "reward a list", "gain a list (95 %)"),
         numeric=("number", "instead of", "lists"),
+        whole=("when (UTC)", "reward a list", "gain a list (95 %)"),
     )
     for update in updates:
         print_line(f"{update.number}: {update.reason}", style="dim")

@@ -156,19 +156,23 @@ def history(
     if json:
         print_json(records)
         return
+    servers = {record.server for record in records}
+    several, reasons = len(servers) > 1, any(record.reason for record in records)
     print_table(
         (
             (
                 f"{record.occurred_at:%Y-%m-%d %H:%M:%S}",
-                record.server,
+                *[record.server] * several,
                 f"{record.model}/{record.version}",
                 _what(record),
                 f"{record.origin} {record.caller}".strip(),
-                record.reason,
+                *[record.reason] * reasons,
             )
             for record in records
         ),
-        columns=("when (UTC)", "server", "version", "what", "by", "why"),
+        columns=("when (UTC)", *["server"] * several, "version", "what", "by", *["why"] * reasons),
+        whole=("when (UTC)", "version"),
+        title=f"on {records[0].server}" if len(servers) == 1 else "",
     )
     if more:
         print_more(limit=limit)
@@ -195,8 +199,7 @@ def _print_versions(models: tuple[ModelInfo, ...] | list[ModelInfo]) -> None:
     print_table(
         (
             (
-                model.name,
-                str(version.version),
+                f"{model.name}/{version.version}",
                 _words(version),
                 ", ".join(sorted(label for label, named in model.labels.items() if named == version.version)),
                 version.framework,
@@ -206,8 +209,9 @@ def _print_versions(models: tuple[ModelInfo, ...] | list[ModelInfo]) -> None:
             for model in models
             for version in model.versions
         ),
-        columns=("model", "version", "state", "labels", "framework", "created (UTC)", "size"),
-        numeric=("version", "size"),
+        columns=("version", "state", "labels", "framework", "created (UTC)", "size"),
+        numeric=("size",),
+        whole=("version", "created (UTC)"),
     )
     for model in models:
         for version in model.versions:

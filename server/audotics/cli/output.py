@@ -13,15 +13,15 @@ from datetime import datetime
 from typing import NoReturn
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from audotics.cli.table import fitted
 
-def console(*, stderr: bool = False) -> Console:
+
+def console(*, stderr: bool = False, width: int | None = None) -> Console:
     """Return a console on the present stdout or stderr, for progress bars and whatever is no table."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
 
 def print_line(text: str = "", *, style: str = "") -> None:
@@ -30,18 +30,21 @@ def print_line(text: str = "", *, style: str = "") -> None:
 
 
 def print_table(
-    rows: Iterable[Sequence[str]], *, columns: Sequence[str], numeric: Collection[str] = (), title: str = ""
+    rows: Iterable[Sequence[str]],
+    *,
+    columns: Sequence[str],
+    numeric: Collection[str] = (),
+    whole: Collection[str] = (),
+    title: str = "",
 ) -> None:
     """Print `rows` under `columns`; the columns named in `numeric` are aligned to the right.
 
-    Cells are folded, never cut off, so that an id can always be copied.
+    Where the terminal is narrow, cells are folded, never cut off, so that an id can always be copied; numbers and the
+    columns named in `whole` are not.
     """
-    table = Table(box=SIMPLE_HEAD, title=Text(title) if title else None, title_justify="left", pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console().print(table)
+    table, width = fitted(list(rows), columns=columns, numeric=numeric, whole=whole, width=console().width)
+    table.title = Text(title) if title else None
+    console(width=width).print(table)
 
 
 def print_json(value: object) -> None:
