@@ -17,7 +17,8 @@ from audotics.bundle.indexes.stored import StoredIndex
 from audotics.server.errors import RefusedModelError
 from audotics.server.retrieval.compaction import compact, needs_compaction
 from audotics.server.retrieval.counters import RetrievalCounters
-from audotics.server.retrieval.guard import RecallGuard, held_out_recall, measured_recall, require_recall
+from audotics.server.retrieval.guard import RecallGuard
+from audotics.server.retrieval.held_out import held_out_recall, measured_recall, require_recall
 from audotics.server.retrieval.vectors import VectorIndex
 from tests.server.retrieval.conftest import DIMENSION, make_vectors
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from audotics.bundle.indexes.building import build_index
 from audotics.bundle.indexes.stored import StoredIndex
 from audotics.server.retrieval.backends.backend import Backend
-from audotics.server.retrieval.guard import finds_enough, held_out_recall, require_recall
+from audotics.server.retrieval.held_out import finds_enough, held_out_recall, require_recall
 from audotics.server.retrieval.vectors import VectorIndex
 
 _LOG: Final = logging.getLogger(__name__)

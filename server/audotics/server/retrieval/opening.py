@@ -12,7 +12,8 @@ from audotics.bundle.indexes.stored import StoredIndex
 from audotics.server.retrieval.backends.backend import Backend
 from audotics.server.retrieval.backends.fallback import Device, placer
 from audotics.server.retrieval.counters import RetrievalCounters
-from audotics.server.retrieval.guard import RecallGuard, require_recall
+from audotics.server.retrieval.guard import RecallGuard
+from audotics.server.retrieval.held_out import require_recall
 from audotics.server.retrieval.vectors import VectorIndex
 
 

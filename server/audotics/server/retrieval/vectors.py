@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.bundle.errors import BundleCorruptError
-from audotics.bundle.indexes.exact import PADDING, best_of, exact_among, exact_search
+from audotics.bundle.indexes.exact import PADDING, best_of, exact_among, exact_search, recall_of
 from audotics.bundle.indexes.native import faiss
 from audotics.bundle.indexes.selection import RowSelection
 from audotics.bundle.indexes.stored import INDEX_FILE, VECTORS_FILE, StoredIndex
@@ -170,7 +170,7 @@ class VectorIndex:
             shown = self._live_rows()
             found = self._completed(queries, k, found, shown, self._selection, self._live_delta, wanted, effort=1.0)
         if self.guard is not None:
-            self.guard.offer(self, queries, found[1])
+            self.guard.offer(self.stored, self.recall, queries, found[1])
         return found
 
     def search_together(
@@ -189,6 +189,14 @@ class VectorIndex:
             faiss.omp_set_num_threads(1)  # as in a search
             return exact_search(queries, self.stored.vectors, k)
         return exact_among(queries, np.flatnonzero(self._live_rows()), k, gather=self.vectors)
+
+    def recall(self, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> float:
+        """Share of the k best rows that are among `rows` (q, k), which were found for `queries` (q, d)."""
+        best = self.exact(queries, rows.shape[1])[0]
+        found = np.unique(rows[rows >= 0])
+        places = np.where(rows >= 0, np.searchsorted(found, rows), -1)
+        places = places[:, : best.shape[1]]
+        return recall_of(places, self.stored.prepared(queries), self.vectors(found), kth_best=best[:, -1])
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Vectors float32 (n, d) of `rows` (n,), each in 0 .. size-1, deleted ones too."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.status import IndexStatus
 from audotics.server.retrieval.counters import Counts
-from audotics.server.retrieval.guard import held_out_recall
+from audotics.server.retrieval.held_out import held_out_recall
 from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.services.uninterrupted import Uninterrupted
 
