@@ -112,7 +112,9 @@ class GroupServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def VoteTrack(self, request, context):
-        """Votes for or against a track. A track that more vote against than for does not come in the session's list.
+        """Votes for or against a track that has not played yet. A track that more vote against than for does not come in the
+        session's list. One that plays or has played does not come again either, so that a vote on it is refused, and to
+        withdraw one changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -133,6 +133,24 @@ async def test_a_member_votes_on_so_many_tracks_at_a_time(server: Any, details: 
     await vote(server, "u00", "t100", pb.VOTE_UP)
 
 
+async def test_a_track_that_has_played_takes_no_votes(server: Any, details: Details) -> None:
+    await open_session(server, "u00")
+    await vote(server, "u00", "t004", pb.VOTE_UP)
+    await play(server, "t004")
+    for state in ("plays", "has played"):
+        for direction in (pb.VOTE_UP, pb.VOTE_DOWN):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await vote(server, "u00", "t004", direction)
+            (violation,) = details(caught.value, error_details_pb2.BadRequest)[0].field_violations
+            assert violation.field == "track_id"
+            assert violation.description == f"'t004' {state} in {NAME} and does not come again; vote on another"
+        await play(server, "t008")
+    await vote(server, "u00", "t004", pb.VOTE_WITHDRAWN)
+    session = (await server.groups.GetSession(pb.GetSessionRequest(name=NAME))).session
+    assert list(session.votes) == []
+    await vote(server, "u00", "t000", pb.VOTE_UP)
+
+
 async def test_what_was_played_moves_the_list_and_never_comes_again(server: Any, repository: Any) -> None:
     """Two strangers who let tracks of one taste play get more of it, and those who skip them do not."""
     await open_session(server, "new1", "new2")

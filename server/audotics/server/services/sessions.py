@@ -105,12 +105,21 @@ class SessionService:
         return await self._change(session_id, lambda change: change.remove_member(user_id, left_at=self._now()))
 
     async def vote(self, session_id: str, vote: StoredVote) -> StoredSession:
-        """A value of 0 withdraws. Raises NotFoundError, InvalidRequestError when they are no member, StorageError."""
+        """A value of 0 withdraws.
+
+        Raises NotFoundError, InvalidRequestError when they are no member or the track has played, StorageError.
+        """
         served_rows(self._registry.snapshot.catalog, [vote.track_id])
 
         def work(change: SessionChange) -> None:
             if vote.user_id not in {member.user_id for member in change.session.members}:
                 raise _wrong("user_id", f"{vote.user_id!r} is not in {session_name(session_id)}; join first")
+            if vote.value and vote.track_id in {play.track_id for play in change.session.plays}:
+                state = "plays" if vote.track_id == change.session.now_playing else "has played"
+                raise _wrong(
+                    "track_id",
+                    f"{vote.track_id!r} {state} in {session_name(session_id)} and does not come again; vote on another",
+                )
             others = [
                 own for own in change.session.votes if own.user_id == vote.user_id and own.track_id != vote.track_id
             ]
