@@ -103,3 +103,31 @@ def test_who_deletes_waits_for_lists_that_are_being_written(pair: Connect) -> No
     assert lists(here)[0] == set()
     here.close()
     there.close()
+
+
+def test_who_comes_back_after_a_clock_was_set_back_is_written_of_again(connect: Connect) -> None:
+    """The deletion was noted by a clock that was ahead; it is known by its time to who read the listener since."""
+    database = connect()
+    store, users = ReceiptStore(database), UserStore(database)
+
+    def lists_made(name: str, *, after: float | None) -> None:
+        store.write(
+            [StoredReceipt(name, "ana", 100.0, b"history")],
+            exposures=[StoredExposure(name, "x", "a", 0.5, "ana", 100.0, 3, "", 0.5)],
+            decisions=[StoredDecision(name, "ana", 100.0, "", "new", "more ncf", 0.5, 0)],
+            after_erasures={} if after is None else {name: after},
+        )
+
+    assert users.read("ana").erased_at is None
+    lists_made("before", after=None)
+    users.erase("ana", erased_at=90_000.0)
+    lists_made("under way", after=None)
+    known = users.read("ana").erased_at
+    assert known == 90_000.0
+    lists_made("later", after=known)
+    assert lists(database) == [{"later"}] * 3
+    users.erase("ana", erased_at=101.25)  # again, after the clock was set back
+    lists_made("under way again", after=known)
+    assert lists(database) == [set()] * 3
+    lists_made("later still", after=users.read("ana").erased_at)
+    assert lists(database) == [{"later still"}] * 3

@@ -225,7 +225,7 @@ def test_every_table_that_names_a_listener_is_erased(
         for table in METADATA.tables.values():
             if "user_id" in table.c:
                 assert connection.scalars(select(table.c.user_id)).all() == ["u2"], table.name
-    assert user_store.read("u1") == StoredUser(erased=True)
+    assert user_store.read("u1") == StoredUser(erased_at=5.0)
     assert user_store.erase("u1", erased_at=6.0) == Erased(0, 0, 0, 0)
     assert not user_store.read("u2").erased
 
@@ -234,7 +234,7 @@ def test_an_erased_listener_may_begin_anew(user_store: UserStore, events: EventS
     events.append([EVENT], received_at=1.0)
     user_store.erase("u1", erased_at=5.0)
     assert events.append([EVENT], received_at=6.0) == ["accepted"]
-    assert user_store.read("u1") == StoredUser((EVENT,), erased=True)
+    assert user_store.read("u1") == StoredUser((EVENT,), erased_at=5.0)
 
 
 def test_receipts_keep_their_bytes_and_the_first_counts(database: Database) -> None:

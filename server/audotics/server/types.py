@@ -162,7 +162,7 @@ class RecommendQuery:
 
     `tilt` holds multipliers of the hybrid's weights, in the order of its components; empty for none. `exposures` are
     the arms of experiments that have set what the request left open. A list of the tracks `shown`, in their order, is
-    not sent again, and nobody is told that it was made.
+    not sent again, and nobody is told that it was made. `erased_at` is that of the listener.
     """
 
     subject: Subject
@@ -181,6 +181,7 @@ class RecommendQuery:
     exposures: tuple[Exposure, ...] = ()
     draw: Draw | None = None
     shown: tuple[str, ...] | None = None
+    erased_at: float | None = None
 
     @property
     def arm_key(self) -> str:
@@ -259,13 +260,15 @@ class Listener:
     """A resolved subject, as rows of one catalogue snapshot.
 
     `history` holds the rows that say what the listener likes, oldest first; `seen` every row that must not come back.
-    `context` stands in for that of a request that has none.
+    `context` stands in for that of a request that has none. `erased_at` names the deletion after which this was read,
+    None for who was never deleted.
     """
 
     history: NDArray[np.int64]
     seen: NDArray[np.int64]
     known: bool = True
     context: Context = field(default_factory=Context)
+    erased_at: float | None = None
 
 
 class DegradationReason(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,32 @@ async def test_a_list_that_was_under_way_leaves_no_receipt(
     await receipts.flush()
     assert stored_receipts.read(late.recommendation_id) is None
     assert stored_receipts.read(other.recommendation_id) is not None
+
+
+async def test_lists_of_who_comes_back_leave_receipts_though_the_clock_was_ahead_at_the_deletion(
+    privacy: PrivacyService,
+    listeners: Listeners,
+    recommender: Recommender,
+    receipts: ReceiptWriter,
+    stored_receipts: ReceiptStore,
+    executor: ThreadPoolExecutor,
+    log: EventLog,
+    registry: Registry,
+) -> None:
+    """By the clock of the server that made the list, the deletion is yet to come."""
+    snapshot, subject = registry.snapshot, Subject("user", user_id="u00")
+    before, _ = await listeners.resolve(subject, snapshot.catalog)
+    await privacy.delete("u00")
+    async with (
+        ReceiptWriter(stored_receipts, log=log, executor=executor, now=lambda: 10.0) as restarted,
+        Recommender(executor=executor, on_listed=restarted.add) as anew,
+    ):
+        after, _ = await listeners.resolve(subject, snapshot.catalog)
+        late = await anew.recommend(snapshot, before, RecommendQuery(subject, limit=10))
+        back = await anew.recommend(snapshot, after, RecommendQuery(subject, limit=5))
+        await restarted.flush()
+        assert stored_receipts.read(late.recommendation_id) is None
+        assert stored_receipts.read(back.recommendation_id) is not None
 
 
 async def test_a_database_that_fails_deletes_nothing(

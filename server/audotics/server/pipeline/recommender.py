@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -103,6 +104,8 @@ class Recommender:
         `degraded` is what the caller left out already. Raises DeadlineError, OverloadedError, or InvalidRequestError.
         """
         _check_deadline(query.deadline)
+        if listener.erased_at is not None:
+            query = replace(query, erased_at=listener.erased_at)
         place = Place.of(snapshot, listener, query)
         known = self._memory.recall(place)
         if known is not None and known.answers(place) and len(known.shortlist.rows) < _LARGE_SLATE:
@@ -281,6 +284,7 @@ class Recommender:
         if earlier is not None:
             age_s = self._memory.age_s(earlier)
             left = earlier_list(earlier.shortlist, allowed=allowed, limit=query.limit, age_s=age_s, reason=reason)
+            query = replace(query, erased_at=None)  # it may be of before that
         if left is None:
             most = max(self._options.minimum_candidates, 2 * query.limit)
             left = popular_list(place.snapshot, place.listener, allowed=allowed, most=most, reason=reason)

@@ -18,7 +18,6 @@ from typing import Final, Self, TypeVar
 
 from audotics.bundle.labels import STABLE
 from audotics.bundle.store import BundleStore
-from audotics.bundle.tenants import tenant_of
 from audotics.server.errors import NotFoundError, NotReadyError, RefusedModelError
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.history import (
@@ -173,23 +172,8 @@ class Registry:
             wanted = state.serving.get(name) if version is None else version
         model = None if wanted is None else state.loaded.get((name, wanted))
         if model is None:
-            raise self._missing(name, version=version, label=label)
+            raise state.missing(name, version=version, label=label)
         return model
-
-    def _missing(self, name: str, *, version: int | None, label: str | None) -> NotFoundError | NotReadyError:
-        """Why there is no such model to call."""
-        state = self._state
-        versions = state.loaded_versions(name)
-        if not versions and name not in state.absent:
-            names = ", ".join(sorted({name for name, _ in state.loaded if not tenant_of(name)})) or "none"
-            return NotFoundError("model", [name], hint=f"loaded are: {names}")
-        listed = ", ".join(map(str, versions)) or "none"
-        if label is None and version is None:
-            return NotReadyError(
-                f"no version of {name!r} serves: {state.absent.get(name, f'loaded of it are {listed}')}"
-            )
-        asked = f"{name}/{version}" if label is None else f"{name}@{label}"
-        return NotFoundError("model version", [asked], hint=f"loaded: {listed}")
 
     def standing(self) -> dict[Key, bool]:
         """Every loaded version, and whether it serves; the catalogue's is among them."""

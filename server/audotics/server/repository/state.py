@@ -14,7 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from audotics.server.errors import NotFoundError, RefusedModelError
+from audotics.bundle.tenants import tenant_of
+from audotics.server.errors import NotFoundError, NotReadyError, RefusedModelError
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.group import GroupPart
 from audotics.server.repository.loading import CATALOG, HYBRID, MODEL_KINDS, LoadedModel, Part, link
@@ -61,6 +62,20 @@ class State:
     def loaded_versions(self, name: str) -> list[int]:
         """Lowest first."""
         return sorted(version for other, version in self.loaded if other == name)
+
+    def missing(self, name: str, *, version: int | None, label: str | None) -> NotFoundError | NotReadyError:
+        """Why there is no such model to call."""
+        versions = self.loaded_versions(name)
+        if not versions and name not in self.absent:
+            names = ", ".join(sorted({name for name, _ in self.loaded if not tenant_of(name)})) or "none"
+            return NotFoundError("model", [name], hint=f"loaded are: {names}")
+        listed = ", ".join(map(str, versions)) or "none"
+        if label is None and version is None:
+            return NotReadyError(
+                f"no version of {name!r} serves: {self.absent.get(name, f'loaded of it are {listed}')}"
+            )
+        asked = f"{name}/{version}" if label is None else f"{name}@{label}"
+        return NotFoundError("model version", [asked], hint=f"loaded: {listed}")
 
     def pins(self, hybrid_version: int | None) -> dict[str, int]:
         """The versions that a loaded hybrid was trained with, by kind; empty for one that is not loaded."""

@@ -162,7 +162,7 @@ def _merge(user_id: str, stored: StoredUser, state: ListenerState, catalog: Cata
     base = base[~catalog.deleted[base]]
     history = merged_history(base, judged=catalog.rows_of(state.judged), liked=catalog.rows_of(state.liked))
     seen = np.unique(np.concatenate([base, catalog.rows_of(state.seen)]))
-    listener = Listener(history=history, seen=seen[seen >= 0], known=known)
+    listener = Listener(history=history, seen=seen[seen >= 0], known=known, erased_at=stored.erased_at)
     if stored.preferences is not None:
         listener = with_preferences(listener, stored.preferences, catalog)
     if known:

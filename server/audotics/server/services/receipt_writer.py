@@ -51,6 +51,11 @@ class _Waiting:
         """Empty for lists of groups and of anonymous subjects."""
         return self.made.query.subject.user_id if isinstance(self.made, MadeList) else ""
 
+    @property
+    def erased_at(self) -> float | None:
+        """The deletion of its listener after which it was made."""
+        return self.made.query.erased_at if isinstance(self.made, MadeList) else None
+
 
 class ReceiptWriter:
     """Takes lists from any thread. Use it as an async context manager; leaving writes what waits."""
@@ -116,8 +121,9 @@ class ReceiptWriter:
 
     async def forget(self, user_id: str) -> None:
         """Let no receipt of a listener be written from now on, for as long as lists made before may be under way."""
-        self._deleted = {name: time_s for name, time_s in self._deleted.items() if self._now() - time_s < LATE_S}
-        self._deleted[user_id] = self._now()
+        now = time.monotonic()  # a clock that is set back would make this last
+        self._deleted = {name: time_s for name, time_s in self._deleted.items() if now - time_s < LATE_S}
+        self._deleted[user_id] = now
         async with self._step:
             pass  # What was on its way when this was called is in the database now, and can be deleted there.
 
@@ -142,7 +148,15 @@ class ReceiptWriter:
         listed = {receipt.recommendation_id for receipt in wanted_now}
         decisions = [decision for decision in drawn if decision.recommendation_id in listed]
         try:
-            write = partial(self._store.write, wanted_now, exposures=shown_now, decisions=decisions)
+            write = partial(
+                self._store.write,
+                wanted_now,
+                exposures=shown_now,
+                decisions=decisions,
+                after_erasures={
+                    each.made.answer.recommendation_id: each.erased_at for each in wanted if each.erased_at is not None
+                },
+            )
             await self._log.in_turn(write)
         except StorageError as error:
             self._drop(len(wanted_now), str(error))
@@ -154,7 +168,7 @@ class ReceiptWriter:
 
     def _is_deleted(self, user_id: str) -> bool:
         deleted_at = self._deleted.get(user_id)
-        return bool(user_id) and deleted_at is not None and self._now() - deleted_at < LATE_S
+        return bool(user_id) and deleted_at is not None and time.monotonic() - deleted_at < LATE_S
 
     def _drop(self, count: int, reason: str) -> None:
         self.dropped += count

@@ -1,8 +1,11 @@
 """Who was deleted, by hashes of ids: a listener's id goes in when they are, and keeps out what comes late of them.
 
-A list that was under way when its listener was deleted, perhaps on another server, is written down afterwards. On
-PostgreSQL whoever deletes and whoever writes of listeners wait for each other, so that neither misses the other; SQLite
-has one writer at a time.
+A list that was under way when its listener was deleted, perhaps on another server, is written down afterwards. Clocks
+tell it from one that was made for the same listener later; where clocks are set back, it does that the deletion, which
+its time names, was known when the later one was made.
+
+On PostgreSQL whoever deletes and whoever writes of listeners wait for each other, so that neither misses the other;
+SQLite has one writer at a time.
 """
 
 from __future__ import annotations

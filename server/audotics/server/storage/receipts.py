@@ -5,8 +5,7 @@ Tilts that were drawn for the lists are written with them, so that no decision i
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,10 +40,13 @@ class ReceiptStore:
         *,
         exposures: Sequence[StoredExposure] = (),
         decisions: Sequence[StoredDecision] = (),
+        after_erasures: Mapping[str, float] | None = None,
     ) -> None:
         """Store receipts, which arms made them and what was drawn, in one transaction; what is known changes nothing.
 
-        Lists that were made before their listener was deleted, or just afterwards, leave nothing. Raises StorageError.
+        Lists that were made before their listener was deleted, or just afterwards, leave nothing. `after_erasures` has
+        the lists that are known to be later, whatever the clocks said, since the deletion of that time was known when
+        they were made. Raises StorageError.
         """
         rows: dict[Table, list[dict[str, Any]]] = {
             RECEIPTS: [asdict(receipt) for receipt in receipts],
@@ -57,7 +59,7 @@ class ReceiptStore:
             user_ids = {str(row["user_id"]) for values in rows.values() for row in values}
             erased = erasures_of(self._database, connection, user_ids)
             for table, values in rows.items():
-                kept = [row for row in values if row["created_at"] >= erased.get(row["user_id"], -math.inf) + LATE_S]
+                kept = [row for row in values if _is_later(row, erased.get(row["user_id"]), after_erasures or {})]
                 if kept:
                     connection.execute(self._database.insert(table).on_conflict_do_nothing(), kept)
 
@@ -67,3 +69,10 @@ class ReceiptStore:
             statement = select(RECEIPTS).where(RECEIPTS.c.recommendation_id == recommendation_id)
             row = connection.execute(statement).mappings().one_or_none()
         return None if row is None else StoredReceipt(**row)
+
+
+def _is_later(row: Mapping[str, Any], erased_at: float | None, after_erasures: Mapping[str, float]) -> bool:
+    if erased_at is None or after_erasures.get(row["recommendation_id"]) == erased_at:
+        return True
+    created_at: float = row["created_at"]
+    return created_at >= erased_at + LATE_S

@@ -43,11 +43,18 @@ _OF_USER: Final = {
 
 @dataclass(frozen=True, slots=True)
 class StoredUser:
-    """A listener at one moment. `erased` says that they were deleted once: what bundles hold of them must not count."""
+    """A listener at one moment.
+
+    `erased_at` says when they were last deleted, if they ever were: then what bundles hold of them must not count.
+    """
 
     events: tuple[Event, ...] = ()
     preferences: Preferences | None = None
-    erased: bool = False
+    erased_at: float | None = None
+
+    @property
+    def erased(self) -> bool:
+        return self.erased_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +79,8 @@ class UserStore:
     def read(self, user_id: str) -> StoredUser:
         """Everything at one moment; nothing for a stranger. Raises StorageError."""
         with self._database.reading() as connection:
-            erased = connection.scalar(select(func.count()).where(ERASURES.c.user_hash == hash_of(user_id)))
-            return StoredUser(events_of(connection, user_id), _preferences(connection, user_id), bool(erased))
+            erased_at = connection.scalar(select(ERASURES.c.erased_at).where(ERASURES.c.user_hash == hash_of(user_id)))
+            return StoredUser(events_of(connection, user_id), _preferences(connection, user_id), erased_at)
 
     def erased_among(self, user_ids: Iterable[str]) -> set[str]:
         """Those of the listeners who were deleted once. Raises StorageError."""
