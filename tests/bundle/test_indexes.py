@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -256,3 +257,25 @@ def test_an_index_outlives_files_that_are_overwritten(saved, vectors, settings):
 
     np.testing.assert_array_equal(opened.search(vectors[:20], 10)[1], expected)
     np.testing.assert_array_equal(opened.vectors, held)
+
+
+def test_what_is_mapped_is_read_only_and_may_be_replaced_and_deleted(tmp_path):
+    """Whoever writes into it in place would change answers, or end the process."""
+    vectors = np.random.default_rng(0).normal(size=(140_000, 64)).astype(np.float32)  # 72 MB with the index
+    index = build_index(vectors, IndexSettings(), threads=1)
+    for _ in range(2):
+        index.save(tmp_path)
+        assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("index.faiss", "vectors.npy")] == [0o444] * 2
+    opened = StoredIndex.open(tmp_path)
+    expected = opened.search(vectors[:5], 10)[1]
+    build_index(vectors[:100], IndexSettings(), threads=1).save(tmp_path)
+    assert StoredIndex.open(tmp_path).size == 100
+    shutil.rmtree(tmp_path)
+    np.testing.assert_array_equal(opened.search(vectors[:5], 10)[1], expected)
+    np.testing.assert_array_equal(opened.vectors[::1000], vectors[::1000])
+
+
+def test_what_is_read_may_be_written_to(saved):
+    folder = saved(SETTINGS[0])
+    for name in ("index.faiss", "vectors.npy"):
+        assert (folder / name).stat().st_mode & 0o200

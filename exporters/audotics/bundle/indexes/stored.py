@@ -30,6 +30,8 @@ _MAPPED_BYTES: Final = 64 * 1024 * 1024
 """Files of so many bytes together are mapped. Smaller ones are read, since whoever overwrites a mapped file in place
 ends the process that looks at it."""
 
+_READ_ONLY: Final = 0o444
+
 _CHUNK: Final = 1 << 20
 """Numbers that are looked at in one go."""
 
@@ -76,7 +78,7 @@ class StoredIndex:
         where = f"{folder.parent.name}/{folder.name}"
         described = read_settings(folder)
         try:
-            maps = sum((folder / name).stat().st_size for name in (INDEX_FILE, VECTORS_FILE)) > _MAPPED_BYTES
+            maps = _maps(folder)
             index = faiss.read_index(str(folder / INDEX_FILE), getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if maps else 0)
             mapped = np.load(folder / VECTORS_FILE, mmap_mode="r")
             # A plain view of the map: taking rows of np.memmap itself costs several times as much.
@@ -107,9 +109,14 @@ class StoredIndex:
         return cls.of(index, vectors, head, settings, recall=recall, queries=queries)
 
     def save(self, folder: Path) -> None:
-        """Write everything that `open` reads."""
+        """Write everything that `open` reads. What it maps is read-only then; an index that was there is replaced."""
+        for name in (INDEX_FILE, VECTORS_FILE):
+            (folder / name).unlink(missing_ok=True)
         np.save(folder / VECTORS_FILE, self.vectors)
         faiss.write_index(self._index, str(folder / INDEX_FILE))
+        if _maps(folder):
+            for name in (INDEX_FILE, VECTORS_FILE):
+                (folder / name).chmod(_READ_ONLY)
         if self._head is not None:
             np.save(folder / HEAD_FILE, self._head.rows)
         if self.recall is not None:
@@ -213,6 +220,10 @@ _CLASSES: Final[dict[IndexKind, Any]] = {
     IndexKind.IVF_PQ: faiss.IndexIVFPQFastScan,
     IndexKind.HNSW: faiss.IndexHNSWFlat,
 }
+
+
+def _maps(folder: Path) -> bool:
+    return sum((folder / name).stat().st_size for name in (INDEX_FILE, VECTORS_FILE)) > _MAPPED_BYTES
 
 
 def _is_finite(path: Path, mapped: Any) -> bool:
