@@ -34,7 +34,7 @@ def write_counting_model(store: BundleStore, name: str = "counting", *, recorded
     manifest = Manifest(name, "counting", version, "numpy", now, "", inputs=inputs, outputs=outputs)
     with store.write(manifest) as folder:
         write_counting_graph(folder / "model.onnx")
-        np.savez(folder / "warmup.npz", **numbers(1, recorded))
+        np.savez(folder / "warmup.npz", rounds=numbers(1, recorded)["rounds"])
     return version
 
 

@@ -44,6 +44,14 @@ def asking(*, limit: int = 500, **subject: Any) -> pb2.RecommendRequest:
     return pb2.RecommendRequest(subject=pb2.Subject(**subject), limit=limit)
 
 
+async def until_served(server: Any, *, times: int) -> None:
+    """Until the event loop has answered so often, so that it has taken what was sent before."""
+    health = health_pb2_grpc.HealthStub(server.channel)
+    for _ in range(times):
+        answer = await health.Check(health_pb2.HealthCheckRequest())
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
 async def failure(work: Any) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await work
@@ -101,10 +109,7 @@ async def test_a_run_on_the_event_loop_goes_on_elsewhere(repository: Any, start:
         for _ in range(20):
             assert await infer(server, numbers(1)) == [1]
         hung = asyncio.ensure_future(failure(infer(server, numbers(FOR_EVER), timeout_s=60.0)))
-        health = health_pb2_grpc.HealthStub(server.channel)
-        for _ in range(5):
-            answer = await health.Check(health_pb2.HealthCheckRequest())
-            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        await until_served(server, times=10)
         for _ in range(3):
             await server.recommender.Recommend(asking(user_id="u00", limit=5))
         assert not hung.done()
@@ -142,11 +147,10 @@ async def test_a_rollback_waits_for_no_run_and_lists_are_whole_again(
     unlucky("ncf", 2)
     asked = asking(user_id="u00")
     async with start(repository.path, run_limit_s=HOURS, probation_s=0) as server:
-        hung = [asyncio.ensure_future(server.recommender.Recommend(asked)) for _ in range(3)]
-        await asyncio.gather(*(infer(server, pairs(1), model="ncf") for _ in range(3)))  # they are at work by then
+        hung = asyncio.ensure_future(server.recommender.Recommend(asked))
+        await until_served(server, times=10)
         await server.models.Rollback(models_pb.RollbackRequest(name="hybrid"))
-        for call in hung:
-            call.cancel()
+        hung.cancel()
         answer = await server.recommender.Recommend(asked, timeout=60.0)
         assert not [part for part in answer.degraded if part.part == "ncf"]
         assert 1 in [made.version for made in answer.model_versions if made.model == "ncf"]
@@ -156,7 +160,7 @@ async def test_a_server_stops_while_runs_hang(repository: Any, start: Start) -> 
     write_counting_model(repository.store)
     async with start(repository.path, run_limit_s=HOURS, drain_s=0.1) as server:
         hung = [asyncio.ensure_future(failure(infer(server, numbers(FOR_EVER, row)))) for row in range(3)]
-        assert await infer(server, pairs(1), model="ncf")
+        await until_served(server, times=10)
     await asyncio.wait(hung)
 
 
