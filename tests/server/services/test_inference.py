@@ -123,8 +123,8 @@ class Far:
     """A model on another server that answers once `gate` is open, and says what it was asked."""
 
     platform = "test"
-    waits = True
-    ends = True
+    waits: bool = True
+    ends: bool = True
     inputs = (TensorSpec("x", "float32", (-1, 2)),)
     outputs = (TensorSpec("y", "float32", (-1,)),)
 
@@ -254,3 +254,23 @@ async def test_an_operator_may_have_requests_run_one_by_one(repository: Any, exe
             await together(service, executor, "ncf", [pairs(seed) for seed in range(6)])
             assert service.find("ncf").signature.plan is None
             assert service.statistics.of("ncf", 1).executions == 6
+
+
+async def test_a_model_whose_runs_cannot_be_ended_holds_up_only_itself(
+    repository: Any, service: InferenceService
+) -> None:
+    """The others share one thread."""
+    gate = threading.Event()
+    stuck = Far(gate=gate)
+    stuck.waits = stuck.ends = False
+    callee = stuck.callee(repository.store.open("ncf", 1))
+    row: Feeds = {"x": np.ones((1, 2), np.float32)}
+    try:
+        tasks = [asyncio.ensure_future(service.infer(callee, InferQuery(row))) for _ in range(3)]
+        await stuck.called()
+        for seed in range(5):
+            assert len((await service.infer(service.find("ncf"), InferQuery(pairs(seed)))).arrays[0]) == 5
+        assert not any(task.done() for task in tasks)
+    finally:
+        gate.set()
+    assert [inferred.arrays[0].tolist() for inferred in await asyncio.gather(*tasks)] == [[2.0]] * 3

@@ -20,7 +20,7 @@ from audotics.server.batching.workload import JobT, ResultT, Workload
 from audotics.server.runtime.model import Model
 
 _CALLS_AT_ONCE: Final = 4
-"""Of one model: another server has processors of its own."""
+"""Of one model on another server, which has processors of its own."""
 
 _THREADS: Final = 64
 """Calls at once of all models. Threads are made when they are needed."""
@@ -31,7 +31,7 @@ class FarBatchers(Generic[JobT, ResultT]):
 
     def __init__(self, workload: Workload[JobT, ResultT], *, limits: BatchLimits) -> None:
         self._workload = workload
-        self._limits = replace(limits, concurrency=_CALLS_AT_ONCE)
+        self._limits = limits
         self._batchers: WeakKeyDictionary[Model, RowBatcher[JobT, ResultT]] = WeakKeyDictionary()
         self._stack = ExitStack()
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="audotics-far")
@@ -57,6 +57,7 @@ class FarBatchers(Generic[JobT, ResultT]):
         """The batcher of a model, which is open."""
         batcher = self._batchers.get(model)
         if batcher is None:
-            batcher = RowBatcher(self._workload, executor=self._executor, limits=self._limits, counts=self.counts)
+            limits = replace(self._limits, concurrency=_CALLS_AT_ONCE) if model.waits else self._limits
+            batcher = RowBatcher(self._workload, executor=self._executor, limits=limits, counts=self.counts)
             self._batchers[model] = await batcher.__aenter__()
         return batcher
