@@ -1,5 +1,7 @@
 # `make` lists the targets.
 VENV := .venv
+# faiss-cpu and faiss-gpu are one module to Python, and so are the two of ONNX Runtime: what runs on GPUs has a VENV of its own.
+DEVICE := cpu
 PYTHON ?= python3
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
@@ -8,7 +10,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constrai
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format protos serve bench bench-models gpu-check clean
+.PHONY: help install demo test lint format protos serve bench bench-models gpu-check device-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +23,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (once; about a minute on a fast network)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv torch
-	@$(UV) --group dev --editable '.[server,cpu,train,tensorflow,audio,text,postgres,redis]'
+	@$(UV) --group dev --editable '.[server,$(DEVICE),train,tensorflow,audio,text,postgres,redis]'
 	@touch $@
 
 demo: install ## Synthetic catalogue to recommendations, end to end; leaves ./demo/repository
@@ -54,9 +56,13 @@ bench: install ## The claims of speed, printed as ratios of one run
 bench-models: install ## Every table of docs/models.md, from DATA=folder of data sets; takes hours
 	@$(BIN)/python benchmarks/models_page.py --data $(DATA)
 
-gpu-check: install ## The retrieval suite and timings beside the memory bandwidth; on the CPU where there is no GPU
-	@$(BIN)/pytest -rs tests/contracts/test_retrieval.py tests/server/retrieval/test_backends.py
+gpu-check: ## The suites of retrieval and runtimes on a GPU, with timings; on the CPU where there is none
+	@if nvidia-smi -L 2>/dev/null; then $(MAKE) --no-print-directory device-check VENV=.venv-gpu DEVICE=gpu; else $(MAKE) --no-print-directory device-check; fi
+
+# Not listed: gpu-check says where.
+device-check: install
+	@$(BIN)/pytest -rs tests/contracts/test_retrieval.py tests/contracts/test_runtimes.py tests/server/devices tests/server/retrieval/test_backends.py
 	@$(BIN)/python benchmarks/gpu_retrieval.py
 
 clean: ## Remove the environment and caches
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf $(VENV) .venv-gpu .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from audotics.bundle.indexes.building import build_index
@@ -21,6 +20,7 @@ from audotics.server.retrieval.backends.fallback import WithFallback
 from audotics.server.retrieval.backends.gpu import CPU, GpuFaiss, Placement, Spread, gpu_count
 from audotics.server.retrieval.backends.onnx import OnnxTopK
 from audotics.server.retrieval.counters import RetrievalCounters
+from tests.gpus import needs_cuda, needs_gpu, needs_two_gpus
 
 SIZE, DIMENSION = 1200, 16
 
@@ -29,13 +29,6 @@ IVF_FLAT = IndexSettings(IndexKind.IVF_FLAT, lists=16, probes=12, head_rows=50)
 IVF_PQ = IndexSettings(IndexKind.IVF_PQ, lists=16, probes=12, head_rows=50, code_parts=16, rescored=400)
 HNSW = IndexSettings(IndexKind.HNSW, links=16, width=128)
 COSINE = IndexSettings(metric=Metric.COSINE)
-
-needs_gpu = pytest.mark.skipif(gpu_count() == 0, reason="FAISS sees no GPU on this machine")
-needs_two_gpus = pytest.mark.skipif(gpu_count() < 2, reason="FAISS sees fewer than two GPUs on this machine")
-needs_cuda = pytest.mark.skipif(
-    "CUDAExecutionProvider" not in onnxruntime.get_available_providers(),
-    reason="ONNX Runtime has no CUDA provider on this machine",
-)
 
 
 def on_cpu(stored: StoredIndex) -> Backend:
@@ -65,6 +58,7 @@ class Searched:
     backend: Backend
     vectors: np.ndarray
     exact: bool
+    make: Callable[[np.ndarray], Backend]
 
 
 CASES = {
@@ -101,7 +95,9 @@ def searched(request) -> Iterator[Searched]:
     settings, place, exact = request.param
     stored = build_index(random_vectors(SIZE, 0), settings, threads=1)
     backend = place(stored)
-    yield Searched(backend, np.asarray(stored.vectors), exact)
+    yield Searched(
+        backend, np.asarray(stored.vectors), exact, lambda table: place(build_index(table, settings, threads=1))
+    )
     backend.close()
 
 
@@ -162,6 +158,45 @@ def test_more_rows_than_there_are(searched, queries):
     assert rows.shape == scores.shape
     assert rows.shape[1] <= SIZE == searched.backend.size
     check(searched, queries[:3], scores, rows, np.ones(SIZE, np.bool_), SIZE)
+
+
+def test_no_queries_find_nothing(searched, queries):
+    scores, rows = searched.backend.search(queries[:0], 7)
+
+    assert scores.shape == rows.shape == (0, 7)
+    assert (scores.dtype, rows.dtype) == (np.float32, np.int64)
+
+
+def test_a_query_without_a_direction_finds_rows_with_a_score_of_nothing(searched, queries):
+    scores, rows = searched.backend.search(np.zeros_like(queries[:2]), 5)
+
+    assert (scores == 0).all()
+    assert all(len(set(found.tolist())) == 5 for found in rows)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e9], ids=["small", "large"])
+def test_lengths_beyond_half_precision_do_not_matter(searched, queries, scale):
+    """float16 ends at 65,504, and has nothing below 6e-8."""
+    backend = searched.make((searched.vectors * scale).astype(np.float32))
+    rows = backend.search((queries * scale).astype(np.float32), 10)[1]
+    backend.close()
+
+    exact = np.argsort(-queries @ searched.vectors.T, axis=1)[:, :10]
+    assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(rows.tolist(), exact.tolist(), strict=True)]) >= 0.9
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_vector_is_an_index(searched, queries, count):
+    if not searched.exact:
+        pytest.skip("lists and graphs are made over more vectors")
+    table = searched.vectors[:count]
+    backend = searched.make(table)
+    scores, rows = backend.search(queries, 5)
+    backend.close()
+
+    assert rows.shape[1] <= count
+    np.testing.assert_array_equal(np.sort(rows, axis=1), np.tile(np.arange(count), (len(queries), 1)))
+    np.testing.assert_allclose(scores, -np.sort(-queries @ table.T, axis=1), rtol=1e-4, atol=1e-5)
 
 
 def test_a_query_alone_finds_what_it_finds_among_others(searched, queries):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from audotics.bundle.runtime import RuntimeChoice
@@ -27,13 +26,9 @@ from audotics.server.runtime.saved_model import SavedModel
 from audotics.server.services.joining import row_plan
 from audotics.server.transport.remote.servers import RemoteServers
 from tests.far_server import far_server
+from tests.gpus import needs_cuda
 from tests.mixed_model import INPUTS, OUTPUTS, mixed_feeds, mixed_outputs, write_mixed_model
 from tests.small_repository import write_repository
-
-needs_cuda = pytest.mark.skipif(
-    "CUDAExecutionProvider" not in onnxruntime.get_available_providers(),
-    reason="ONNX Runtime has no CUDA provider on this machine",
-)
 
 
 @pytest.fixture(scope="module")

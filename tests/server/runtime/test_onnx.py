@@ -6,7 +6,6 @@ import logging
 import time
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from audotics.bundle.manifest import TensorSpec
@@ -16,6 +15,7 @@ from audotics.server.runtime.model import InferenceError
 from audotics.server.runtime.onnx import OnnxModel
 from audotics.server.runtime.opening import RuntimeOpener
 from audotics.server.runtime.threads import limit_blas_threads
+from tests.gpus import ONNX_TROUBLE, without_cuda
 
 
 @pytest.fixture
@@ -68,19 +68,16 @@ def test_blas_threads_are_limited_unless_the_user_said_otherwise():
     assert environment == {"OMP_NUM_THREADS": "8", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
+@without_cuda
 def test_a_device_that_is_not_there_is_said_and_counted(repository, caplog):
     bundle = repository.store.open("ncf", 1)
     opener = RuntimeOpener()
     opener.open(bundle, RuntimeChoice())
     assert opener.runs.of("ncf", 1).fallbacks == 0
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        pytest.skip("ONNX Runtime has a CUDA provider, so nothing falls back")
     with caplog.at_level(logging.WARNING):
         model = opener.open(bundle, RuntimeChoice(device="cuda"))
         opener.open(bundle, RuntimeChoice(device="auto"))  # asks for none that is not there
-    assert [record.getMessage() for record in caplog.records] == [
-        "ncf/1 runs on the CPU: ONNX Runtime has no CUDAExecutionProvider"
-    ]
+    assert [record.getMessage() for record in caplog.records] == [f"ncf/1 runs on the CPU: {ONNX_TROUBLE}"]
     assert opener.runs.of("ncf", 1).fallbacks == 1
     assert len(model.run(feeds([1]), ["logit"])[0]) == 1
 

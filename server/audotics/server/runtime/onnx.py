@@ -18,14 +18,14 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from audotics.bundle.manifest import TensorSpec
+from audotics.server.devices.driver import DriverError, NoGpuError
+from audotics.server.devices.onnx_cuda import CPU_PROVIDER, is_built_for_cuda, session_on_cuda
 from audotics.server.errors import DeadlineError, RefusedModelError
 from audotics.server.runtime.buckets import RowBuckets
 from audotics.server.runtime.model import InferenceError, UnfinishedRunError
 from audotics.server.runtime.supervisor import RunSupervisor
 
 _LOG: Final = logging.getLogger(__name__)
-_CUDA: Final = "CUDAExecutionProvider"
-_CPU: Final = "CPUExecutionProvider"
 _MIB: Final = 1024 * 1024
 
 _DTYPES: Final = {
@@ -64,9 +64,9 @@ class OnnxModel:
     ) -> None:
         """Load `path`; `threads` work on one run, which goes on for as long as it takes without a `supervisor`.
 
-        `device` "auto" is a GPU where ONNX Runtime has one; "cuda" says so in the log where it has none. `bound` binds
-        inputs and outputs and rounds row counts up, by default on a GPU only. Raises RefusedModelError when ONNX
-        Runtime does not take the file.
+        `device` "auto" is a GPU where there is one that ONNX Runtime knows; "cuda" says so in the log where there is
+        none. `bound` binds inputs and outputs and rounds row counts up, by default on a GPU only. Raises
+        RefusedModelError when ONNX Runtime does not take the file.
         """
         self._supervisor = supervisor
         options = onnxruntime.SessionOptions()
@@ -80,9 +80,7 @@ class OnnxModel:
         options.enable_mem_pattern = False
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._name = f"{path.parent.parent.name}/{path.parent.name}"
-        self._session, self.device = self._open(path, options, device, gpu_memory_mib)
-        self.fell_back = self.device == "cpu" and (device == "cuda" or (device == "auto" and _has_cuda()))
-        """Whether it runs on the CPU although a GPU was asked for, or is there; the log has the reason."""
+        self._session, self.device, self.fell_back = self._open(path, options, device, gpu_memory_mib)
         nodes = (*self._session.get_inputs(), *self._session.get_outputs())
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
@@ -140,35 +138,28 @@ class OnnxModel:
         arrays: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
         return arrays if self._buckets is None else self._buckets.trim(feeds, arrays)
 
-    def _open(self, path: Path, options: Any, device: str, gpu_memory_mib: int | None) -> tuple[Any, str]:
-        if device != "cpu" and _has_cuda():
-            # Rounded-up requests would take twice the memory, and a search for kernels would come with each new shape.
-            settings: dict[str, Any] = {
-                "arena_extend_strategy": "kSameAsRequested",
-                "cudnn_conv_algo_search": "HEURISTIC",
-            }
-            if gpu_memory_mib is not None:
-                settings["gpu_mem_limit"] = gpu_memory_mib * _MIB
-            session = self._session_of(path, options, [(_CUDA, settings), _CPU])
-            if _CUDA in session.get_providers():
-                return session, "cuda"
-            _LOG.warning("%s runs on the CPU: ONNX Runtime cannot use its CUDA libraries", self._name)
-            return session, "cpu"
-        if device == "cuda":
-            _LOG.warning("%s runs on the CPU: ONNX Runtime has no %s", self._name, _CUDA)
-        return self._session_of(path, options, [_CPU]), "cpu"
-
-    def _session_of(self, path: Path, options: Any, providers: Sequence[Any]) -> Any:
+    def _open(self, path: Path, options: Any, device: str, gpu_memory_mib: int | None) -> tuple[Any, str, bool]:
+        """The session, where it runs, and whether it should have run elsewhere; then the log has the reason."""
+        if device == "cpu" or (device == "auto" and not is_built_for_cuda()):
+            return self._on_cpu(path, options), "cpu", False
+        bound = {} if gpu_memory_mib is None else {"gpu_mem_limit": str(gpu_memory_mib * _MIB)}
         try:
-            return onnxruntime.InferenceSession(str(path), options, providers=providers)
+            return session_on_cuda(path, options, settings=bound), "cuda", False
+        except DriverError as error:
+            trouble = error
+        session = self._on_cpu(path, options)
+        if device == "auto" and isinstance(trouble, NoGpuError):
+            return session, "cpu", False
+        _LOG.warning("%s runs on the CPU: %s", self._name, trouble)
+        return session, "cpu", True
+
+    def _on_cpu(self, path: Path, options: Any) -> Any:
+        try:
+            return onnxruntime.InferenceSession(str(path), options, providers=[CPU_PROVIDER])
         except Exception as error:  # as in `run`
             raise RefusedModelError(
                 f"{self._name}: ONNX Runtime does not take {path.name!r} ({type(error).__name__}); export it again"
             ) from error
-
-
-def _has_cuda() -> bool:
-    return _CUDA in onnxruntime.get_available_providers()
 
 
 def _spec(node: onnxruntime.NodeArg) -> TensorSpec:

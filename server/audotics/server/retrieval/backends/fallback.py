@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from audotics.bundle.indexes.selection import RowSelection
 from audotics.bundle.indexes.stored import StoredIndex
+from audotics.server.devices.driver import DriverError, NoGpuError
 from audotics.server.retrieval.backends.backend import Backend, DeviceError
-from audotics.server.retrieval.backends.gpu import GpuFaiss, gpu_count
+from audotics.server.retrieval.backends.gpu import GpuFaiss, gpus_for_faiss
 from audotics.server.retrieval.backends.onnx import OnnxTopK
 from audotics.server.retrieval.counters import RetrievalCounters
 
@@ -85,8 +86,19 @@ class WithFallback:
 def placer(device: Device, *, counters: RetrievalCounters) -> Callable[[StoredIndex], Backend]:
     """What puts an index where it is searched: "cuda" is FAISS on a GPU or else ONNX Runtime's CUDA provider.
 
-    "auto" is "cuda" where FAISS sees a GPU, and the CPU, without a word, where it does not.
+    "auto" is "cuda" where FAISS sees a GPU, and the CPU where it does not, without a word when there is none.
     """
-    if device == "cpu" or (device == "auto" and not gpu_count()):
+    if device == "cpu" or (device == "auto" and not _sees_gpu(counters)):
         return lambda stored: stored
     return lambda stored: WithFallback(stored, (GpuFaiss, OnnxTopK), counters=counters)
+
+
+def _sees_gpu(counters: RetrievalCounters) -> bool:
+    try:
+        return gpus_for_faiss() > 0
+    except NoGpuError:
+        return False
+    except DriverError as error:
+        counters.add("device_fallbacks")
+        _LOG.warning("indexes are searched on the CPU: %s", error)
+        return False

@@ -2,7 +2,7 @@
 
 A GPU compares a million vectors in the time in which a CPU looks for the lists that are worth a look, so nothing here
 is approximate but the rounding, and that is made good: a few rows more than asked are found, and compared again in
-float32.
+float32. Vectors and queries are scaled into the range of float16 first, which ends at 65,504; no order depends on that.
 
 The same code runs on the CPU where `devices` names it, with FAISS's own float16 index in place of the GPU's; so it is
 tested where there is no GPU.
@@ -21,6 +21,7 @@ from audotics.bundle.indexes.exact import PADDING, best_of, scores_of
 from audotics.bundle.indexes.native import faiss
 from audotics.bundle.indexes.selection import RowSelection
 from audotics.bundle.indexes.stored import StoredIndex
+from audotics.server.devices.driver import CudaDriver, DriverError, NoGpuError
 from audotics.server.retrieval.backends.backend import DeviceError
 from audotics.server.retrieval.backends.owner import OwnerThread, SearchBatch
 
@@ -32,6 +33,21 @@ _MOST_ROWS: Final = 2048
 
 _MARGIN: Final = 16
 """Rows that are found beyond those asked for, since float16 may have them in another order."""
+
+_QUERIES_AT_ONCE: Final = 64
+"""As many share one look at all vectors. More would take more memory for their scores, and save little."""
+
+_TILE_ROWS: Final = 1 << 19
+"""Vectors whose scores FAISS holds at a time, in two buffers."""
+
+_SET_UP_BYTES: Final = 768 << 20
+"""What FAISS and cuBLAS take on a GPU beside vectors and scores, the copy of vectors that are on their way included."""
+
+_LARGEST: Final = 1024.0
+"""What the largest number of all vectors is brought to, or a little less, …"""
+
+_SPARE: Final = 14
+"""… unless it is within so many powers of two below: to scale takes a copy of all vectors."""
 
 
 class Spread(StrEnum):
@@ -50,9 +66,23 @@ class Placement:
     float16: bool = True
 
 
+def gpus_for_faiss() -> int:
+    """How many GPUs FAISS can use. Raises NoGpuError or DriverError when it can use none."""
+    if not hasattr(faiss, "StandardGpuResources"):
+        raise NoGpuError("this FAISS is built for the CPU alone")
+    CudaDriver.find()  # FAISS must not be asked before the driver has answered
+    count = int(faiss.get_num_gpus())
+    if not count:
+        raise DriverError("there is a GPU, but its driver is too old for the CUDA that FAISS brings")
+    return count
+
+
 def gpu_count() -> int:
-    """GPUs that FAISS can use; 0 when there are none or when it was built without them."""
-    return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
+    """GPUs that FAISS can use; 0 where it can use none, whatever the reason."""
+    try:
+        return gpus_for_faiss()
+    except DriverError:
+        return 0
 
 
 class GpuFaiss:
@@ -61,16 +91,14 @@ class GpuFaiss:
     def __init__(self, stored: StoredIndex, *, placement: Placement | None = None) -> None:
         """Copies the vectors to the devices. Raises DeviceError when one is missing or has too little memory."""
         placement = Placement() if placement is None else placement
-        present = gpu_count()
-        missing = [device for device in placement.devices if device >= present]
-        if missing or not placement.devices:
-            built = "" if hasattr(faiss, "StandardGpuResources") else "; this FAISS is built for the CPU alone"
-            raise DeviceError(f"no GPU {missing[0] if missing else 0} for FAISS: it sees {present}{built}")
+        _require(placement, stored.vectors.shape)
         self._stored = stored
         # The CPU finds as many as are asked for.
         self._most = stored.size if CPU in placement.devices else min(stored.size, _MOST_ROWS)
         try:
-            self._owner = OwnerThread(lambda: _placed(stored.vectors, placement), name="gpu-index")
+            self._owner = OwnerThread(
+                lambda: _placed(stored.vectors, placement), name="gpu-index", limit_queries=_QUERIES_AT_ONCE
+            )
         except (RuntimeError, MemoryError) as error:
             raise DeviceError(f"FAISS cannot place {stored.size} vectors on {placement.devices}: {error}") from error
 
@@ -104,14 +132,46 @@ class GpuFaiss:
         self._owner.close()
 
 
+def _require(placement: Placement, shape: tuple[int, ...]) -> None:
+    """Raises DeviceError when a device of `placement` is missing, or has too little memory for vectors of `shape`."""
+    wanted = sorted(set(placement.devices) - {CPU})
+    if not placement.devices:
+        raise DeviceError("no device for FAISS: the placement names none")
+    if not wanted:
+        return
+    try:
+        present = gpus_for_faiss()
+        if wanted[-1] >= present:
+            raise DeviceError(f"no GPU {wanted[-1]} for FAISS: it sees {present}")
+        driver = CudaDriver.find()
+        rows = -(-shape[0] // len(placement.devices)) if placement.spread is Spread.SHARDED else shape[0]
+        needed = rows * shape[1] * (2 if placement.float16 else 4) + _scratch_bytes(rows) + _SET_UP_BYTES
+        for device in wanted:
+            free = driver.free_bytes(device)
+            if free < needed * placement.devices.count(device):
+                raise DeviceError(
+                    f"GPU {device} has {free >> 20} MiB free; {rows} vectors of {shape[1]} need {needed >> 20} MiB"
+                )
+    except DriverError as error:
+        raise DeviceError(f"no GPU for FAISS: {error}") from error
+
+
+def _scratch_bytes(rows: int) -> int:
+    """Memory on a GPU for the scores of the queries that are compared at a time."""
+    return 2 * 4 * _QUERIES_AT_ONCE * min(rows, _TILE_ROWS) + (64 << 20)
+
+
 def _placed(vectors: NDArray[np.float32], placement: Placement) -> SearchBatch:
     """The search of an index over all devices. Called on the thread that will search."""
+    if placement.float16:
+        vectors = _within_float16(vectors)
     n, dimension = vectors.shape
-    devices = placement.devices
+    sharded = placement.spread is Spread.SHARDED
+    # FAISS takes what an empty shard finds, which is nothing, for the best.
+    devices = placement.devices[:n] if sharded else placement.devices
     if len(devices) == 1:
         whole, kept = _on_device(vectors, devices[0], placement)
         return _Searched(whole, [kept]).search
-    sharded = placement.spread is Spread.SHARDED
     composite = faiss.IndexShards(dimension, True, True) if sharded else faiss.IndexReplicas(dimension, True)
     kept = []
     bounds = np.linspace(0, n, len(devices) + 1).astype(int).tolist()
@@ -120,6 +180,13 @@ def _placed(vectors: NDArray[np.float32], placement: Placement) -> SearchBatch:
         composite.addIndex(part)
         kept.append((part, resources))
     return _Searched(composite, kept).search
+
+
+def _within_float16(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`vectors`, times a power of two where their largest number is far from what float16 tells apart well."""
+    largest = max(float(vectors.max()), -float(vectors.min()))
+    exponent = np.frexp(_LARGEST / largest)[1] - 1 if largest else 0
+    return vectors if 0 <= exponent <= _SPARE else np.ldexp(vectors, exponent)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +198,13 @@ class _Searched:
 
     def search(self, queries: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         faiss.omp_set_num_threads(1)
-        scores, rows = self.index.search(np.ascontiguousarray(queries), k)
+        # A GPU rounds queries as it does vectors. Their largest numbers become 0.5 to 1; no order depends on it.
+        queries = np.ldexp(queries, -np.frexp(np.abs(queries).max(axis=1, keepdims=True))[1])
+        found = [
+            self.index.search(np.ascontiguousarray(queries[start : start + _QUERIES_AT_ONCE]), k)
+            for start in range(0, max(len(queries), 1), _QUERIES_AT_ONCE)
+        ]
+        scores, rows = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return scores, rows
 
 
@@ -142,6 +215,9 @@ def _on_device(vectors: NDArray[np.float32], device: int, placement: Placement) 
     resources = None
     if device != CPU:
         resources = faiss.StandardGpuResources()
+        # Otherwise every index takes 1.5 GiB of the GPU, and 256 MiB of the host for copies that nobody makes.
+        resources.setTempMemory(_scratch_bytes(len(vectors)))
+        resources.setPinnedMemory(0)
         config = faiss.GpuIndexFlatConfig()
         config.device, config.useFloat16 = device, placement.float16
         index = faiss.GpuIndexFlatIP(resources, dimension, config)

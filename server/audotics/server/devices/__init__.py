@@ -1,0 +1,1 @@
+"""GPUs of this machine, and what has to be so that libraries can use them."""
