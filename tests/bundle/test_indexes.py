@@ -17,7 +17,7 @@ import pytest
 from audotics.bundle.errors import BundleCorruptError
 from audotics.bundle.indexes.building import build_index
 from audotics.bundle.indexes.settings import IndexKind, IndexSettings, Metric, Recall, read_settings, write_settings
-from audotics.bundle.indexes.stored import StoredIndex
+from audotics.bundle.indexes.stored import StoredIndex, unit_length
 
 SETTINGS = [
     IndexSettings(),
@@ -213,7 +213,7 @@ def test_serving_takes_little_more_memory_than_the_vectors(tmp_path):
 import os, sys
 from pathlib import Path
 import numpy as np
-from audotics.bundle.indexes.stored import StoredIndex
+from audotics.bundle.indexes.stored import StoredIndex, unit_length
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -279,3 +279,11 @@ def test_what_is_read_may_be_written_to(saved):
     folder = saved(SETTINGS[0])
     for name in ("index.faiss", "vectors.npy"):
         assert (folder / name).stat().st_mode & 0o200
+
+
+def test_unit_length_knows_no_vector_too_long_or_too_short():
+    """Their squares lie beyond float32."""
+    numbers = np.asarray([3e38, 1e20, 1, 1e-39, 1e-45, 0], np.float32)
+    found = unit_length(np.repeat(numbers[:, None], 4, axis=1))
+    np.testing.assert_allclose(found, np.repeat([[0.5]] * 5 + [[0.0]], 4, axis=1))
+    assert found.dtype == np.float32

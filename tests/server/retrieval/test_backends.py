@@ -11,6 +11,8 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
+from audotics.bundle.indexes.building import build_index
+from audotics.bundle.indexes.settings import IndexSettings
 from audotics.bundle.indexes.stored import StoredIndex
 from audotics.exporters.graphs.top_k import top_k_model
 from audotics.server.retrieval.backends.backend import DeviceError
@@ -196,6 +198,31 @@ def test_deletes_and_filters_hold_on_a_device(stored_of, table, queries):
     exact[:, gone] = -np.inf
     assert set(rows[1].tolist()) - {3000} <= set(np.argsort(-exact[1])[:20].tolist())
     index.close()
+
+
+@pytest.mark.parametrize("hidden", [0, 2500])
+def test_more_than_a_gpu_finds_at_once_are_found_all_the_same(stored_of, table, queries, hidden):
+    """FAISS's searches on GPUs end at 2,048 rows, and leave none out."""
+    index = VectorIndex.of(stored_of("flat"), place=lambda stored: GpuFaiss(stored, placement=Placement((CPU,))))
+    gone = np.argsort(-(table @ queries[0]))[:hidden]
+    index = index.with_deleted(gone)
+
+    for k in (100, 3000):
+        rows = index.search(queries[:1], k)[1]
+        best = np.argsort(-(table @ queries[0]), kind="stable")[hidden:][:k]
+        assert set(rows[0][rows[0] >= 0].tolist()) == set(best.tolist())
+    index.close()
+
+
+def test_many_queries_are_compared_in_several_runs(table, queries):
+    stored = build_index(table, IndexSettings(), threads=1)
+    many = np.concatenate([queries] * 5)  # 200, of which a GPU takes 64 at a time
+    for backend in (
+        GpuFaiss(stored, placement=Placement((CPU,))),
+        OnnxTopK(stored, device="cpu", product_bytes=1 << 18),
+    ):
+        np.testing.assert_array_equal(backend.search(many, 10)[1], np.concatenate([stored.search(queries, 10)[1]] * 5))
+        backend.close()
 
 
 def test_the_committed_graph_is_the_one_that_the_exporter_writes():

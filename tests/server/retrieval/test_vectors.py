@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audotics.bundle.indexes.building import build_index
+from audotics.bundle.indexes.settings import IndexSettings
+from audotics.bundle.indexes.stored import StoredIndex
 from audotics.server.errors import RefusedModelError
 from audotics.server.retrieval.vectors import PADDING, VectorIndex
 
@@ -137,3 +140,39 @@ def test_files_that_do_not_fit_are_refused_with_the_reason(tmp_path, damage, rea
     with pytest.raises(RefusedModelError, match=f"^content/2: .*{reason}") as refusal:
         VectorIndex.open(folder)
     assert str(tmp_path) not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "vectors", "reason"),
+    [
+        ([3], np.ones((1, 5)), r"1 rows have vectors of the shape \(1, 5\); needs \d+ each"),
+        ([3, 4], np.ones((1, 8)), "2 rows have vectors of the shape"),
+        ([10**9], np.ones((1, 8)), r"rows 1000000000 to 1000000000 do not continue at \d+"),
+        ([-1], np.ones((1, 8)), "rows -1 to -1 do not continue"),
+        ([3], np.full((1, 8), np.nan), "a vector has a number that is none"),
+        ([3], np.full((1, 8), np.inf), "a vector has a number that is none"),
+    ],
+)
+def test_changes_that_do_not_fit_are_refused(rows, vectors, reason):
+    index = VectorIndex.of(small_index())
+    with pytest.raises(ValueError, match=reason):
+        index.with_vectors(np.asarray(rows), vectors.astype(np.float32))
+
+
+def test_a_row_that_is_named_twice_has_its_last_vector():
+    index = VectorIndex.of(small_index())
+    index = index.with_vectors(np.asarray([5, 50, 5, 50]), np.arange(32, dtype=np.float32).reshape(4, 8))
+    assert index.size == 51
+    assert index.vectors(np.asarray([5, 50]))[:, 0].tolist() == [16, 24]
+
+
+def test_queries_of_another_dimension_are_refused_and_none_are_no_fault():
+    index = VectorIndex.of(small_index())
+    with pytest.raises(ValueError, match=r"'queries' have the shape \(2, 5\); the index has vectors of 8"):
+        index.search(np.ones((2, 5), np.float32), 3)
+    assert index.search(np.ones((0, 8), np.float32), 3)[1].shape == (0, 3)
+    assert index.search(np.ones((2, 8), np.float32), 0)[1].shape == (2, 0)
+
+
+def small_index() -> StoredIndex:
+    return build_index(np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32), IndexSettings(), threads=1)

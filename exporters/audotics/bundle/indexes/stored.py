@@ -209,8 +209,11 @@ class _Head:
 
 def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """`vectors` (n, d) at unit length; a zero vector stays one."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    # float32 has no room for the squares of what it holds.
+    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64))
+    lengths[lengths == 0] = 1.0
+    scaled = np.empty(vectors.shape, np.float32)
+    np.divide(vectors, lengths[:, None], out=scaled, casting="same_kind")
     return scaled
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -17,8 +18,9 @@ from audotics.features.tracks import TrackColumns
 from audotics.server.repository.catalog import Catalog
 from audotics.server.repository.rows import UNKNOWN, RowMap
 from audotics.server.retrieval.vectors import VectorIndex
-from audotics.server.runtime.model import Model
+from audotics.server.runtime.model import InferenceError, Model
 
+_LOG: Final = logging.getLogger(__name__)
 _EMBED_ROWS: Final = 1024
 
 
@@ -86,6 +88,11 @@ class ContentPart:
             rows = np.arange(start, min(start + _EMBED_ROWS, len(tracks)))
             feeds = self.encoder.encode(tracks.take(rows)).feeds()
             found = self.model.run(feeds, ["embedding", "length"], deadline=deadline)
+            if found[0].shape != (len(rows), self.index.dimension):
+                raise InferenceError(
+                    f"content/{self.version}: embeddings of {len(rows)} tracks have the shape {found[0].shape}, its "
+                    f"index holds vectors of {self.index.dimension}; export it again"
+                )
             vectors.append(found[0])
             lengths.append(found[1])
         return Embeddings(np.concatenate(vectors), np.concatenate(lengths))
@@ -117,10 +124,18 @@ class ContentPart:
         if len(changed):
             rows, embeddings = rows.with_rows(changed), self.embed(catalog.columns.take(changed))
             places = rows.to_model(changed)
-            index = index.with_vectors(places, embeddings.vectors)
+            index = index.with_vectors(places, self._searchable(embeddings.vectors))
             lengths = np.concatenate([lengths, np.zeros(index.size - len(lengths), np.float32)])
             lengths[places] = embeddings.lengths
         return replace(self, rows=rows, index=index.with_deleted(rows.hidden(catalog.deleted)), lengths=lengths)
+
+    def _searchable(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`vectors` (n, d); one that is not finite is zero instead, near to nothing, so that the others are served."""
+        finite = np.isfinite(vectors).all(axis=1, keepdims=True)
+        if finite.all():
+            return vectors
+        _LOG.warning("content/%d has no embedding for %d tracks", self.version, np.count_nonzero(~finite))
+        return np.where(finite, vectors, np.float32(0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -49,9 +49,10 @@ class _Delta:
         return cls(np.empty(0, np.int64), np.empty((0, dimension), np.float32))
 
     def merged(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> _Delta:
-        all_rows = np.concatenate([rows, self.rows])
+        """Of a row that is named twice the last vector stays."""
+        all_rows = np.concatenate([rows[::-1], self.rows])
         unique, first = np.unique(all_rows, return_index=True)
-        return _Delta(unique, np.concatenate([vectors, self.vectors])[first])
+        return _Delta(unique, np.concatenate([vectors[::-1], self.vectors])[first])
 
     def without(self, other: _Delta) -> _Delta:
         """What is not, with the same vector, in `other`."""
@@ -157,8 +158,13 @@ class VectorIndex:
 
         `queries` is float32 (q, d); `allowed`, bool (size,), names the rows that may be found. Returns scores (q, k')
         and rows (q, k'), k' at most k; the end is filled with -inf and PADDING where there are fewer rows. As many as
-        asked are found while there are so many, and deleted rows never come back.
+        asked are found while there are so many, and deleted rows never come back. Raises ValueError for queries of
+        another dimension, and for a mask of another size.
         """
+        if queries.ndim != 2 or queries.shape[1] != self.dimension:
+            raise ValueError(f"'queries' have the shape {queries.shape}; the index has vectors of {self.dimension}")
+        if k < 1:
+            return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         k = min(k, self.size)
         queries = self.stored.prepared(np.ascontiguousarray(queries, np.float32))
         self.counters.add("searches", len(queries))
@@ -210,7 +216,18 @@ class VectorIndex:
         return result
 
     def with_vectors(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> VectorIndex:
-        """The index in which `rows` (n,), known or new, have `vectors` (n, d). New rows continue at `size`."""
+        """The index in which `rows` (n,), known or new, have `vectors` (n, d). New rows continue at `size`.
+
+        Of a row that is named twice the last vector counts. Raises ValueError when the vectors do not fit the rows or
+        the index, are not finite, or leave a row between without one.
+        """
+        if vectors.shape != (len(rows), self.dimension):
+            raise ValueError(f"{len(rows)} rows have vectors of the shape {vectors.shape}; needs {self.dimension} each")
+        if not np.isfinite(vectors).all():
+            raise ValueError("a vector has a number that is none; an index could not be searched with it")
+        known = np.unique(rows)
+        if len(known) and (known[0] < 0 or known[-1] >= self.size + np.count_nonzero(known >= self.size)):
+            raise ValueError(f"rows {known[0]} to {known[-1]} do not continue at {self.size}")
         return self._changed(self._delta.merged(rows, self.stored.prepared(vectors)), self._deleted)
 
     def with_deleted(self, rows: NDArray[np.int64]) -> VectorIndex:
@@ -300,17 +317,27 @@ class VectorIndex:
         effort: float,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """`found` when it holds matching rows only and enough of them; else what a wider or an exact search finds."""
-        for _ in range(2):
-            scores, rows = found
-            wrong = (rows != PADDING) & ~matching.take(rows)
-            if wrong.any():
-                scores, rows = np.where(wrong, -np.inf, scores).astype(np.float32), np.where(wrong, PADDING, rows)
-                scores, rows = best_of(scores, rows, k)
-            if _fewest(rows) >= wanted:
-                return scores, rows
-            found = self._indexed(queries, k, selection, delta, effort=effort * _MOST_EFFORT)
+        found = _only(found, matching)
+        if _fewest(found[1]) >= wanted:
+            return found
         self.counters.add("completed", len(queries))
+        found = _only(self._indexed(queries, k, selection, delta, effort=effort * _MOST_EFFORT), matching)
+        if _fewest(found[1]) >= wanted:
+            return found
         return exact_among(queries, np.flatnonzero(matching), k, gather=self.vectors)
+
+
+def _only(
+    found: tuple[NDArray[np.float32], NDArray[np.int64]], matching: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """What was `found`, without rows that do not match."""
+    scores, rows = found
+    wrong = (rows != PADDING) & ~matching.take(rows)
+    if not wrong.any():
+        return found
+    return best_of(
+        np.where(wrong, np.float32(-np.inf), scores), np.where(wrong, np.int64(PADDING), rows), rows.shape[1]
+    )
 
 
 def _fewest(rows: NDArray[np.int64]) -> int:

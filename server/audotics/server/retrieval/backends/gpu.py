@@ -93,8 +93,7 @@ class GpuFaiss:
         placement = Placement() if placement is None else placement
         _require(placement, stored.vectors.shape)
         self._stored = stored
-        # The CPU finds as many as are asked for.
-        self._most = stored.size if CPU in placement.devices else min(stored.size, _MOST_ROWS)
+        self._most = min(stored.size, _MOST_ROWS)
         try:
             self._owner = OwnerThread(
                 lambda: _placed(stored.vectors, placement), name="gpu-index", limit_queries=_QUERIES_AT_ONCE
@@ -111,7 +110,7 @@ class GpuFaiss:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """As Backend has it. More rows are found than asked, and those outside the `selection` taken out.
 
-        At most 2,048 on a GPU. Raises DeviceError when the device fails.
+        At most 2,048 rows. Raises DeviceError when the device fails.
         """
         k = min(k, self._stored.size)
         queries = self._stored.prepared(queries)

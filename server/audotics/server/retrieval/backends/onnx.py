@@ -29,7 +29,15 @@ _PRODUCT_BYTES: Final = 256 << 20
 class OnnxTopK:
     """A Backend over the vectors of `stored` in ONNX Runtime, on `device` "cpu" or "cuda"."""
 
-    def __init__(self, stored: StoredIndex, *, device: str = "cuda", device_id: int = 0, threads: int = 1) -> None:
+    def __init__(
+        self,
+        stored: StoredIndex,
+        *,
+        device: str = "cuda",
+        device_id: int = 0,
+        threads: int = 1,
+        product_bytes: int = _PRODUCT_BYTES,
+    ) -> None:
         """Copies the vectors to the device. Raises DeviceError when it is missing or has too little memory."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -37,7 +45,7 @@ class OnnxTopK:
         options.enable_cpu_mem_arena = False  # which would keep the products of the largest search
         graph = files(__package__).joinpath(GRAPH_FILE).read_bytes()
         self._stored, self._device, self._device_id = stored, device, device_id
-        self._queries_a_run = max(1, _PRODUCT_BYTES // (4 * stored.size))
+        self._queries_a_run = max(1, product_bytes // (4 * stored.size))
         try:
             if device == "cuda":
                 self._session: Any = session_on_cuda(graph, options, device_id=device_id)
