@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from tests.far_server import far_server
 from tests.gpus import needs_cuda
 from tests.mixed_model import INPUTS, OUTPUTS, mixed_feeds, mixed_outputs, write_mixed_model
 from tests.small_repository import write_repository
+from tests.typed_model import DTYPES, typed_feeds, write_typed_model
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> BundleStore:
     store = write_repository(folder, n_tracks=80, n_users=4, kinds=("catalog",)).store
     write_mixed_model(store)
     write_mixed_model(store, texts=False)
-    (store.root / "mixed" / "labels.json").write_text('{"stable": 1}')
+    write_typed_model(store)
+    write_typed_model(store, texts=False)
+    for name in ("mixed", "typed"):
+        (store.root / name / "labels.json").write_text('{"stable": 1}')
     return store
 
 
@@ -49,40 +53,54 @@ def address(store: BundleStore, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="module")
-def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved_model(tmp_path_factory: pytest.TempPathFactory) -> BundleStore:
     pytest.importorskip("tensorflow", reason="needs the extra package tensorflow")
     store = BundleStore(tmp_path_factory.mktemp("saved"))
-    return store.open("mixed", write_mixed_model(store, saved_model=True)).path
+    write_mixed_model(store, saved_model=True)
+    write_typed_model(store, saved_model=True)
+    return store
 
 
-@pytest.fixture(
-    params=[
-        "onnx",
-        "onnx bound",
-        pytest.param("onnx cuda", marks=needs_cuda),
-        "tensorflow",
-        "v2",
-        "v2 serving",
-        "tensorflow_serving",
-    ],
-    scope="module",
+RUNTIMES = (
+    "onnx",
+    "onnx bound",
+    pytest.param("onnx cuda", marks=needs_cuda),
+    "tensorflow",
+    "v2",
+    "v2 serving",
+    "tensorflow_serving",
 )
-def model(request: pytest.FixtureRequest) -> Iterator[Model]:
-    runtime = request.param
+
+
+@contextmanager
+def opened(runtime: str, name: str, request: pytest.FixtureRequest) -> Iterator[Model]:
     with ExitStack() as stack:
         if runtime.startswith("onnx"):
             version = 1 if runtime == "onnx" else 2
-            path = request.getfixturevalue("store").open("mixed", version).file("model.onnx")
+            path = request.getfixturevalue("store").open(name, version).file("model.onnx")
             device = "cuda" if runtime == "onnx cuda" else "cpu"
             yield OnnxModel(path, device=device, bound=True if runtime == "onnx bound" else None)
         elif runtime == "tensorflow":
-            yield SavedModel(request.getfixturevalue("saved_model"))
+            yield SavedModel(request.getfixturevalue("saved_model").open(name, 1).path)
         else:
-            protocol, _, version = runtime.partition(" ")
+            protocol, _, served = runtime.partition(" ")
             address = request.getfixturevalue("address")
-            choice = RuntimeChoice(protocol, address=address, version=version or "same", timeout_s=20.0)
+            choice = RuntimeChoice(protocol, address=address, version=served or "same", timeout_s=20.0)
             servers = stack.enter_context(RemoteServers(max_message_bytes=2**24))
-            yield servers.openers[protocol]("mixed", 1, choice)
+            yield servers.openers[protocol](name, 1, choice)
+
+
+@pytest.fixture(params=RUNTIMES, scope="module")
+def model(request: pytest.FixtureRequest) -> Iterator[Model]:
+    with opened(request.param, "mixed", request) as model:
+        yield model
+
+
+@pytest.fixture(params=RUNTIMES, scope="module")
+def typed(request: pytest.FixtureRequest) -> Iterator[Model]:
+    """The model of every type and of unlike shapes."""
+    with opened(request.param, "typed", request) as model:
+        yield model
 
 
 def fitting(model: Model, **change: Any) -> dict[str, Any]:
@@ -137,6 +155,10 @@ def test_outputs_come_in_the_order_that_is_asked_for(model: Model) -> None:
         {"number": np.asarray([0, 1, 2], np.int32)},
         {"half": np.zeros((3, 5), np.float16)},
         {"half": np.zeros((2, 2), np.float64)},
+        {"half": np.zeros((3, 2), np.complex64)},
+        {"half": np.zeros(3, np.float16)},
+        {"half": np.zeros((), np.float16)},
+        {"number": np.asarray(["a", "b", "c"])},
     ],
 )
 def test_bad_inputs_are_an_inference_error_without_internals(model: Model, change: dict[str, Any]) -> None:
@@ -151,6 +173,59 @@ def test_bad_inputs_are_an_inference_error_without_internals(model: Model, chang
 def test_a_missing_input_is_an_inference_error(model: Model) -> None:
     with pytest.raises(InferenceError):
         model.run({"half": mixed_feeds()["half"]}, names(model))
+
+
+def test_inputs_and_outputs_of_no_known_name_are_an_inference_error(model: Model) -> None:
+    feeds = fitting(model)
+    with pytest.raises(InferenceError):
+        model.run(feeds | {"nothing": np.zeros(3, np.float32)}, names(model))
+    with pytest.raises(InferenceError):
+        model.run(feeds, ["nothing"])
+    check(model)
+
+
+def typed_check(model: Model, rows: int, outputs: list[str]) -> None:
+    """Whatever goes in comes out, to the bit, as an array of the same type and shape."""
+    feeds = {spec.name: typed_feeds(rows)[spec.name] for spec in model.inputs}
+    for name, found in zip(outputs, model.run(feeds, outputs), strict=True):
+        truth = feeds[name.removeprefix("same_")]
+        assert type(found) is np.ndarray, name
+        assert (found.dtype, found.shape) == (truth.dtype, truth.shape), name
+        assert found.flags.writeable, name
+        same = found.tolist() == truth.tolist() if truth.dtype.hasobject else found.tobytes() == truth.tobytes()
+        assert same, name
+
+
+@pytest.mark.parametrize("rows", [3, 1, 0])
+def test_every_type_and_shape_comes_back_to_the_bit(typed: Model, rows: int) -> None:
+    typed_check(typed, rows, names(typed))
+
+
+def test_specs_tell_types_and_shapes(typed: Model) -> None:
+    inputs = {spec.name: (spec.dtype, spec.shape) for spec in typed.inputs}
+    assert {f"of_{dtype}": (dtype, (-1, 2)) for dtype in DTYPES}.items() <= inputs.items()
+    assert inputs["alone"] == ("float32", ())
+    assert inputs["cube"] == ("float32", (-1, -1, -1))
+    assert inputs["fixed"] == ("float32", (2, 3))
+    assert {spec.name.removeprefix("same_"): (spec.dtype, spec.shape) for spec in typed.outputs} == inputs
+    assert typed.axes["alone"] == ()
+    assert typed.axes["same_fixed"] == (2, 3)
+
+
+def test_outputs_may_be_asked_for_in_any_order_and_alone(typed: Model) -> None:
+    found = names(typed)
+    typed_check(typed, 2, found[::-1])
+    typed_check(typed, 2, found[3:4])
+    typed_check(typed, 2, ["same_fixed", "same_alone"])
+
+
+def test_a_shape_that_is_fixed_stays_so(typed: Model) -> None:
+    feeds = {spec.name: typed_feeds()[spec.name] for spec in typed.inputs}
+    with pytest.raises(InferenceError):
+        typed.run(feeds | {"fixed": np.zeros((3, 2), np.float32)}, ["same_fixed"])
+    with pytest.raises(InferenceError):
+        typed.run(feeds | {"cube": np.zeros((3, 2), np.float32)}, ["same_cube"])
+    typed_check(typed, 2, names(typed))
 
 
 def test_nothing_runs_after_the_deadline(model: Model) -> None:
@@ -180,19 +255,19 @@ def test_results_outlive_the_model(store: BundleStore) -> None:
     assert found.tolist() == [100, 101, 102]
 
 
-def test_a_saved_model_is_loaded_from_its_bundle(saved_model: Path) -> None:
+def test_a_saved_model_is_loaded_from_its_bundle(saved_model: BundleStore) -> None:
     """By the server's setting or by its own file, and without an ONNX file."""
-    store = BundleStore(saved_model.parent.parent)
+    store = saved_model
     for default in (RuntimeChoice("tensorflow"), RuntimeChoice()):
         loader = Loader(store, runtimes=RuntimeOpener(default=default))
         loaded = loader.model("mixed", 1)
         assert loaded.model.platform == "tensorflow_savedmodel"
-        assert loaded.size_bytes > (saved_model / "saved_model.pb").stat().st_size
+        assert loaded.size_bytes > store.open("mixed", 1).file("saved_model.pb").stat().st_size
         check(loaded.model)
         (store.root / "mixed" / "runtime.json").write_text('{"runtime": "tensorflow"}')
 
 
-def test_a_saved_model_that_reaches_for_files_is_refused(saved_model: Path, tmp_path: Path) -> None:
+def test_a_saved_model_that_reaches_for_files_is_refused(saved_model: BundleStore, tmp_path: Path) -> None:
     import tensorflow as tf
 
     class Curious(tf.Module):  # type: ignore[misc]

@@ -56,6 +56,7 @@ class SavedModel:
         self._check_operators(function.graph.as_graph_def())
         self.inputs = tuple(_spec(name, spec) for name, spec in sorted(function.structured_input_signature[1].items()))
         self.outputs = tuple(_spec(name, spec) for name, spec in sorted(function.structured_outputs.items()))
+        self._dtypes = {spec.name: np.dtype(spec.dtype) for spec in self.outputs}
         self._specs = {spec.name: (np.dtype(spec.dtype), spec.shape) for spec in self.inputs}
         self.axes: Mapping[str, tuple[int | str, ...]] = {
             spec.name: tuple("" if size < 0 else size for size in spec.shape) for spec in (*self.inputs, *self.outputs)
@@ -71,7 +72,8 @@ class SavedModel:
             if not all(self._fits(name, array) for name, array in feeds.items()):
                 raise TypeError("an input of another type or shape")  # TensorFlow would convert it, or go on
             found = self._function(**{name: self._tensorflow.constant(array) for name, array in feeds.items()})
-            arrays = [found[name].numpy() for name in outputs]
+            # Of a tensor without axes TensorFlow makes a number or bytes, and no array.
+            arrays = [np.asarray(found[name].numpy(), self._dtypes[name]) for name in outputs]
         except Exception as error:  # as above
             raise InferenceError(f"{self._name}: the model failed on its inputs ({type(error).__name__})") from error
         return [_texts(array) if array.dtype.hasobject else array for array in arrays]

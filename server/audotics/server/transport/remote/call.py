@@ -44,7 +44,7 @@ class RemoteCalls:
 
         All attempts of a call together may take `timeout_s`.
         """
-        self._name = name
+        self.name = name
         self._address = address
         self._timeout_s = timeout_s
         self._attempts = attempts
@@ -68,7 +68,7 @@ class RemoteCalls:
         for attempt in range(1, self._attempts + 1):
             if (wait_s := self._breaker.admit()) > 0:
                 raise UnavailableModelError(
-                    f"{self._name}: its server failed several times in a row; it is called again in {wait_s:.1f} s"
+                    f"{self.name}: its server failed several times in a row; it is called again in {wait_s:.1f} s"
                 )
             remaining_s = end - time.monotonic()
             if remaining_s <= 0:
@@ -90,7 +90,7 @@ class RemoteCalls:
                 return answer
             if code in _REFUSALS:
                 self._succeeded()
-                raise InferenceError(f"{self._name}: its server refused the inputs ({code.name})")
+                raise InferenceError(f"{self.name}: its server refused the inputs ({code.name})")
             if code is grpc.StatusCode.DEADLINE_EXCEEDED and not ours:
                 self._gave_up()
                 raise self._late(ours)
@@ -101,7 +101,7 @@ class RemoteCalls:
             if code not in _PASSING or attempt == self._attempts or time.monotonic() + pause_s >= end:
                 break
             time.sleep(pause_s)
-        raise UnavailableModelError(f"{self._name}: its server does not answer ({code.name})")
+        raise UnavailableModelError(f"{self.name}: its server does not answer ({code.name})")
 
     def _may_go_on(self) -> bool:
         with self._lock:
@@ -146,14 +146,14 @@ class RemoteCalls:
 
     def _late(self, ours: bool) -> Exception:
         if ours:
-            return UnavailableModelError(f"{self._name}: its server gave no answer within {self._timeout_s:g} s")
-        return DeadlineError(f"the deadline passed before the server of {self._name} answered")
+            return UnavailableModelError(f"{self.name}: its server gave no answer within {self._timeout_s:g} s")
+        return DeadlineError(f"the deadline passed before the server of {self.name} answered")
 
     def _succeeded(self) -> None:
         with self._lock:
             self._in_doubt, self._given_up = False, 0
         if self._breaker.succeeded():
-            _LOG.info("%s: %s answers again", self._name, self._address)
+            _LOG.info("%s: %s answers again", self.name, self._address)
 
     def _failed(self, code: grpc.StatusCode) -> None:
         calls = 1
@@ -162,4 +162,4 @@ class RemoteCalls:
             if code is grpc.StatusCode.DEADLINE_EXCEEDED:  # nothing within the limit: those who gave up missed nothing
                 calls, self._given_up = max(1, self._given_up), 0
         if self._breaker.failed(calls):
-            _LOG.warning("%s: %s is left alone for a while (%s)", self._name, self._address, code.name)
+            _LOG.warning("%s: %s is left alone for a while (%s)", self.name, self._address, code.name)

@@ -62,11 +62,11 @@ class TensorFlowServingModel:
         self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], *, deadline: float | None = None
     ) -> list[NDArray[Any]]:
         """As Model has it."""
-        request = pb.PredictRequest(
-            model_spec=self._spec,
-            inputs={name: encode_tensor(array, packed=True) for name, array in feeds.items()},
-            output_filter=outputs,
-        )
+        try:
+            inputs = {name: encode_tensor(array, packed=True) for name, array in feeds.items()}
+        except KeyError as error:
+            raise InferenceError(f"{self._calls.name}: the protocol of its server has no type for {error}") from error
+        request = pb.PredictRequest(model_spec=self._spec, inputs=inputs, output_filter=outputs)
         answer = self._calls.call(self._predict, request, deadline=deadline)
         try:
             arrays = [decode_tensor(answer.outputs[name], name) for name in outputs]

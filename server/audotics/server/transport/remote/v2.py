@@ -9,7 +9,7 @@ import grpc
 from numpy.typing import NDArray
 
 from audotics.bundle.manifest import TensorSpec
-from audotics.server.runtime.model import UnavailableModelError
+from audotics.server.runtime.model import InferenceError, UnavailableModelError
 from audotics.server.services.tensors import TensorError
 from audotics.server.transport.compat.stubs import inference_pb2 as pb
 from audotics.server.transport.compat.v2.codec import DTYPES, decode_outputs, encode_request
@@ -46,7 +46,10 @@ class V2Model:
         self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], *, deadline: float | None = None
     ) -> list[NDArray[Any]]:
         """As Model has it."""
-        request = encode_request(self._name, self._version, feeds, outputs)
+        try:
+            request = encode_request(self._name, self._version, feeds, outputs)
+        except KeyError as error:
+            raise InferenceError(f"{self._calls.name}: the protocol of its server has no type for {error}") from error
         answer = self._calls.call(self._infer, request, deadline=deadline)
         try:
             arrays = decode_outputs(answer)
