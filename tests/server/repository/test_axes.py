@@ -59,20 +59,44 @@ def test_rows_that_stand_for_themselves_get_an_axis() -> None:
     assert [len(feeds["x"]) for feeds in model.asked] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    "compute",
-    [
-        lambda x: x - x.mean(axis=0),
-        lambda x: np.exp(x) / np.exp(x).sum(axis=0),
-        lambda x: x[::-1],
-        lambda x: np.unique(x, axis=0),
-        lambda x: np.concatenate([x, x]),
-        lambda x: x.sum(axis=0),
-        lambda x: x.sum(),
-        lambda x: x @ x.T,
-        lambda x: np.where(len(x) == 3, np.nan, x),
-    ],
-)
+DEPENDENT: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "centred": lambda x: x - x.mean(axis=0),
+    "softmax": lambda x: np.exp(x) / np.exp(x).sum(axis=0),
+    "reversed": lambda x: x[::-1],
+    "distinct": lambda x: np.unique(x, axis=0),
+    "doubled": lambda x: np.concatenate([x, x]),
+    "columns": lambda x: x.sum(axis=0),
+    "products": lambda x: x @ x.T,
+    "by number": lambda x: np.where(len(x) == 3, np.nan, x),
+}
+
+
+class Named(Nameless):
+    """All first axes have one name."""
+
+    @property
+    def axes(self) -> dict[str, tuple[int | str, ...]]:
+        return {name: ("batch", *axes[1:]) for name, axes in super().axes.items()}
+
+
+@pytest.mark.parametrize("compute", DEPENDENT.values(), ids=DEPENDENT.keys())
+def test_names_that_rows_contradict_are_not_believed(compute: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+    model = Named(ROWS, {"y": lambda feeds: np.asarray(compute(feeds["x"]), np.float32)})
+    axes = found_axes(model, ROWS)
+    assert {name: first for name, (first, *_) in axes.items()} == {"x": "", "y": ""}
+    assert axes["x"][1:] == model.axes["x"][1:]
+
+
+def test_names_that_rows_bear_out_are_kept_also_with_arithmetic_of_eight_bits() -> None:
+    def rounded(feeds: Feeds) -> NDArray[Any]:
+        step = np.abs(feeds["x"]).max() / 127
+        return np.asarray(np.round(feeds["x"] / step) * step, np.float32)
+
+    model = Named(ROWS, {"doubled": lambda feeds: feeds["x"] * 2, "rounded": rounded})
+    assert found_axes(model, ROWS) == model.axes
+
+
+@pytest.mark.parametrize("compute", [*DEPENDENT.values(), np.sum], ids=[*DEPENDENT.keys(), "sum"])
 def test_rows_that_depend_on_others_get_none(compute: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
     model = Nameless(ROWS, {"y": lambda feeds: np.asarray(compute(feeds["x"]), np.float32)})
     assert found_axes(model, ROWS) == model.axes

@@ -6,11 +6,14 @@ import logging
 import time
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from audotics.bundle.manifest import TensorSpec
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.server.errors import DeadlineError, RefusedModelError
+from audotics.server.repository.axes import found_axes
 from audotics.server.runtime.model import InferenceError
 from audotics.server.runtime.onnx import OnnxModel
 from audotics.server.runtime.opening import RuntimeOpener
@@ -80,6 +83,22 @@ def test_a_device_that_is_not_there_is_said_and_counted(repository, caplog):
     assert [record.getMessage() for record in caplog.records] == [f"ncf/1 runs on the CPU: {ONNX_TROUBLE}"]
     assert opener.runs.of("ncf", 1).fallbacks == 1
     assert len(model.run(feeds([1]), ["logit"])[0]) == 1
+
+
+def test_rows_that_depend_on_each_other_are_not_rounded_up(tmp_path):
+    """A softmax over the rows would count those that were added."""
+    rows = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows"]) for name in ("x", "share")]
+    graph = helper.make_graph([helper.make_node("Softmax", ["x"], ["share"], axis=0)], "shares", rows[:1], rows[1:])
+    path = tmp_path / "shares" / "1" / "model.onnx"
+    path.parent.mkdir(parents=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    feeds = {"x": np.asarray([1.0, 2.0, 3.0], np.float32)}
+    truth = np.exp(feeds["x"]) / np.exp(feeds["x"]).sum()
+
+    model = OnnxModel(path, bound=True)
+    assert model.run(feeds, ["share"])[0].sum() < 0.9
+    for right in (model.with_axes(found_axes(model, feeds)), OnnxModel(path, bound=True, rounded=False)):
+        np.testing.assert_allclose(right.run(feeds, ["share"])[0], truth, rtol=1e-5)
 
 
 def test_runs_are_counted_whether_they_give_something_or_not(repository):

@@ -1,8 +1,10 @@
-"""Axes without names: a loaded model and its recorded inputs go in; the axes that its rows stand on come out.
+"""Axes of rows: a loaded model and its recorded inputs go in; the axes that its rows stand on come out.
 
-ONNX names its axes. TensorFlow and other servers only say that the size of one is free, which does not tell whether all
-tensors have the same rows, and whether each row stands for itself. So it is tried: two requests apart and both together
-have to give the same. What was found lets rows of several requests run in one call (`services/joining.py`).
+TensorFlow and other servers only say that the size of an axis is free, which does not tell whether all tensors have the
+same rows, and whether each row stands for itself. So it is tried: two requests apart and both together have to give the
+same. ONNX names its axes, but one name does not say either that a row stands for itself: a softmax may go over rows.
+Names are believed unless the same trial plainly contradicts them. What was found lets rows of several requests run in
+one call (`services/joining.py`), and rows be added on a GPU (`runtime/buckets.py`).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ _PAIRS: Final = {_HISTORY: 2, _USER_INDEX: 1, "track": 1}
 
 _TOLERANCE: Final = 1e-4
 _TOLERANCE_OF_HALVES: Final = 1e-2
+_TOLERANCE_OF_NAMES: Final = 5e-2
 """Of the largest value: sums are made in another order when there are other rows beside."""
 
 
@@ -51,10 +54,12 @@ class _Trial:
 def found_axes(model: Model, recorded: Feeds) -> Axes:
     """The axes of `model`, with names for the first ones where it has none and its rows prove to be independent.
 
-    It is run three times for that. Raises UnavailableModelError when it lies on a server that does not answer,
-    UnfinishedRunError when a run had to be ended.
+    Where all of them have one name and the rows prove to depend on each other, they lose it. The model is run three
+    times for that. Raises UnavailableModelError when it lies on a server that does not answer, UnfinishedRunError when
+    a run had to be ended.
     """
-    trial = _trial(model, recorded) if _is_nameless(model) else None
+    named = _has_one_name(model)
+    trial = _trial(model, recorded) if named or _is_nameless(model) else None
     if trial is None:
         return model.axes
     names = [spec.name for spec in model.outputs]
@@ -65,6 +70,11 @@ def found_axes(model: Model, recorded: Feeds) -> Axes:
     except InferenceError as error:
         _LOG.info("requests of this model run one by one: %s", error)
         return model.axes
+    if named:
+        if not any(_plainly_differ(first, second, both) for first, second, both in zip(*runs, strict=True)):
+            return model.axes
+        _LOG.warning("rows of a model depend on each other, although its axes have one name: requests run one by one")
+        return {name: ("", *axes[1:]) for name, axes in model.axes.items()}
     axis_of, axes = dict(trial.axis_of), trial.sizes()
     for name, first, second, together in zip(names, *runs, strict=True):
         widths = {array.shape[1:] for array in (first, second, together)}
@@ -75,6 +85,19 @@ def found_axes(model: Model, recorded: Feeds) -> Axes:
             return model.axes
         axis_of[name] = axis
     return {name: (axis_of[name], *axes[1:]) for name, axes in model.axes.items()}
+
+
+def _has_one_name(model: Model) -> bool:
+    """Whether the first axes of all tensors have one name."""
+    first = {axes[0] if axes else "" for axes in model.axes.values()}
+    return len(first) == 1 and isinstance(first.pop() or 0, str)
+
+
+def _plainly_differ(first: NDArray[Any], second: NDArray[Any], together: NDArray[Any]) -> bool:
+    """By far more than 8-bit arithmetic does, whose scale is that of all rows."""
+    if first.shape[1:] != second.shape[1:]:
+        return True
+    return not _same(np.concatenate([first, second]), together, tolerance=_TOLERANCE_OF_NAMES)
 
 
 def _is_nameless(model: Model) -> bool:
@@ -115,11 +138,11 @@ def _pairs(recorded: Feeds) -> _Trial:
     return _Trial(first, second, together, {_HISTORY: "users", _USER_INDEX: "rows", "track": "rows"})
 
 
-def _same(expected: NDArray[Any], found: NDArray[Any]) -> bool:
+def _same(expected: NDArray[Any], found: NDArray[Any], *, tolerance: float = _TOLERANCE) -> bool:
     if expected.shape != found.shape or expected.dtype != found.dtype:
         return False
     if expected.dtype.kind != "f":
         return bool(np.array_equal(expected, found))
-    tolerance = _TOLERANCE_OF_HALVES if expected.dtype == np.float16 else _TOLERANCE
+    tolerance = max(tolerance, _TOLERANCE_OF_HALVES if expected.dtype == np.float16 else 0.0)
     apart = np.abs(expected.astype(np.float64) - found)
     return bool(np.all(apart <= tolerance * max(1.0, float(np.abs(expected).max(initial=0.0)))))

@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from audotics.server.runtime.model import InferenceError, Model
+from audotics.server.runtime.onnx import OnnxModel
 
 
 class RunCounts:
@@ -71,7 +72,8 @@ class CountedModel:
 
     def with_axes(self, axes: Mapping[str, tuple[int | str, ...]]) -> CountedModel:
         """The same model and counts, with other names for its axes."""
-        renamed = CountedModel(self._model, self._counts)
+        model = self._model.with_axes(axes) if isinstance(self._model, OnnxModel) else self._model
+        renamed = CountedModel(model, self._counts)
         renamed.axes = axes
         return renamed
 

@@ -8,6 +8,7 @@ Who supervises runs can end one between two operators, also within a loop of the
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -61,11 +62,12 @@ class OnnxModel:
         device: str = "cpu",
         gpu_memory_mib: int | None = None,
         bound: bool | None = None,
+        rounded: bool = True,
     ) -> None:
         """Load `path`; `threads` work on one run, which goes on for as long as it takes without a `supervisor`.
 
         `device` "auto" is a GPU where there is one that ONNX Runtime knows; "cuda" says so in the log where there is
-        none. `bound` binds inputs and outputs and rounds row counts up, by default on a GPU only. Raises
+        none. `bound` binds inputs and outputs, by default on a GPU only, and then row counts are `rounded` up. Raises
         RefusedModelError when ONNX Runtime does not take the file.
         """
         self._supervisor = supervisor
@@ -90,7 +92,15 @@ class OnnxModel:
         # Texts cannot be bound; ONNX Runtime then copies what it needs to by itself.
         texts = any(spec.dtype == "object" for spec in (*self.inputs, *self.outputs))
         self._bound = not texts and (self.device == "cuda" if bound is None else bound)
-        self._buckets = RowBuckets.of(self.inputs, self.outputs, self.axes) if self._bound else None
+        self._rounded = rounded and self._bound
+        self._buckets = RowBuckets.of(self.inputs, self.outputs, self.axes) if self._rounded else None
+
+    def with_axes(self, axes: Mapping[str, tuple[int | str, ...]]) -> OnnxModel:
+        """The same session, with other names for its axes: what has no name is not rounded up."""
+        renamed = copy.copy(self)
+        renamed.axes = axes
+        renamed._buckets = RowBuckets.of(self.inputs, self.outputs, axes) if self._rounded else None
+        return renamed
 
     def run(
         self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], *, deadline: float | None = None

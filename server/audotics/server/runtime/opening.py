@@ -58,6 +58,7 @@ class RuntimeOpener:
                 threads=self.threads,
                 device=choice.device or self.device,
                 gpu_memory_mib=self.gpu_memory_mib,
+                rounded=choice.join,
             )
         if choice.runtime == "tensorflow":
             return SavedModel(bundle.path, threads=self.threads)
