@@ -145,6 +145,12 @@ def nan_vectors(folder: Path) -> None:
     np.save(folder / "vectors.npy", vectors)
 
 
+def long_vectors(folder: Path) -> None:
+    vectors = np.load(folder / "vectors.npy")
+    vectors[7, 3] = 1e30
+    np.save(folder / "vectors.npy", vectors)
+
+
 def header_without_end(folder: Path) -> None:
     data = (folder / "vectors.npy").read_bytes()
     (folder / "vectors.npy").write_bytes(data.replace(b"(900, 8), }", b"(900, 8    "))
@@ -158,6 +164,7 @@ def header_without_end(folder: Path) -> None:
         (recall_without_end, r"index\.json cannot be used"),
         (settings_beyond_integers, r"'probes' is 1099511627776"),
         (nan_vectors, r"vectors\.npy has numbers that are none"),
+        (long_vectors, r"vectors\.npy has numbers that are none, or too large to compare"),
         (header_without_end, r"cannot be read"),
         (no_settings, r"index\.json cannot be used"),
         (unknown_format, r"format 9 is not 1"),

@@ -134,3 +134,21 @@ def test_a_recall_that_no_kind_reaches_is_said(data, progress):
 def test_nothing_to_search_is_refused(vectors, queries, progress):
     with pytest.raises(ExportError, match=r"tracks: vectors .* cannot be searched with queries"):
         tune(np.zeros(vectors, np.float32), np.zeros(queries, np.float32), Goal(), progress=progress, title="tracks")
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+def test_too_few_vectors_for_codes_are_said(progress, metric):
+    few = np.random.default_rng(0).normal(size=(9, 8)).astype(np.float32)
+    with pytest.raises(ExportError, match=r"few: no index of ivf_pq .*; 9 vectors are too few for codes of 4 bits"):
+        tune(few, few, Goal(5, kinds=(IndexKind.IVF_PQ,), metric=metric), progress=progress, title="few")
+    tuned = tune(few, few, Goal(5, kinds=(IndexKind.IVF_PQ, IndexKind.FLAT)), progress=progress, title="few")
+    assert tuned.index.settings.kind is IndexKind.FLAT
+
+
+@pytest.mark.parametrize("kind", list(IndexKind))
+def test_vectors_whose_squares_have_no_room_are_refused_before_they_end_the_process(progress, kind):
+    long = 1e30 * np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    with pytest.raises(ExportError, match="long: a vector or a query has a number that is none, or too large"):
+        tune(long, long, Goal(5, kinds=(kind,), memory_ratio=9.0), progress=progress, title="long")
+    cosine = Goal(5, kinds=(kind,), memory_ratio=9.0, metric=Metric.COSINE)
+    assert tune(long, long, cosine, progress=progress, title="long").index.recall.measured > 0.9

@@ -149,8 +149,9 @@ def test_files_that_do_not_fit_are_refused_with_the_reason(tmp_path, damage, rea
         ([3, 4], np.ones((1, 8)), "2 rows have vectors of the shape"),
         ([10**9], np.ones((1, 8)), r"rows 1000000000 to 1000000000 do not continue at \d+"),
         ([-1], np.ones((1, 8)), "rows -1 to -1 do not continue"),
-        ([3], np.full((1, 8), np.nan), "a vector has a number that is none"),
-        ([3], np.full((1, 8), np.inf), "a vector has a number that is none"),
+        ([3], np.full((1, 8), np.nan), "a vector has a number that is none, or too large"),
+        ([3], np.full((1, 8), 1e30), "or too large to compare"),
+        ([3], np.full((1, 8), np.inf), "a vector has a number that is none, or too large"),
     ],
 )
 def test_changes_that_do_not_fit_are_refused(rows, vectors, reason):

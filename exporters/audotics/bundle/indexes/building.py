@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.bundle.indexes.exact import are_comparable
 from audotics.bundle.indexes.native import faiss
 from audotics.bundle.indexes.settings import IndexKind, IndexSettings, Metric
 from audotics.bundle.indexes.stored import StoredIndex, unit_length
@@ -45,6 +46,8 @@ def build_index(
     vectors = np.ascontiguousarray(vectors, np.float32)
     if settings.metric is Metric.COSINE:
         vectors = unit_length(vectors)
+    if not are_comparable(vectors):
+        raise ValueError("a vector has a number that is none, or too large to compare")
     head = longest(vectors, settings.head_rows)
     faiss.omp_set_num_threads(threads)
     if not len(head):
@@ -71,6 +74,8 @@ def _check(settings: IndexSettings, n: int, dimension: int) -> None:
         raise ValueError(f"{n} vectors are too few for {settings.head_rows} head rows and {settings.lists} lists")
     if settings.kind is IndexKind.IVF_PQ and dimension % settings.code_parts:
         raise ValueError(f"vectors of {dimension} cannot be cut into {settings.code_parts} equal parts")
+    if settings.kind is IndexKind.IVF_PQ and n - settings.head_rows < 1 << _BITS:
+        raise ValueError(f"{n} vectors are too few for codes of {_BITS} bits")
 
 
 def _filled(

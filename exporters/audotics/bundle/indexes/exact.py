@@ -15,11 +15,19 @@ from audotics.bundle.indexes.native import faiss
 PADDING = -1
 """Stands, with a score of -inf, at the end of a result that has fewer rows than were asked for."""
 
+LARGEST = 2.0**56
+"""No number of a vector is larger: FAISS ends the process when its sums of squares leave float32."""
+
 _CHUNK_BYTES = 4 << 20
 """Vectors gathered at once: little enough to stay in the cache."""
 
 _SLACK = 1e-5
 """FAISS adds up in another order: scores nearer to each other than this share of the largest count as equal."""
+
+
+def are_comparable(numbers: NDArray[np.float32]) -> bool:
+    """Whether all are finite, and none is too large for sums of squares."""
+    return bool(numbers.min(initial=0) >= -LARGEST and numbers.max(initial=0) <= LARGEST)
 
 
 def exact_search(

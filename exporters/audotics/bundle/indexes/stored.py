@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.bundle.errors import BundleCorruptError
-from audotics.bundle.indexes.exact import PADDING, best_of, scores_of
+from audotics.bundle.indexes.exact import PADDING, are_comparable, best_of, scores_of
 from audotics.bundle.indexes.native import faiss
 from audotics.bundle.indexes.selection import RowSelection
 from audotics.bundle.indexes.settings import IndexKind, IndexSettings, Metric, Recall, read_settings, write_settings
@@ -97,8 +97,10 @@ class StoredIndex:
             )
         if not len(vectors):
             raise BundleCorruptError(f"{where}: its vector index is empty; export a model that was trained on tracks")
-        if not _is_finite(folder / VECTORS_FILE, mapped):
-            raise BundleCorruptError(f"{where}: {VECTORS_FILE} has numbers that are none; train the model again")
+        if not _are_comparable(folder / VECTORS_FILE, mapped):
+            raise BundleCorruptError(
+                f"{where}: {VECTORS_FILE} has numbers that are none, or too large to compare; train the model again"
+            )
         if index.metric_type != faiss.METRIC_INNER_PRODUCT:
             raise BundleCorruptError(f"{where}: {INDEX_FILE} does not search by inner product; export the model again")
         fits = isinstance(index, _CLASSES[settings.kind])
@@ -229,11 +231,11 @@ def _maps(folder: Path) -> bool:
     return sum((folder / name).stat().st_size for name in (INDEX_FILE, VECTORS_FILE)) > _MAPPED_BYTES
 
 
-def _is_finite(path: Path, mapped: Any) -> bool:
+def _are_comparable(path: Path, mapped: Any) -> bool:
     """Read, not mapped: what is looked at once should not take memory from then on."""
     for start in range(0, mapped.size, _CHUNK):
         values = np.fromfile(path, mapped.dtype, _CHUNK, offset=mapped.offset + start * mapped.itemsize)
-        if not np.isfinite(values).all():
+        if not are_comparable(values):
             return False
     return True
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.bundle.indexes.building import build_index
-from audotics.bundle.indexes.exact import exact_search, recall_of
+from audotics.bundle.indexes.exact import are_comparable, exact_search, recall_of
 from audotics.bundle.indexes.settings import IndexKind, IndexSettings, Metric, Recall
 from audotics.bundle.indexes.stored import StoredIndex, unit_length
 from audotics.exporters.errors import ExportError
@@ -66,8 +66,11 @@ def tune(
         raise ExportError(f"{title}: vectors {vectors.shape} cannot be searched with queries {queries.shape}")
     if goal.metric is Metric.COSINE:
         vectors, queries = unit_length(vectors), unit_length(queries)
+    if not are_comparable(vectors) or not are_comparable(queries):
+        raise ExportError(f"{title}: a vector or a query has a number that is none, or too large to compare")
     judge = _Judge.of(vectors, queries[:MAX_QUERIES], min(goal.k, len(vectors)), clock)
     tried: list[Trial] = []
+    unfit: set[str] = set()
     best: tuple[float, StoredIndex, tuple[IndexSettings, ...]] | None = None
     asked = structures(vectors, goal)
     with progress.stage(title, len(vectors) * len(asked)) as stage:
@@ -77,7 +80,13 @@ def tune(
                 tried.append(Trial(structure, 0.0, None, size, f"takes over {goal.memory_ratio:g} × the vectors"))
                 stage.advance(len(vectors))
                 continue
-            index = build_index(vectors, structure, threads=threads, advance=stage.advance)
+            try:
+                index = build_index(vectors, structure, threads=threads, advance=stage.advance)
+            except ValueError as error:
+                unfit.add(str(error))
+                tried.append(Trial(structure, 0.0, None, structure.bytes_per_vector(vectors.shape[1]), str(error)))
+                stage.advance(len(vectors))
+                continue
             for ladder in ways_to_search(structure, len(vectors)):
                 step, recall = judge.first_that_reaches(index, ladder, goal.recall)
                 size = ladder[step].bytes_per_vector(vectors.shape[1])
@@ -90,10 +99,11 @@ def tune(
                     best = seconds, index, ladder[step:]
     if best is None:
         highest = max((trial.recall for trial in tried), default=0.0)
+        unbuilt = "".join(f"; {reason}" for reason in sorted(unfit))
         raise ExportError(
             f"{title}: no index of {', '.join(goal.kinds_for(len(vectors)))} reaches recall@{judge.k} {goal.recall:g} "
-            f"within {goal.memory_ratio:g} × the vectors' memory; the best found {highest:.3f}. Ask for less, or allow "
-            f"{IndexKind.FLAT}"
+            f"within {goal.memory_ratio:g} × the vectors' memory; the best found {highest:.3f}{unbuilt}. Ask for less, "
+            f"or allow {IndexKind.FLAT}"
         )
     _, index, ladder = best
     chosen, checked = judge.confirmed(index, ladder, goal.recall)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from audotics.bundle.indexes.exact import LARGEST
 from audotics.features.content import ContentEncoder, Embeddings
 from audotics.features.history import pad_histories
 from audotics.features.hybrid import RECENT_TRACKS, HybridInputs
@@ -130,12 +131,12 @@ class ContentPart:
         return replace(self, rows=rows, index=index.with_deleted(rows.hidden(catalog.deleted)), lengths=lengths)
 
     def _searchable(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`vectors` (n, d); one that is not finite is zero instead, near to nothing, so that the others are served."""
-        finite = np.isfinite(vectors).all(axis=1, keepdims=True)
-        if finite.all():
+        """`vectors` (n, d); one that cannot be compared is zero instead, near to nothing, so that others are served."""
+        fits = (np.abs(vectors) <= LARGEST).all(axis=1, keepdims=True)
+        if fits.all():
             return vectors
-        _LOG.warning("content/%d has no embedding for %d tracks", self.version, np.count_nonzero(~finite))
-        return np.where(finite, vectors, np.float32(0))
+        _LOG.warning("content/%d has no embedding for %d tracks", self.version, np.count_nonzero(~fits))
+        return np.where(fits, vectors, np.float32(0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.bundle.errors import BundleCorruptError
-from audotics.bundle.indexes.exact import PADDING, best_of, exact_among, exact_search, recall_of
+from audotics.bundle.indexes.exact import PADDING, are_comparable, best_of, exact_among, exact_search, recall_of
 from audotics.bundle.indexes.native import faiss
 from audotics.bundle.indexes.selection import RowSelection
 from audotics.bundle.indexes.stored import INDEX_FILE, VECTORS_FILE, StoredIndex
@@ -219,16 +219,17 @@ class VectorIndex:
         """The index in which `rows` (n,), known or new, have `vectors` (n, d). New rows continue at `size`.
 
         Of a row that is named twice the last vector counts. Raises ValueError when the vectors do not fit the rows or
-        the index, are not finite, or leave a row between without one.
+        the index, are not finite or too large, or leave a row between without one.
         """
         if vectors.shape != (len(rows), self.dimension):
             raise ValueError(f"{len(rows)} rows have vectors of the shape {vectors.shape}; needs {self.dimension} each")
-        if not np.isfinite(vectors).all():
-            raise ValueError("a vector has a number that is none; an index could not be searched with it")
+        vectors = self.stored.prepared(vectors)
+        if not are_comparable(vectors):
+            raise ValueError("a vector has a number that is none, or too large to compare")
         known = np.unique(rows)
         if len(known) and (known[0] < 0 or known[-1] >= self.size + np.count_nonzero(known >= self.size)):
             raise ValueError(f"rows {known[0]} to {known[-1]} do not continue at {self.size}")
-        return self._changed(self._delta.merged(rows, self.stored.prepared(vectors)), self._deleted)
+        return self._changed(self._delta.merged(rows, vectors), self._deleted)
 
     def with_deleted(self, rows: NDArray[np.int64]) -> VectorIndex:
         """The index in which exactly `rows` (n,) are deleted; those deleted before and not named are back."""
