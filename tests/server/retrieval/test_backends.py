@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 import threading
@@ -20,6 +21,7 @@ from audotics.server.retrieval.backends.fallback import WithFallback, placer
 from audotics.server.retrieval.backends.gpu import CPU, GpuFaiss, Placement, gpu_count
 from audotics.server.retrieval.backends.onnx import OnnxTopK
 from audotics.server.retrieval.backends.owner import OwnerThread
+from audotics.server.retrieval.compaction import compact
 from audotics.server.retrieval.counters import RetrievalCounters
 from audotics.server.retrieval.vectors import VectorIndex
 from tests.gpus import FAISS_TROUBLE, ONNX_TROUBLE, without_cuda, without_gpu
@@ -198,6 +200,37 @@ def test_deletes_and_filters_hold_on_a_device(stored_of, table, queries):
     exact[:, gone] = -np.inf
     assert set(rows[1].tolist()) - {3000} <= set(np.argsort(-exact[1])[:20].tolist())
     index.close()
+
+
+def owners() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "gpu-index"]
+
+
+def test_an_index_leaves_its_device_when_its_last_reader_leaves(stored_of, queries):
+    """Nobody closes a snapshot: who searches it is known to nobody."""
+    before = owners()
+
+    def place(stored):
+        return WithFallback(stored, (lambda _: GpuFaiss(stored, placement=Placement((CPU,))),), counters=counters)
+
+    counters = RetrievalCounters()
+    index = VectorIndex.of(build_index(queries, IndexSettings(), threads=1), place=place)
+    reader = index
+    for row in range(5):
+        index = compact(index.with_vectors(np.asarray([row]), queries[:1]), name="content/1", place=place)
+    gc.collect()
+    left = [thread for thread in owners() if thread not in before]
+    for thread in left[1:-1]:
+        thread.join(10)
+    assert [thread.is_alive() for thread in left] == [True, *[False] * (len(left) - 2), True]
+    assert reader.search(queries[:1], 3)[1].shape == (1, 3)
+
+    del index, reader
+    gc.collect()
+    for thread in left:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in left)
+    assert counters.counts.device_fallbacks == 0
 
 
 @pytest.mark.parametrize("hidden", [0, 2500])

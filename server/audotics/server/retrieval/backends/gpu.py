@@ -10,6 +10,7 @@ tested where there is no GPU.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -100,6 +101,8 @@ class GpuFaiss:
             )
         except (RuntimeError, MemoryError) as error:
             raise DeviceError(f"FAISS cannot place {stored.size} vectors on {placement.devices}: {error}") from error
+        # Snapshots share it, and the last one to go says nothing. At the end of the process the driver clears up.
+        weakref.finalize(self, self._owner.release).atexit = False
 
     @property
     def size(self) -> int:

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,6 @@ from audotics.server.retrieval.backends.backend import DeviceError
 
 Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 SearchBatch = Callable[[NDArray[np.float32], int], Found]
-
-_WAITING: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +34,8 @@ class OwnerThread:
     def __init__(self, make: Callable[[], SearchBatch], *, name: str, limit_queries: int = 1024) -> None:
         """Blocks until the index is made. Raises what `make` raises. At most `limit_queries` go into one call."""
         self._limit = limit_queries
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(_WAITING)
+        # As many may wait as there are threads. It may be put into while garbage is collected, which others may not.
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self._lock = threading.Lock()
         made: Future[None] = Future()
@@ -61,12 +59,16 @@ class OwnerThread:
 
     def close(self) -> None:
         """Answer what waits, let the index go, end the thread. May be called twice."""
+        self.release()
+        self._thread.join()
+
+    def release(self) -> None:
+        """Begin what `close` does, and do not wait for it: for whoever must not."""
         with self._lock:
             if self._closed:
                 return
             self._closed = True
             self._jobs.put(None)
-        self._thread.join()
 
     def _run(self, make: Callable[[], SearchBatch], made: Future[None]) -> None:
         try:
@@ -74,6 +76,7 @@ class OwnerThread:
         except BaseException as error:
             made.set_exception(error)
             return
+        del make  # and what it was made of, which may be large
         made.set_result(None)
         ended = False
         while not ended:
