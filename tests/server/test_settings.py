@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from audotics.server.options import gpu_placement
+from audotics.server.retrieval.backends.gpu import Placement, Spread
 from audotics.server.settings import SettingsError, load_settings
 
 
@@ -61,3 +63,18 @@ def test_a_broken_file_is_named(folder: Path) -> None:
     (folder / "audotics.toml").write_text("port =\n")
     with pytest.raises(SettingsError, match=r"audotics\.toml is not a TOML file"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "devices"), [(None, (0,)), ("2", (2,)), ("1,0,1", (1, 0)), ("all", ())], ids=["unset", "one", "two", "all"]
+)
+def test_gpus_are_named_by_number_or_all_of_them(gpus: str | None, devices: tuple[int, ...]) -> None:
+    assert gpu_placement(load_settings(retrieval_gpus=gpus)) == Placement(devices, Spread.REPLICATED)
+    sharded = load_settings(retrieval_gpus=gpus, retrieval_spread="sharded")
+    assert gpu_placement(sharded) == Placement(devices, Spread.SHARDED)
+
+
+@pytest.mark.parametrize("gpus", ["-1", "0,", "none", "0;1", ""])
+def test_gpus_that_are_no_numbers_are_refused(gpus: str) -> None:
+    with pytest.raises(SettingsError, match=r"--retrieval-gpus: .*numbers such as 0,1, or all"):
+        load_settings(retrieval_gpus=gpus)

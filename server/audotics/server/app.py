@@ -13,6 +13,7 @@ from audotics.bundle.store import BundleStore
 from audotics.server.meters.readers import readers
 from audotics.server.options import (
     batch_limits,
+    gpu_placement,
     learning_limits,
     pipeline_options,
     probation_limits,
@@ -146,7 +147,11 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         serving = threads("serving", settings.threads)
         loading, writing, reading = threads("loading"), threads("writing"), threads("reading")
         indexes = stack.enter_context(
-            IndexOpener(device=settings.retrieval_device, sampled_share=settings.recall_sample_share)
+            IndexOpener(
+                device=settings.retrieval_device,
+                placement=gpu_placement(settings),
+                sampled_share=settings.recall_sample_share,
+            )
         )
         remotes = stack.enter_context(RemoteServers(max_message_bytes=settings.max_message_mib * 1024 * 1024))
         runtimes = RuntimeOpener(

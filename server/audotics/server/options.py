@@ -5,6 +5,7 @@ from __future__ import annotations
 from audotics.server.batching.batcher import BatchLimits
 from audotics.server.learning.proposal import StepLimits
 from audotics.server.pipeline.options import PipelineOptions
+from audotics.server.retrieval.backends.gpu import Placement, Spread
 from audotics.server.services.learning import LearningLimits
 from audotics.server.services.probation import ProbationLimits
 from audotics.server.services.promotion import PromotionLimits
@@ -31,6 +32,11 @@ def learning_limits(settings: Settings) -> LearningLimits:
 
 def pipeline_options(settings: Settings) -> PipelineOptions:
     return PipelineOptions(batching=batch_limits(settings))
+
+
+def gpu_placement(settings: Settings) -> Placement:
+    named = () if settings.retrieval_gpus == "all" else settings.retrieval_gpus.split(",")
+    return Placement(tuple(dict.fromkeys(int(number) for number in named)), Spread(settings.retrieval_spread))
 
 
 def batch_limits(settings: Settings) -> BatchLimits:

@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     retrieval_device: Device = Field(
         "auto", description="where vectors are searched: cpu, cuda, or auto, a GPU where FAISS sees one"
     )
+    retrieval_gpus: Annotated[str, Field(pattern=r"^(all|[0-9]{1,3}(,[0-9]{1,3})*)$")] = Field(
+        "0", description="GPUs that vectors are searched on: numbers such as 0,1, or all"
+    )
+    retrieval_spread: Literal["replicated", "sharded"] = Field(
+        "replicated", description="what each of several GPUs holds: all vectors for a part of the queries, or a part"
+    )
     recall_sample_share: float = Field(
         0.001, ge=0, le=1, description="share of searches that are done again exactly to measure recall"
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from audotics.server.errors import RefusedModelError
+from audotics.server.retrieval.backends.gpu import CPU, Placement, Spread
 from audotics.server.retrieval.opening import IndexOpener
 
 
@@ -28,6 +30,17 @@ def test_an_index_is_opened_and_watched(folder, stored_of, queries, device):
         assert opener.guard.recall > 0.8
     assert (rows >= 0).all()
     index.close()
+
+
+@pytest.mark.parametrize("spread", list(Spread))
+def test_an_index_goes_where_its_placement_says(folder, spread):
+    """The CPU stands for two GPUs."""
+    with IndexOpener(device="cuda", placement=Placement((CPU, CPU), spread)) as opener, IndexOpener() as plain:
+        index = opener.open(folder)
+        assert index.on_device
+        assert not plain.open(folder).on_device
+        np.testing.assert_array_equal(index.search(index.stored.queries, 5)[1], index.exact(index.stored.queries, 5)[1])
+        assert opener.counters.counts.device_fallbacks == 0
 
 
 def test_an_index_that_finds_less_than_it_promises_is_refused(folder):

@@ -11,6 +11,7 @@ from typing import Self
 from audotics.bundle.indexes.stored import StoredIndex
 from audotics.server.retrieval.backends.backend import Backend
 from audotics.server.retrieval.backends.fallback import Device, placer
+from audotics.server.retrieval.backends.gpu import Placement
 from audotics.server.retrieval.counters import RetrievalCounters
 from audotics.server.retrieval.guard import RecallGuard
 from audotics.server.retrieval.held_out import require_recall
@@ -23,11 +24,13 @@ class IndexOpener:
     `counters` and `guard.recall` are for whoever exports metrics.
     """
 
-    def __init__(self, *, device: Device = "cpu", sampled_share: float = 0.0) -> None:
-        """Indexes are searched on `device`; a share of all queries is searched again exactly to measure recall."""
+    def __init__(
+        self, *, device: Device = "cpu", placement: Placement | None = None, sampled_share: float = 0.0
+    ) -> None:
+        """Indexes are searched on `device`, GPUs by `placement`; a share of all queries is searched again exactly."""
         self.counters = RetrievalCounters()
         self.guard = RecallGuard(share=sampled_share, counters=self.counters)
-        self.place: Callable[[StoredIndex], Backend] = placer(device, counters=self.counters)
+        self.place: Callable[[StoredIndex], Backend] = placer(device, counters=self.counters, placement=placement)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from audotics.bundle.indexes.selection import RowSelection
 from audotics.bundle.indexes.stored import StoredIndex
 from audotics.server.devices.driver import DriverError, NoGpuError
 from audotics.server.retrieval.backends.backend import Backend, DeviceError
-from audotics.server.retrieval.backends.gpu import GpuFaiss, gpus_for_faiss
+from audotics.server.retrieval.backends.gpu import GpuFaiss, Placement, gpus_for_faiss
 from audotics.server.retrieval.backends.onnx import OnnxTopK
 from audotics.server.retrieval.counters import RetrievalCounters
 
@@ -83,14 +84,18 @@ class WithFallback:
         _LOG.warning("an index of %d vectors is searched on the CPU: %s", self._stored.size, reason)
 
 
-def placer(device: Device, *, counters: RetrievalCounters) -> Callable[[StoredIndex], Backend]:
-    """What puts an index where it is searched: "cuda" is FAISS on a GPU or else ONNX Runtime's CUDA provider.
+def placer(
+    device: Device, *, counters: RetrievalCounters, placement: Placement | None = None
+) -> Callable[[StoredIndex], Backend]:
+    """What puts an index where it is searched: "cuda" is FAISS on the GPUs of a `placement`, or else ONNX Runtime's.
 
     "auto" is "cuda" where FAISS sees a GPU, and the CPU where it does not, without a word when there is none.
     """
     if device == "cpu" or (device == "auto" and not _sees_gpu(counters)):
         return lambda stored: stored
-    return lambda stored: WithFallback(stored, (GpuFaiss, OnnxTopK), counters=counters)
+    first = max(placement.devices[0], 0) if placement is not None and placement.devices else 0
+    makers = (partial(GpuFaiss, placement=placement), partial(OnnxTopK, device_id=first))
+    return lambda stored: WithFallback(stored, makers, counters=counters)
 
 
 def _sees_gpu(counters: RetrievalCounters) -> bool:

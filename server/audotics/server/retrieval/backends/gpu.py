@@ -11,7 +11,7 @@ tested where there is no GPU.
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -60,7 +60,10 @@ class Spread(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the vectors go. `float16` halves their memory and the time that reading them takes."""
+    """Where the vectors go: to some `devices`, or where none is named to every GPU that FAISS sees.
+
+    `float16` halves their memory and the time that reading them takes.
+    """
 
     devices: tuple[int, ...] = (0,)
     spread: Spread = Spread.REPLICATED
@@ -91,8 +94,7 @@ class GpuFaiss:
 
     def __init__(self, stored: StoredIndex, *, placement: Placement | None = None) -> None:
         """Copies the vectors to the devices. Raises DeviceError when one is missing or has too little memory."""
-        placement = Placement() if placement is None else placement
-        _require(placement, stored.vectors.shape)
+        placement = _checked(Placement() if placement is None else placement, stored.vectors.shape)
         self._stored = stored
         self._most = min(stored.size, _MOST_ROWS)
         try:
@@ -134,15 +136,19 @@ class GpuFaiss:
         self._owner.close()
 
 
-def _require(placement: Placement, shape: tuple[int, ...]) -> None:
-    """Raises DeviceError when a device of `placement` is missing, or has too little memory for vectors of `shape`."""
+def _checked(placement: Placement, shape: tuple[int, ...]) -> Placement:
+    """`placement` with its devices named.
+
+    Raises DeviceError when one of them is missing, or has too little memory for vectors of `shape`.
+    """
     wanted = sorted(set(placement.devices) - {CPU})
-    if not placement.devices:
-        raise DeviceError("no device for FAISS: the placement names none")
-    if not wanted:
-        return
+    if placement.devices and not wanted:
+        return placement
     try:
         present = gpus_for_faiss()
+        if not placement.devices:
+            placement = replace(placement, devices=tuple(range(present)))
+            wanted = list(placement.devices)
         if wanted[-1] >= present:
             raise DeviceError(f"no GPU {wanted[-1]} for FAISS: it sees {present}")
         driver = CudaDriver.find()
@@ -156,6 +162,7 @@ def _require(placement: Placement, shape: tuple[int, ...]) -> None:
                 )
     except DriverError as error:
         raise DeviceError(f"no GPU for FAISS: {error}") from error
+    return placement
 
 
 def _scratch_bytes(rows: int) -> int:
