@@ -23,6 +23,8 @@ class Library:
 
     def answer(self, name: str, *arguments: Any) -> int:
         match name:
+            case "cuDriverGetVersion":
+                arguments[0]._obj.value = 13_020
             case "cuDeviceGetCount":
                 arguments[0]._obj.value = 2
             case "cuDeviceGet":
@@ -48,6 +50,7 @@ def test_it_counts_gpus_and_their_free_memory():
     library = Library()
     driver = CudaDriver(library)
     assert driver.count() == 2
+    assert driver.cuda_major() == 13
     assert driver.free_bytes(1) == 5 << 30
     assert library.held == []
 

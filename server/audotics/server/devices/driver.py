@@ -45,6 +45,12 @@ class CudaDriver:
         self._call("cuDeviceGetCount", ctypes.byref(count))
         return count.value
 
+    def cuda_major(self) -> int:
+        """The newest CUDA whose programs the driver runs, 13 of 13.2. It runs all older ones."""
+        version = ctypes.c_int()
+        self._call("cuDriverGetVersion", ctypes.byref(version))
+        return version.value // 1000
+
     def free_bytes(self, number: int) -> int:
         """Memory that is free on a GPU, beside what any use of it takes. Raises DriverError when it cannot be used."""
         device, context, free, total = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_size_t()

@@ -38,9 +38,12 @@ def session_on_cuda(
     if not is_built_for_cuda():
         names = ", ".join(onnxruntime.get_available_providers())
         raise DriverError(f"ONNX Runtime has no {PROVIDER}, only {names}")
-    present = CudaDriver.find().count()
+    driver = CudaDriver.find()
+    present, known, needed = driver.count(), driver.cuda_major(), _built_for()
     if device_id >= present:
         raise DriverError(f"no GPU {device_id} for ONNX Runtime: the driver has {present}")
+    if known < needed:
+        raise DriverError(f"ONNX Runtime is built for CUDA {needed}, the driver of this machine is for CUDA {known}")
     missing = _load_libraries()
     given = _SETTINGS | {"device_id": str(device_id)} | dict(settings or {})
     try:
@@ -56,6 +59,12 @@ def session_on_cuda(
     if PROVIDER not in session.get_providers():
         raise DriverError(f"ONNX Runtime cannot use {PROVIDER}: {missing or 'a CUDA library does not load'}")
     return session
+
+
+def _built_for() -> int:
+    """CUDA's major version that ONNX Runtime was built with; 0 where it does not say."""
+    major = str(getattr(onnxruntime, "cuda_version", "")).partition(".")[0]
+    return int(major) if major.isdecimal() else 0
 
 
 def _load_libraries() -> str:
