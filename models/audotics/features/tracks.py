@@ -81,11 +81,30 @@ class TagSets:
         return TagSets(self.names, offsets, self.codes[source])
 
     def concat(self, other: TagSets) -> TagSets:
+        names, codes = self._joined(other)
+        offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
+        return TagSets(names, offsets, np.concatenate([self.codes, codes]).astype(np.int32))
+
+    def with_rows(self, rows: NDArray[np.int64], other: TagSets) -> TagSets:
+        """As `with_rows` of arrays: the sets of `rows` (m,) are those of `other`."""
+        names, codes = self._joined(other)
+        n = len(self)
+        lengths = with_rows(np.diff(self.offsets), rows, np.diff(other.offsets))
+        pieces, copied = [], 0
+        for place in np.argsort(rows).tolist():
+            row = min(int(rows[place]), n)
+            pieces.append(self.codes[self.offsets[copied] : self.offsets[row]])
+            pieces.append(codes[other.offsets[place] : other.offsets[place + 1]])
+            copied = min(row + 1, n)
+        pieces.append(self.codes[self.offsets[copied] :])
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return TagSets(names, offsets, np.concatenate(pieces).astype(np.int32, copy=False))
+
+    def _joined(self, other: TagSets) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+        """Names of both, and the codes of `other` among them."""
         vocabulary = {name: code for code, name in enumerate(self.names)}
         renamed = np.asarray([vocabulary.setdefault(name, len(vocabulary)) for name in other.names], np.int32)
-        codes = renamed[other.codes] if len(other.codes) else other.codes
-        offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
-        return TagSets(tuple(vocabulary), offsets, np.concatenate([self.codes, codes]).astype(np.int32))
+        return tuple(vocabulary), renamed[other.codes] if len(other.codes) else other.codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +188,16 @@ class TrackColumns:
         }
         return TrackColumns(**columns)
 
+    def with_rows(self, rows: NDArray[np.int64], other: TrackColumns) -> TrackColumns:
+        """As `with_rows` of arrays: the tracks in `rows` (m,) are those of `other`."""
+        columns: dict[str, Any] = {
+            f.name: value.with_rows(rows, getattr(other, f.name))
+            if isinstance(value := getattr(self, f.name), TagSets)
+            else with_rows(value, rows, getattr(other, f.name))
+            for f in fields(self)
+        }
+        return TrackColumns(**columns)
+
     def with_plays(self, plays: NDArray[np.float32]) -> TrackColumns:
         """The same tracks with interactions counted elsewhere."""
         return replace(self, plays=plays)
@@ -195,3 +224,12 @@ class TrackColumns:
             digest.update(track_id.encode())
             digest.update(b"\0")
         return digest.hexdigest()
+
+
+def with_rows(array: NDArray[Any], rows: NDArray[np.int64], values: NDArray[Any]) -> NDArray[Any]:
+    """A copy of `array` (n, …) in which the distinct `rows` (m,) are `values` (m, …). New rows continue at n."""
+    size = max(len(array), int(rows.max(initial=-1)) + 1)
+    result = np.empty((size, *array.shape[1:]), array.dtype)
+    result[: len(array)] = array
+    result[rows] = values
+    return result

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from audotics.bundle.catalog import Histories
 from audotics.features.audio import AUDIO_FEATURES
-from audotics.features.genres import GENRES
+from audotics.features.genres import GENRES, genre_matrix
 from audotics.features.moods import MOODS
 from audotics.features.tracks import TagSets, TrackColumns
 from audotics.server.repository.catalog import UNKNOWN_ARTIST, Catalog
+from audotics.server.repository.signals import Signals
 from audotics.server.types import TrackRecord
 
 FULL = TrackRecord(
@@ -124,3 +129,50 @@ def test_changes_lead_from_the_bundle_to_the_catalogue(catalog):
         row, other = again.row_of(track_id), changed.row_of(track_id)
         assert (row < 0) == (other < 0)
         assert row < 0 or again.record(row) == changed.record(other)
+
+
+RECORDS = st.builds(
+    TrackRecord,
+    track_id=st.sampled_from([*"abcdef", "new1", "new2", "new3"]),
+    title=st.sampled_from(["", "Song"]),
+    artist=st.sampled_from(["", "One", "Two", "Three", "Four"]),
+    tags=st.lists(st.sampled_from(["rock", "jazz", "live", "new"]), max_size=3, unique=True).map(tuple),
+    release_year=st.sampled_from([None, 1990, 2020]),
+    popularity=st.sampled_from([None, 0.0, 0.3, 1.0]),
+)
+
+
+@given(
+    batches=st.lists(
+        st.tuples(st.lists(RECORDS, max_size=5), st.lists(st.sampled_from(["a", "b", "new1", "nope"]), max_size=2)),
+        max_size=5,
+    )
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_changes_leave_is_what_would_be_derived_from_all_columns(catalog, batches):
+    """Changes touch what they have to; everything derived must be as if it were made anew."""
+    for upserts, deletes in batches:
+        before, catalog = catalog, catalog.with_changes(upserts=upserts, deletes=deletes)
+        ids = list(before.columns.ids)
+        ids += [track_id for track_id in dict.fromkeys(record.track_id for record in upserts) if track_id not in ids]
+        assert catalog.columns.ids.tolist() == ids
+        last = {record.track_id: record for record in upserts}
+        for row, track_id in enumerate(ids):
+            expected = last.get(track_id) or before.record(row)
+            found = catalog.record(row)
+            assert (found.title, found.artist, sorted(found.tags)) == (
+                expected.title,
+                expected.artist,
+                sorted(expected.tags),
+            )
+            assert found.release_year == expected.release_year
+        gone = {track_id for track_id in ids if track_id in deletes and track_id not in last}
+        was = set(before.columns.ids[before.deleted].tolist()) - last.keys()
+        assert set(catalog.columns.ids[catalog.deleted].tolist()) == gone | was
+        anew = Signals.measure(catalog.columns, catalog.artist_codes)
+        for field in fields(Signals):
+            np.testing.assert_array_equal(getattr(catalog.signals, field.name), getattr(anew, field.name), field.name)
+        np.testing.assert_array_equal(catalog.genres, genre_matrix(catalog.columns.tags))
+        names = [catalog.artist_name(code) if code != UNKNOWN_ARTIST else "" for code in catalog.artist_codes.tolist()]
+        assert names == catalog.columns.artists.tolist()
+        assert catalog.all_rows_of(ids).tolist() == list(range(len(ids)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,13 @@ from audotics.bundle.catalog import Histories
 from audotics.features.audio import AudioScaler
 from audotics.features.genres import genre_fits, genre_matrix
 from audotics.features.moods import mood_scores
-from audotics.features.tracks import TrackColumns
+from audotics.features.tracks import TrackColumns, with_rows
 from audotics.server.repository.records import columns_of, record_of
 from audotics.server.repository.signals import Signals
 from audotics.server.types import TrackRecord
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 UNKNOWN_ARTIST: Final = -1
 
@@ -172,43 +175,49 @@ class Catalog:
         n = len(self)
         rows = self.all_rows_of([record.track_id for record in records])
         updates = rows >= 0
-        n_new = len(records) - int(np.count_nonzero(updates))
-        rows[~updates] = np.arange(n, n + n_new)
-        order = np.arange(n + n_new)
-        order[rows] = n + np.arange(len(records))
+        rows[~updates] = np.arange(n, n + np.count_nonzero(~updates))
+        removed = self.all_rows_of(deletes)
+        deleted = self.deleted.copy()
+        deleted[removed[removed >= 0]] = True
+        deleted = with_rows(deleted, rows, np.zeros(len(rows), np.bool_))
+        generation = self.generation + 1 if generation is None else generation
+        if not records:
+            return replace(self, generation=generation, deleted=deleted)
 
         fresh = columns_of(records)
         fresh.plays[updates] = self.columns.plays[rows[updates]]
-        columns = self.columns.concat(fresh).take(order)
-        removed = self.all_rows_of(deletes)
-        deleted = np.concatenate([self.deleted, np.zeros(n_new, np.bool_)])
-        deleted[removed[removed >= 0]] = True
-        deleted[rows] = False
-        changed = np.concatenate([self.changed, np.ones(n_new, np.bool_)])
-        changed[rows] = True
+        columns = self.columns.with_rows(rows, fresh)
         fresh_genres = genre_matrix(fresh.tags)
         fresh_codes, artist_numbers = _artist_codes(fresh.artists, self._artist_numbers)
-        artist_codes = np.concatenate([self.artist_codes, fresh_codes])[order]
+        new_names = {artist_numbers[name]: name for name in fresh.artists if name and name not in self._artist_numbers}
+        artist_codes = with_rows(self.artist_codes, rows, fresh_codes)
+        fits = genre_fits(fresh_genres, fresh.audio, self._scaler)
         return replace(
             self,
-            generation=self.generation + 1 if generation is None else generation,
+            generation=generation,
             columns=columns,
             deleted=deleted,
-            changed=changed,
-            moods=np.concatenate([self.moods, mood_scores(fresh.audio, self._scaler)])[order],
-            genres=np.concatenate([self.genres, fresh_genres])[order],
-            genre_fits=np.concatenate([self.genre_fits, genre_fits(fresh_genres, fresh.audio, self._scaler)])[order],
+            changed=with_rows(self.changed, rows, np.ones(len(rows), np.bool_)),
+            moods=with_rows(self.moods, rows, mood_scores(fresh.audio, self._scaler)),
+            genres=with_rows(self.genres, rows, fresh_genres),
+            genre_fits=with_rows(self.genre_fits, rows, fits),
             artist_codes=artist_codes,
-            signals=Signals.measure(columns, artist_codes),
-            _row_of={**self._row_of, **{fresh.ids[i]: int(rows[i]) for i in np.flatnonzero(~updates)}},
+            signals=self.signals.after(rows, columns, artist_codes),
+            _row_of=_extended(self._row_of, {fresh.ids[i]: int(rows[i]) for i in np.flatnonzero(~updates)}),
             _artist_numbers=artist_numbers,
-            _artist_names={number: name for name, number in artist_numbers.items()},
+            _artist_names=_extended(self._artist_names, new_names),
         )
 
 
 def _artist_codes(
     artists: NDArray[np.object_], known: Mapping[str, int]
 ) -> tuple[NDArray[np.int32], Mapping[str, int]]:
-    numbers = dict(known)
-    codes = (numbers.setdefault(artist, len(numbers)) if artist else UNKNOWN_ARTIST for artist in artists)
+    new = dict.fromkeys(artist for artist in artists if artist and artist not in known)
+    numbers = _extended(known, {artist: len(known) + place for place, artist in enumerate(new)})
+    codes = (numbers[artist] if artist else UNKNOWN_ARTIST for artist in artists)
     return np.fromiter(codes, np.int32, len(artists)), numbers
+
+
+def _extended(known: Mapping[_K, _V], more: Mapping[_K, _V]) -> Mapping[_K, _V]:
+    """Both; `known` itself where there is no more."""
+    return {**known, **more} if more else known

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audotics.features.hybrid import popularity_scores
 from audotics.features.tracks import UNKNOWN_YEAR, TrackColumns
+
+_FEW: Final = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,19 +34,49 @@ class Signals:
     @classmethod
     def measure(cls, columns: TrackColumns, artist_codes: NDArray[np.int32]) -> Signals:
         """`artist_codes` is int32 (n,), -1 where the artist is unknown."""
+        return cls._with_order(columns, artist_codes, _popular_order(columns))
+
+    def after(self, rows: NDArray[np.int64], columns: TrackColumns, artist_codes: NDArray[np.int32]) -> Signals:
+        """As `measure`, where these are the signals of `columns` before `rows` (m,) changed or were added."""
+        return self._with_order(columns, artist_codes, _order_after(self.popular_order, rows, columns))
+
+    @classmethod
+    def _with_order(
+        cls, columns: TrackColumns, artist_codes: NDArray[np.int32], popular_order: NDArray[np.int32]
+    ) -> Signals:
         plays = columns.plays
         known = artist_codes >= 0
         of_artist = np.bincount(artist_codes[known], weights=plays[known])
         exposure = plays.astype(np.float64)
         exposure[known] = of_artist[artist_codes[known]]
-        elsewhere = np.nan_to_num(columns.popularity, nan=-1.0)
         return cls(
             popularity=popularity_scores(plays),
             freshness=_standardised(columns.release_years.astype(np.float64), columns.release_years != UNKNOWN_YEAR),
             exposure=_standardised(np.log1p(exposure), np.ones(len(plays), np.bool_)),
-            popular_order=np.lexsort((-elsewhere, -plays)).astype(np.int32),
+            popular_order=popular_order,
             cold=plays == 0,
         )
+
+
+def _popular_order(columns: TrackColumns) -> NDArray[np.int32]:
+    return np.lexsort((-np.nan_to_num(columns.popularity, nan=-1.0), -columns.plays)).astype(np.int32)
+
+
+def _order_after(order: NDArray[np.int32], rows: NDArray[np.int64], columns: TrackColumns) -> NDArray[np.int32]:
+    """The popular order with a few `rows` in their new places: to sort a million tracks takes a sixth of a second."""
+    if len(rows) > _FEW:
+        return _popular_order(columns)
+
+    def key(row: int) -> tuple[float, float, int]:
+        popularity = float(columns.popularity[row])
+        return -float(columns.plays[row]), 1.0 if math.isnan(popularity) else -popularity, int(row)
+
+    moved = np.zeros(len(columns), np.bool_)
+    moved[rows] = True
+    kept = order[~moved[order]]
+    inserted = sorted(rows.tolist(), key=key)
+    places = [bisect_left(kept, key(row), key=key) for row in inserted]
+    return np.insert(kept, places, np.asarray(inserted, np.int32))
 
 
 def _standardised(values: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float32]:
