@@ -176,3 +176,13 @@ def test_what_changes_leave_is_what_would_be_derived_from_all_columns(catalog, b
         names = [catalog.artist_name(code) if code != UNKNOWN_ARTIST else "" for code in catalog.artist_codes.tolist()]
         assert names == catalog.columns.artists.tolist()
         assert catalog.all_rows_of(ids).tolist() == list(range(len(ids)))
+
+
+def test_new_tracks_are_found_however_many_came_at_once_or_after(catalog):
+    many = [TrackRecord(f"many{number}", f"Song {number}") for number in range(5000)]
+    catalog = catalog.with_changes(upserts=many).with_changes(upserts=[FULL]).with_changes(deletes=["many7"])
+    ids = ["a", "many0", "many4999", "new", "many7", "nope"]
+    assert catalog.rows_of(ids).tolist() == [0, 4, 5003, 5004, -1, -1]
+    assert [catalog.row_of(track_id) for track_id in ids] == [0, 4, 5003, 5004, -1, -1]
+    anew = Signals.measure(catalog.columns, catalog.artist_codes)
+    np.testing.assert_array_equal(catalog.signals.popular_order, anew.popular_order)
