@@ -284,6 +284,30 @@ def test_a_saved_model_that_reaches_for_files_is_refused(saved_model: BundleStor
         SavedModel(tmp_path / "nothing" / "1")
 
 
+def test_of_several_signatures_the_default_serves(saved_model: BundleStore, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Two(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])  # type: ignore[untyped-decorator]
+        def double(self, x: Any) -> dict[str, Any]:
+            return {"y": 2 * x}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "z")])  # type: ignore[untyped-decorator]
+        def half(self, z: Any) -> dict[str, Any]:
+            return {"w": z / 2}
+
+    model = Two()
+    tf.saved_model.save(model, str(tmp_path / "two" / "1"), {"half": model.half, "serving_default": model.double})
+    found = SavedModel(tmp_path / "two" / "1")
+    assert [spec.name for spec in (*found.inputs, *found.outputs)] == ["x", "y"]
+    assert found.run({"x": np.ones(3, np.float32)}, ["y"])[0].tolist() == [2, 2, 2]
+    with pytest.raises(InferenceError):
+        found.run({"z": np.ones(3, np.float32)}, ["w"])
+    tf.saved_model.save(model, str(tmp_path / "two" / "2"), {"half": model.half})
+    with pytest.raises(RefusedModelError, match=r"^two/2: .*has no signature 'serving_default'"):
+        SavedModel(tmp_path / "two" / "2")
+
+
 def test_only_models_of_other_servers_wait(model: Model) -> None:
     assert model.waits is not isinstance(model, OnnxModel | SavedModel)
 

@@ -101,6 +101,19 @@ def test_rows_that_depend_on_each_other_are_not_rounded_up(tmp_path):
         np.testing.assert_allclose(right.run(feeds, ["share"])[0], truth, rtol=1e-5)
 
 
+def test_an_input_with_a_default_need_not_be_given(tmp_path):
+    x, bias, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows"]) for name in ("x", "bias", "y"))
+    default = helper.make_tensor("bias", TensorProto.FLOAT, [1], [5.0])
+    graph = helper.make_graph([helper.make_node("Add", ["x", "bias"], ["y"])], "biased", [x, bias], [y], [default])
+    path = tmp_path / "biased" / "1" / "model.onnx"
+    path.parent.mkdir(parents=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    for bound in (False, True):
+        model = OnnxModel(path, bound=bound)
+        assert [spec.name for spec in model.inputs] == ["x"]
+        assert model.run({"x": np.asarray([1.0, 2.0], np.float32)}, ["y"])[0].tolist() == [6, 7]
+
+
 def test_runs_are_counted_whether_they_give_something_or_not(repository):
     opener = RuntimeOpener()
     model = opener.open(repository.store.open("ncf", 1), RuntimeChoice())
