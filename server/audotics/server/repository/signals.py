@@ -45,10 +45,8 @@ class Signals:
         cls, columns: TrackColumns, artist_codes: NDArray[np.int32], popular_order: NDArray[np.int32]
     ) -> Signals:
         plays = columns.plays
-        known = artist_codes >= 0
-        of_artist = np.bincount(artist_codes[known], weights=plays[known])
-        exposure = plays.astype(np.float64)
-        exposure[known] = of_artist[artist_codes[known]]
+        of_artist = np.bincount(artist_codes + 1, weights=plays)  # those without an artist stand first
+        exposure = np.where(artist_codes < 0, plays, of_artist.take(artist_codes + 1))
         return cls(
             popularity=popularity_scores(plays),
             freshness=_standardised(columns.release_years.astype(np.float64), columns.release_years != UNKNOWN_YEAR),
@@ -81,8 +79,12 @@ def _order_after(order: NDArray[np.int32], rows: NDArray[np.int64], columns: Tra
 
 def _standardised(values: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float32]:
     result = np.zeros(len(values), np.float32)
-    if known.any():
-        chosen = values[known]
-        spread = chosen.std()
-        result[known] = (chosen - chosen.mean()) / (spread if spread > 0 else 1.0)
+    chosen = values if known.all() else values[known]  # to choose takes longer than the rest
+    if not len(chosen):
+        return result
+    scaled = (chosen - chosen.mean()) / (chosen.std() or 1.0)
+    if len(chosen) < len(values):
+        result[known] = scaled
+    else:
+        result[:] = scaled
     return result
