@@ -106,6 +106,8 @@ def _tensorflow(name: str, threads: int) -> Any:
             "runtime.json away"
         ) from error
     try:
+        # Else it takes all memory of every GPU that it finds, where searches and ONNX models may be.
+        tensorflow.config.set_visible_devices([], "GPU")
         tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
         tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:  # another model has run already
