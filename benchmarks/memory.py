@@ -30,6 +30,7 @@ from rich.table import Table
 
 from audotics.bundle.store import BundleStore
 from audotics.server.pipeline.recommender import Recommender
+from audotics.server.repository.preparing import VERSIONS_AT_ONCE
 from audotics.server.repository.registry import Registry
 from audotics.server.services.tracks import served_rows
 from audotics.server.types import Listener, RecommendQuery, Subject
@@ -88,9 +89,13 @@ def _write(repository: Path, n_tracks: int) -> dict[str, list[str]]:
 
 
 async def _measure(repository: Path, histories: dict[str, list[str]], *, cycles: int, requests: int) -> list[Result]:
-    with ThreadPoolExecutor(2) as serving, ThreadPoolExecutor(1) as loading:
+    with (
+        ThreadPoolExecutor(2) as serving,
+        ThreadPoolExecutor(1) as loading,
+        ThreadPoolExecutor(VERSIONS_AT_ONCE) as preparing,
+    ):
         async with (
-            Registry(BundleStore(repository), executor=loading) as registry,
+            Registry(BundleStore(repository), executor=loading, preparing=preparing) as registry,
             Recommender(executor=serving) as recommender,
         ):
             await registry.start()

@@ -32,16 +32,17 @@ from audotics.server.repository.history import (
 from audotics.server.repository.lifecycle import Lifecycle
 from audotics.server.repository.loader import Loader
 from audotics.server.repository.loading import CATALOG, LoadedModel
+from audotics.server.repository.overview import Overview
 from audotics.server.repository.policy import VersionPolicies
-from audotics.server.repository.preparing import Preparing
+from audotics.server.repository.preparing import VERSIONS_AT_ONCE, Preparing
 from audotics.server.repository.residency import MemoryBudget
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.repository.state import Key, State
-from audotics.server.repository.status import IndexStatus, ModelStatus, model_status
+from audotics.server.repository.status import IndexStatus, ModelStatus
 from audotics.server.retrieval.compaction import compact
 from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.retrieval.vectors import VectorIndex
-from audotics.server.runtime.memory import give_back_after
+from audotics.server.runtime.memory import FreedMemory
 from audotics.server.runtime.opening import RuntimeOpener
 from audotics.server.types import ModelSelector, TrackRecord
 
@@ -75,7 +76,6 @@ class Registry:
         `tenant_memory_mib` what those of a tenant take. `on_changed` learns on the event loop of what has happened to
         versions, and must neither wait nor fail.
         """
-        self._store = store
         self._executor = executor
         self._indexes = IndexOpener() if indexes is None else indexes
         self._loader = Loader(store, runtimes=runtimes, indexes=self._indexes)
@@ -87,6 +87,8 @@ class Registry:
         self._labelled: dict[str, dict[str, int]] = {}
         self._changes = asyncio.Lock()
         self._on_changed = on_changed
+        self._overview = Overview(store, self._loader, state=lambda: self._state)
+        self._freed = FreedMemory({executor: 1} if preparing is None else {executor: 1, preparing: VERSIONS_AT_ONCE})
         self._preparing = None
         if preparing is not None:
             self._preparing = Preparing(self._loader, executor=preparing, loaded=lambda: self._state.loaded.keys())
@@ -200,19 +202,14 @@ class Registry:
 
     async def models(self) -> list[ModelStatus]:
         """Every model that has a version on disk or in service, by name."""
-
-        def read() -> list[ModelStatus]:
-            names = sorted({*self._names(), *self._state.serving})
-            return [status for status in map(self._status, names) if status.versions]
-
-        return await asyncio.to_thread(read)
+        return await asyncio.to_thread(self._overview.models)
 
     async def model(self, name: str) -> ModelStatus:
         """One model. Raises NotFoundError."""
 
         def read() -> ModelStatus:
-            self._check_name(name)
-            return self._status(name)
+            self._overview.check(name)
+            return self._overview.model(name)
 
         return await asyncio.to_thread(read)
 
@@ -251,7 +248,7 @@ class Registry:
 
         Raises NotFoundError for an unknown model, RefusedModelError when there is no version to go back to.
         """
-        self._check_name(name)
+        self._overview.check(name)
         before = self._state
         warm = self._lifecycle.rollback_at_once(before, name)
         if warm is None:
@@ -264,7 +261,7 @@ class Registry:
             await asyncio.to_thread(self._lifecycle.write_label, name, STABLE, stable)
         except (NotFoundError, RefusedModelError) as error:
             _LOG.error("%s was rolled back, but a restart will not know until that can be written: %s", name, error)
-        return await asyncio.to_thread(self._status, name)
+        return await asyncio.to_thread(self._overview.model, name)
 
     async def apply_tracks(self, *, upserts: Sequence[TrackRecord] = (), deletes: Sequence[str] = ()) -> None:
         """Delete and then add or replace tracks, for every request from now on. Unknown deletes change nothing.
@@ -334,7 +331,7 @@ class Registry:
     ) -> ModelStatus:
         """`version` is the one that is asked for, if it may be refused."""
         asked = None if version is None else (name, version)
-        await asyncio.to_thread(self._check_name, name)
+        await asyncio.to_thread(self._overview.check, name)
         prepared = nullcontext() if asked is None or self._preparing is None else self._preparing.ready(asked)
         async with prepared, self._changes:
             try:
@@ -343,7 +340,7 @@ class Registry:
                 if version is not None:  # told every time that somebody asks
                     self.tell([ModelChange(ModelEvent.REFUSED, name, version, cause, reason=str(error))])
                 raise
-        return await asyncio.to_thread(self._status, name)
+        return await asyncio.to_thread(self._overview.model, name)
 
     async def _apply(
         self, change: Callable[[State], State], cause: Cause, *, back: bool = False, asked: Key | None = None
@@ -373,38 +370,12 @@ class Registry:
 
     def _publish(self, state: State) -> None:
         for key in self._state.loaded.keys() - state.loaded.keys():
-            give_back_after(self._state.loaded[key].model, self._executor)
+            self._freed.after(self._state.loaded[key].model)
         self._state, self._snapshot, self._selections = state, state.snapshot(), {}
         self._labelled = {}
         for name, labels in state.labels.items():
             for label, version in labels.items():
                 self._labelled.setdefault(label, {})[name] = version
-
-    def _check_name(self, name: str) -> None:
-        """Blocking. Raises NotFoundError."""
-        names = self._names()
-        if name not in names and name not in self._state.serving:
-            seen = [each for each in names if tenant_of(each) in ("", tenant_of(name))]  # no other tenant's
-            raise NotFoundError("model", [name], hint=f"the repository has: {', '.join(seen) or 'none'}")
-
-    def _names(self) -> list[str]:
-        """Models on disk; those that are loaded while the repository cannot be listed."""
-        try:
-            return self._store.models()
-        except OSError:
-            return sorted({name for name, _ in self._state.loaded})
-
-    def _status(self, name: str) -> ModelStatus:
-        """Blocking: reads the manifests of versions that are not loaded."""
-        state = self._state
-        return model_status(
-            self._store,
-            name,
-            in_service=state.serving.get(name),
-            loaded={each: loaded.bundle.manifest for (model, each), loaded in state.loaded.items() if model == name},
-            refused=self._loader.refused,
-            labels=state.labels.get(name, {}),
-        )
 
 
 def _with_tracks(catalog: Catalog, upserts: Sequence[TrackRecord], deletes: Sequence[str], state: State) -> State:

@@ -1,20 +1,20 @@
 """What an unloaded model leaves goes back to the system.
 
 glibc keeps freed memory for later. `malloc_trim` gives it back, but for the end of the memory that it keeps for each
-thread but the main one; and the thread that loads models, which take the most, is not the main one. That end it gives
-back by itself when a large block is freed and more than the trim threshold is free there, so for a moment the threshold
-is low. Other allocators are left as they are.
+thread but the main one; and the threads that load models, which take the most, are other ones. That end it gives back
+by itself when a large block is freed there and more than the trim threshold is free, so each of these threads does that
+while the threshold is low. Other allocators are left as they are.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Final
-
-from audotics.server.runtime.model import Model
 
 _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
@@ -27,14 +27,42 @@ _LARGEST_BYTES: Final = 32 * 1024 * 1024
 _LARGE_BYTES: Final = 128 * 1024
 """Freeing so much has glibc look at what is free at the end (FASTBIN_CONSOLIDATION_THRESHOLD is 64 KiB)."""
 
-
-def give_back_after(model: Model, executor: Executor) -> None:
-    """Once `model` is gone, give back what it leaves on `executor`, whose threads loaded it."""
-    weakref.finalize(model, _submit, executor).atexit = False
+_PATIENCE_S: Final = 0.2
+"""How long threads wait for each other. One that is loading a model comes later."""
 
 
-def give_back_freed() -> bool:
-    """Give back what is free in the memory of this thread, and most of the other threads' too.
+class FreedMemory:
+    """Gives back what is freed by the end of objects, once they are gone, on all threads that made such."""
+
+    def __init__(self, executors: Mapping[Executor, int]) -> None:
+        """`executors` with the number of their threads."""
+        self._executors = executors
+        self._asked = False
+
+    def after(self, owner: object) -> None:
+        """Give back what `owner` leaves."""
+        weakref.finalize(owner, self._ask).atexit = False
+
+    def _ask(self) -> None:
+        if self._asked:  # by another that ended at the same time
+            return
+        self._asked = True
+        for executor, threads in self._executors.items():
+            together = threading.Barrier(threads)
+            with suppress(RuntimeError):  # the server has ended
+                for _ in range(threads):
+                    executor.submit(self._give_back, together)
+
+    def _give_back(self, together: threading.Barrier) -> None:
+        number = 0
+        with suppress(threading.BrokenBarrierError):  # without waiting, one thread might come in place of all
+            number = together.wait(_PATIENCE_S)
+        self._asked = False
+        give_back_freed(everywhere=number == 0)
+
+
+def give_back_freed(*, everywhere: bool = True) -> bool:
+    """Give back what is free at the end of this thread's memory; `everywhere` what is free within that of others, too.
 
     Says whether the allocator could be asked to.
     """
@@ -50,10 +78,6 @@ def give_back_freed() -> bool:
         free(malloc(_LARGE_BYTES))
     finally:
         mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
-    trim(0)
+    if everywhere:
+        trim(0)
     return True
-
-
-def _submit(executor: Executor) -> None:
-    with suppress(RuntimeError):  # the server has ended
-        executor.submit(give_back_freed)
