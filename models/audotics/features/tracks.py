@@ -87,8 +87,10 @@ class TagSets:
 
     def with_rows(self, rows: NDArray[np.int64], other: TagSets) -> TagSets:
         """As `with_rows` of arrays: the sets of `rows` (m,) are those of `other`."""
-        names, codes = self._joined(other)
         n = len(self)
+        if all(row < n and self.row(row) == other.row(place) for place, row in enumerate(rows.tolist())):
+            return self
+        names, codes = self._joined(other)
         lengths = with_rows(np.diff(self.offsets), rows, np.diff(other.offsets))
         pieces, copied = [], 0
         for place in np.argsort(rows).tolist():
@@ -227,9 +229,19 @@ class TrackColumns:
 
 
 def with_rows(array: NDArray[Any], rows: NDArray[np.int64], values: NDArray[Any]) -> NDArray[Any]:
-    """A copy of `array` (n, …) in which the distinct `rows` (m,) are `values` (m, …). New rows continue at n."""
+    """A copy of `array` (n, …) in which the distinct `rows` (m,) are `values` (m, …). New rows continue at n.
+
+    Where they have these values the array itself comes back: nobody writes into what is shared.
+    """
     size = max(len(array), int(rows.max(initial=-1)) + 1)
+    if size == len(array) and _are_alike(array[rows], values.astype(array.dtype, copy=False)):
+        return array
     result = np.empty((size, *array.shape[1:]), array.dtype)
     result[: len(array)] = array
     result[rows] = values
     return result
+
+
+def _are_alike(these: NDArray[Any], those: NDArray[Any]) -> bool:
+    """Whether all is equal; unknown numbers are."""
+    return np.array_equal(these, those, equal_nan=these.dtype.kind == "f")

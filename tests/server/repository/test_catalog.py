@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -97,6 +97,21 @@ def test_a_new_track_is_appended_and_an_update_keeps_its_row_and_plays(catalog):
         np.testing.assert_array_equal(changed.moods[untouched], catalog.moods[untouched])
     assert catalog.record(1).title == "B"
     assert len(catalog) == 4
+
+
+def test_what_an_update_leaves_as_it_is_is_not_copied(catalog):
+    renamed = replace(catalog.record(1), title="B, live")
+    changed = catalog.with_changes(upserts=[renamed])
+    assert changed.record(1) == renamed
+    assert catalog.record(1).title == "B"
+    copied = {field.name for field in fields(TrackColumns)} - {
+        field.name
+        for field in fields(TrackColumns)
+        if getattr(changed.columns, field.name) is getattr(catalog.columns, field.name)
+    }
+    assert copied == {"titles"}
+    for name in ("moods", "genres", "genre_fits", "artist_codes", "signals"):
+        assert getattr(changed, name) is getattr(catalog, name)
 
 
 def test_the_last_of_two_records_of_a_track_counts(catalog):

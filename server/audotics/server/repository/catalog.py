@@ -213,7 +213,12 @@ class Catalog:
             genres=with_rows(self.genres, rows, fresh_genres),
             genre_fits=with_rows(self.genre_fits, rows, fits),
             artist_codes=artist_codes,
-            signals=self.signals.after(rows, columns, artist_codes),
+            signals=self.signals
+            if columns.plays is self.columns.plays
+            and columns.release_years is self.columns.release_years
+            and columns.popularity is self.columns.popularity
+            and artist_codes is self.artist_codes
+            else self.signals.after(rows, columns, artist_codes),
             _row_of=_extended(self._row_of, row_of_new) if len(row_of_new) > _MOST_NEW else self._row_of,
             _row_of_new={} if len(row_of_new) > _MOST_NEW else row_of_new,
             _artist_numbers=artist_numbers,

@@ -8,6 +8,7 @@ while the threshold is low. Other allocators are left as they are.
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import threading
 import weakref
@@ -40,8 +41,16 @@ class FreedMemory:
         self._asked = False
 
     def after(self, owner: object) -> None:
-        """Give back what `owner` leaves."""
-        weakref.finalize(owner, self._ask).atexit = False
+        """Give back what `owner` leaves. Called on the event loop, which brings word of its end.
+
+        It ends wherever the last reference or the garbage collector drops it, which may be within `submit` itself: to
+        submit something there would wait for a lock that this very thread holds. `call_soon_threadsafe` takes none.
+        """
+        weakref.finalize(owner, self._tell, asyncio.get_running_loop()).atexit = False
+
+    def _tell(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(self._ask)
 
     def _ask(self) -> None:
         if self._asked:  # by another that ended at the same time
