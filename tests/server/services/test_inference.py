@@ -19,7 +19,8 @@ from audotics.server.errors import DeadlineError, NotFoundError
 from audotics.server.repository.loading import LoadedModel
 from audotics.server.repository.registry import Registry
 from audotics.server.runtime.model import UnavailableModelError
-from audotics.server.services.inference import Callee, InferenceService, InferQuery, Pace
+from audotics.server.services.inference import Callee, InferenceService, InferQuery
+from audotics.server.services.pace import Pace
 from audotics.server.services.signature import Signature
 from audotics.server.services.tensors import TensorError
 

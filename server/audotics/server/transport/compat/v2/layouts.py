@@ -87,7 +87,11 @@ class Layouts:
     ) -> None:
         """Remember how `request`, which was encoded as `data` and answered with `answer`, is laid out, if it can be."""
         raw: Sequence[bytes] = request.raw_input_contents
-        if not raw or request.parameters or not all(array.dtype.kind in "fiu" for array in feeds.values()):
+        if (
+            not raw
+            or request.parameters
+            or not all(array.size and array.dtype.kind in "fiu" for array in feeds.values())
+        ):
             return
         if not answer.raw_output_contents or any(output.datatype == "BYTES" for output in answer.outputs):
             return
