@@ -36,6 +36,7 @@ from audotics.server.pipeline.shortlist import Shortlist
 from audotics.server.pipeline.similarity import find_similar
 from audotics.server.pipeline.slate import Slate
 from audotics.server.pipeline.taste import Taste
+from audotics.server.pipeline.time_left import check_deadline, seconds_until
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.runtime.model import InferenceError
 from audotics.server.storage.cache.flights import Flights
@@ -103,7 +104,7 @@ class Recommender:
 
         `degraded` is what the caller left out already. Raises DeadlineError, OverloadedError, or InvalidRequestError.
         """
-        _check_deadline(query.deadline)
+        check_deadline(query.deadline)
         if listener.erased_at is not None:
             query = replace(query, erased_at=listener.erased_at)
         place = Place.of(snapshot, listener, query)
@@ -145,7 +146,7 @@ class Recommender:
         self, snapshot: Snapshot, listener: Listener, query: RecommendQuery
     ) -> tuple[Taste, NDArray[np.int64]]:
         """What a listener likes, and the distinct rows that would be scored for them. Raises DeadlineError."""
-        _check_deadline(query.deadline)
+        check_deadline(query.deadline)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._candidate_rows, snapshot, listener, query)
 
@@ -165,7 +166,7 @@ class Recommender:
 
         Raises NotFoundError for an unknown track, InvalidRequestError for a vector that does not fit, DeadlineError.
         """
-        _check_deadline(query.deadline)
+        check_deadline(query.deadline)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, find_similar, snapshot, query, self._masks)
 
@@ -177,7 +178,7 @@ class Recommender:
         finish: Callable[[Slate, ScoredRows], AnswerT],
     ) -> AnswerT:
         deadline = query.deadline
-        _check_deadline(deadline)
+        check_deadline(deadline)
         loop = asyncio.get_running_loop()
         latest = self._options.latest(deadline)
         self._under_way += 1
@@ -225,7 +226,7 @@ class Recommender:
         snapshot = place.snapshot
         latest = None if query.deadline is None else query.deadline - self._options.fallback_reserve_s
         key = (place.owner, place.question) if place.exact else object()
-        if await self._flights.wait(key, timeout_s=_until(latest)):
+        if await self._flights.wait(key, timeout_s=seconds_until(latest)):
             earlier = self._memory.recall(place) or earlier
         if earlier is None or not earlier.answers(place):
             earlier = await self._asked(place, latest) or earlier
@@ -236,7 +237,7 @@ class Recommender:
             self._unfinished.add(making)
             making.add_done_callback(self._unfinished.discard)
             try:
-                await asyncio.wait((making,), timeout=_until(latest))
+                await asyncio.wait((making,), timeout=seconds_until(latest))
                 if not making.done():
                     making.add_done_callback(_let_go)
                     return self._fall_back(place, query, degraded, earlier, DegradationReason.DEADLINE)
@@ -255,7 +256,7 @@ class Recommender:
         if not self._memory.shares:
             return None
         try:
-            async with asyncio.timeout(_until(latest)):
+            async with asyncio.timeout(seconds_until(latest)):
                 return await self._memory.ask(place)
         except TimeoutError:
             return None
@@ -309,7 +310,7 @@ class Recommender:
     def _candidate_rows(
         self, snapshot: Snapshot, listener: Listener, query: RecommendQuery
     ) -> tuple[Taste, NDArray[np.int64]]:
-        _check_deadline(query.deadline)  # it may have waited for a thread until nobody waited for it
+        check_deadline(query.deadline)  # it may have waited for a thread until nobody waited for it
         catalog, options = snapshot.catalog, self._options.with_settings(query.pipeline)
         latest = self._options.latest(query.deadline)
         passing, allowed = self._allowed(snapshot, listener, query)
@@ -383,20 +384,10 @@ def _given(
 def _ranking(
     snapshot: Snapshot, query: RankQuery, degraded: Sequence[Degradation], slate: Slate, scored: ScoredRows
 ) -> Recommendation:
-    _check_deadline(query.deadline)
+    check_deadline(query.deadline)
     shortlist = Shortlist.of(slate, scored).tilted(query.factors)
     places = np.argsort(-shortlist.relevance.score, kind="stable")
     return present(snapshot, shortlist, places, query, degraded=(*degraded, *shortlist.degraded))
-
-
-def _check_deadline(deadline: float | None) -> None:
-    if deadline is not None and time.monotonic() >= deadline:
-        raise DeadlineError("the deadline passed before the list was made")
-
-
-def _until(time_s: float | None) -> float | None:
-    """Seconds until a time on the clock of `time.monotonic()`, not below 0."""
-    return None if time_s is None else max(0.0, time_s - time.monotonic())
 
 
 def _let_go(making: asyncio.Future[MadeList]) -> None:

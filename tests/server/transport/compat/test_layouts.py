@@ -71,6 +71,12 @@ def test_the_answer_is_the_one_that_a_message_gives() -> None:
     assert layout.encode(Inferred(("logit",), [np.zeros(4, np.float32)])) is None
 
 
+def test_what_was_answered_without_rows_is_not_learnt() -> None:
+    layouts, request = Layouts(), request_of(pairs(0, rows=0))
+    layouts.learn(request.SerializeToString(), request, object(), pairs(0, rows=0), answer_of(np.ones(0, np.float32)))  # type: ignore[arg-type]
+    assert layouts.find(request.SerializeToString()) is None
+
+
 def test_what_differs_elsewhere_is_not_known() -> None:
     layouts = learnt(request_of(pairs(0)), pairs(0))
     others = [

@@ -87,13 +87,12 @@ class Layouts:
     ) -> None:
         """Remember how `request`, which was encoded as `data` and answered with `answer`, is laid out, if it can be."""
         raw: Sequence[bytes] = request.raw_input_contents
-        if (
-            not raw
-            or request.parameters
-            or not all(array.size and array.dtype.kind in "fiu" for array in feeds.values())
-        ):
+        if not raw or request.parameters or not all(array.dtype.kind in "fiu" for array in feeds.values()):
             return
-        if not answer.raw_output_contents or any(output.datatype == "BYTES" for output in answer.outputs):
+        if not answer.raw_output_contents:
+            return
+        # What has no rows was not run, and must not be another time.
+        if any(output.datatype == "BYTES" or 0 in output.shape for output in answer.outputs):
             return
         start = len(data) - sum(1 + len(_varint(len(part))) + len(part) for part in raw)
         if not 0 < start <= _MOST_PREFIX_BYTES:
