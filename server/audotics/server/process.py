@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from audotics.server.app import App, open_app
+from audotics.server.runtime.memory import share_one_arena
 from audotics.server.settings import Settings
 from audotics.server.telemetry.logs import configure_logs
 
@@ -23,6 +24,7 @@ _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 async def serve(settings: Settings, *, on_ready: Callable[[App], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
+    share_one_arena()  # before threads are made
     async with open_app(settings) as app:
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()

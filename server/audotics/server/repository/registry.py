@@ -34,7 +34,7 @@ from audotics.server.repository.loader import Loader
 from audotics.server.repository.loading import CATALOG, LoadedModel
 from audotics.server.repository.overview import Overview
 from audotics.server.repository.policy import VersionPolicies
-from audotics.server.repository.preparing import VERSIONS_AT_ONCE, Preparing
+from audotics.server.repository.preparing import Preparing
 from audotics.server.repository.residency import MemoryBudget
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.repository.state import Key, State
@@ -88,7 +88,7 @@ class Registry:
         self._changes = asyncio.Lock()
         self._on_changed = on_changed
         self._overview = Overview(store, self._loader, state=lambda: self._state)
-        self._freed = FreedMemory({executor: 1} if preparing is None else {executor: 1, preparing: VERSIONS_AT_ONCE})
+        self._freed = FreedMemory(executor)
         self._preparing = None
         if preparing is not None:
             self._preparing = Preparing(self._loader, executor=preparing, loaded=lambda: self._state.loaded.keys())

@@ -1,43 +1,51 @@
 """What an unloaded model leaves goes back to the system.
 
-glibc keeps freed memory for later. `malloc_trim` gives it back, but for the end of the memory that it keeps for each
-thread but the main one; and the threads that load models, which take the most, are other ones. That end it gives back
-by itself when a large block is freed there and more than the trim threshold is free, so each of these threads does that
-while the threshold is low. Other allocators are left as they are.
+glibc keeps freed memory for later, in an arena for each of several threads. `malloc_trim` gives it back, but for the
+free end of every arena but the first; and models are loaded by threads that come and go. So a server has one arena. Its
+lock is no bottleneck where one interpreter's lock is taken far more often. Other allocators are left as they are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
-import threading
+import os
 import weakref
-from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
-_TRIM_THRESHOLD: Final = -1
-_MMAP_THRESHOLD: Final = -3
-"""Names of two settings of `mallopt` (malloc.h). Once one is set, glibc adjusts neither of them any more."""
+_ARENA_MAX: Final = -8
+"""The name of a setting of `mallopt` (malloc.h)."""
 
-_KEPT_BYTES: Final = 64 * 1024 * 1024
-_LARGEST_BYTES: Final = 32 * 1024 * 1024
-"""What glibc itself arrives at, where large blocks are freed: to give back less is to take it anew at every request."""
+_OPERATORS_WISH: Final = ("MALLOC_ARENA_MAX", "MALLOC_ARENA_TEST", "GLIBC_TUNABLES")
 
-_LARGE_BYTES: Final = 128 * 1024
-"""Freeing so much has glibc look at what is free at the end (FASTBIN_CONSOLIDATION_THRESHOLD is 64 KiB)."""
 
-_PATIENCE_S: Final = 0.2
-"""How long threads wait for each other. One that is loading a model comes later."""
+def share_one_arena() -> bool:
+    """Have all threads that are made from now on share one arena, unless the environment says something else.
+
+    Says whether the allocator took it.
+    """
+    if any(name in os.environ for name in _OPERATORS_WISH):
+        return False
+    mallopt = _of_libc("mallopt")
+    return mallopt is not None and bool(mallopt(_ARENA_MAX, 1))
+
+
+def give_back_freed() -> bool:
+    """Give back what is free. Says whether the allocator could be asked to."""
+    trim = _of_libc("malloc_trim")
+    if trim is None:
+        return False
+    trim(0)
+    return True
 
 
 class FreedMemory:
-    """Gives back what is freed by the end of objects, once they are gone, on all threads that made such."""
+    """Gives back what the end of objects frees, once they are gone, on an executor, since that takes milliseconds."""
 
-    def __init__(self, executors: Mapping[Executor, int]) -> None:
-        """`executors` with the number of their threads."""
-        self._executors = executors
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
         self._asked = False
 
     def after(self, owner: object) -> None:
@@ -55,38 +63,18 @@ class FreedMemory:
     def _ask(self) -> None:
         if self._asked:  # by another that ended at the same time
             return
-        self._asked = True
-        for executor, threads in self._executors.items():
-            together = threading.Barrier(threads)
-            with suppress(RuntimeError):  # the server has ended
-                for _ in range(threads):
-                    executor.submit(self._give_back, together)
+        with suppress(RuntimeError):  # the server has ended
+            self._executor.submit(self._give_back)
+            self._asked = True
 
-    def _give_back(self, together: threading.Barrier) -> None:
-        number = 0
-        with suppress(threading.BrokenBarrierError):  # without waiting, one thread might come in place of all
-            number = together.wait(_PATIENCE_S)
+    def _give_back(self) -> None:
         self._asked = False
-        give_back_freed(everywhere=number == 0)
+        give_back_freed()
 
 
-def give_back_freed(*, everywhere: bool = True) -> bool:
-    """Give back what is free at the end of this thread's memory; `everywhere` what is free within that of others, too.
-
-    Says whether the allocator could be asked to.
-    """
+def _of_libc(name: str) -> Any:
+    """A function of glibc; None where there is none of the name."""
     try:
-        libc = ctypes.CDLL(None)
-        mallopt, trim, malloc, free = libc.mallopt, libc.malloc_trim, libc.malloc, libc.free
+        return getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError, TypeError):
-        return False
-    malloc.restype, malloc.argtypes, free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
-    mallopt(_MMAP_THRESHOLD, _LARGEST_BYTES)
-    mallopt(_TRIM_THRESHOLD, 0)
-    try:
-        free(malloc(_LARGE_BYTES))
-    finally:
-        mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
-    if everywhere:
-        trim(0)
-    return True
+        return None
