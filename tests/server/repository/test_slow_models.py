@@ -16,6 +16,7 @@ from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import Bundle
 from audotics.server.errors import RefusedModelError
 from audotics.server.repository.history import ModelChange
+from audotics.server.repository.policy import VersionPolicies
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.status import VersionState
 from audotics.server.runtime.counted import CountedModel, RunCounts
@@ -217,3 +218,17 @@ async def test_a_server_that_stops_takes_in_no_more(repository: Any, opened: Ope
         await registry.follow()
         patient.hurry()
     assert registry.loaded_versions("counting") == []
+
+
+async def test_versions_of_one_model_are_taken_in_together(repository: Any, opened: Open, told: Told) -> None:
+    """They are loaded one after the other, and each waits for the last."""
+    with RunSupervisor(limit_s=3600) as supervisor:
+        async with opened(supervisor, policies=VersionPolicies.parse("all", {})) as registry:
+            for _ in range(3):
+                write_counting_model(repository.store)
+            await registry.follow()
+            async with asyncio.timeout(60):
+                await registry.settled()
+            assert registry.loaded_versions("counting") == [1, 2, 3]
+            assert registry.loaded("counting").version == 3
+            assert ("in_service", "counting/1") not in told.left()
