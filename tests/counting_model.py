@@ -69,7 +69,7 @@ def write_counting_graph(path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
 
 
-def write_slow_constants(path: Path, *, products: int = 60, size: int = 1500) -> None:
+def write_slow_constants(path: Path, *, products: int = 15, size: int = 1500) -> None:
     """A graph that ONNX Runtime computes most of when it opens it: products of matrices that depend on no input."""
     path.parent.mkdir(parents=True, exist_ok=True)
     graph = helper.make_graph(

@@ -140,6 +140,9 @@ async def test_a_graph_that_takes_too_long_to_open_is_refused(repository: Any, o
             assert status.reason.startswith(
                 "counting/1: ONNX Runtime did not open 'model.onnx' within 0.1 s, and a thread"
             )
+    for thread in threading.enumerate():
+        if thread.name == "audotics-bounded":
+            thread.join()  # it could not be told to stop
 
 
 async def test_changes_do_not_wait_for_a_version_that_is_loaded(
