@@ -198,6 +198,24 @@ async def test_where_the_newest_turns_out_to_be_slow_the_one_before_serves(
         assert await states(registry, "counting") == {2: VersionState.REFUSED, 1: VersionState.IN_SERVICE}
 
 
+async def test_a_label_stands_for_the_version_before_until_its_own_is_there(repository: Any, opened: Open) -> None:
+    for _ in range(2):
+        write_counting_model(repository.store)
+    for label in ("stable", "canary"):
+        repository.store.set_label("counting", label, 2)
+    with RunSupervisor(limit_s=3600) as supervisor:
+        async with opened(supervisor) as registry:
+            assert registry.loaded_versions("counting") == [2]
+            for label in ("stable", "canary"):
+                repository.store.set_label("counting", label, 1)
+            await registry.follow()
+            assert registry.loaded_versions("counting") == [2]  # the other is being loaded
+            assert [registry.loaded("counting", label=label).version for label in ("stable", "canary")] == [2, 2]
+            await registry.settled()
+            assert [registry.loaded("counting", label=label).version for label in ("stable", "canary")] == [1, 1]
+            assert registry.loaded("counting").version == 1
+
+
 async def test_two_who_ask_for_the_same_version_load_it_once(repository: Any, opened: Open, told: Told) -> None:
     opens: list[str] = []
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Final
 
 from audotics.bundle.labels import STABLE
@@ -43,7 +44,7 @@ class Follower:
 
         With `prepared_only` models stay as they are of which a version would have to be loaded first.
         """
-        unreadable = set(self._folder.unreadable)
+        before, unreadable = state, set(self._folder.unreadable)
         on_disk, found = self._folder.look()
         self._fresh |= found
         labelled = self._folder.with_labels(state)
@@ -61,6 +62,8 @@ class Follower:
             return state
         wanted = self._residency.wanted(state)
         self.unprepared = self._to_prepare(state, wanted) if prepared_only else frozenset()
+        if self.unprepared:
+            state = self._with_labels_of(before, state)
         fresh, relabelled = self._taken_in(self._fresh), self._taken_in(self._relabelled)
         for name in (CATALOG, *self._folder.names()):
             versions = sorted(version for other, version in fresh if other == name)
@@ -85,6 +88,12 @@ class Follower:
             for key in (self._fresh | self._relabelled) & wanted
             if key[0] != CATALOG and not self._loader.is_prepared(key, loaded=state.loaded)
         )
+
+    def _with_labels_of(self, before: State, state: State) -> State:
+        """Until their versions are there, labels stand for what they stood for: whoever calls by one is answered."""
+        later = {name for name, _ in self.unprepared}
+        kept = {name: before.labels.get(name, {}) for name in later & state.labels.keys()}
+        return replace(state, labels={**state.labels, **kept})
 
     def _taken_in(self, keys: AbstractSet[Key]) -> set[Key]:
         """All versions of a model are taken in together: which one serves depends on what becomes of the others."""
