@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.features.audio import AUDIO_FEATURES
+from audotics.features.growing import with_room, with_rows
 
 UNKNOWN_YEAR = 0
 UNKNOWN_FLAG = -1
@@ -85,12 +86,20 @@ class TagSets:
         offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
         return TagSets(names, offsets, np.concatenate([self.codes, codes]).astype(np.int32))
 
+    def with_room(self) -> TagSets:
+        """The same sets, which can be added to at once."""
+        return TagSets(self.names, with_room(self.offsets), with_room(self.codes))
+
     def with_rows(self, rows: NDArray[np.int64], other: TagSets) -> TagSets:
         """As `with_rows` of arrays: the sets of `rows` (m,) are those of `other`."""
         n = len(self)
         if all(row < n and self.row(row) == other.row(place) for place, row in enumerate(rows.tolist())):
             return self
         names, codes = self._joined(other)
+        if np.array_equal(rows, np.arange(n, n + len(rows))):
+            places = np.arange(len(self.codes), len(self.codes) + len(codes))
+            offsets = with_rows(self.offsets, rows + 1, other.offsets[1:] + self.offsets[-1])
+            return TagSets(names, offsets, with_rows(self.codes, places, codes))
         lengths = with_rows(np.diff(self.offsets), rows, np.diff(other.offsets))
         pieces, copied = [], 0
         for place in np.argsort(rows).tolist():
@@ -190,6 +199,14 @@ class TrackColumns:
         }
         return TrackColumns(**columns)
 
+    def with_room(self) -> TrackColumns:
+        """A copy, which can be added to at once."""
+        columns: dict[str, Any] = {
+            f.name: value.with_room() if isinstance(value := getattr(self, f.name), TagSets) else with_room(value)
+            for f in fields(self)
+        }
+        return TrackColumns(**columns)
+
     def with_rows(self, rows: NDArray[np.int64], other: TrackColumns) -> TrackColumns:
         """As `with_rows` of arrays: the tracks in `rows` (m,) are those of `other`."""
         columns: dict[str, Any] = {
@@ -226,22 +243,3 @@ class TrackColumns:
             digest.update(track_id.encode())
             digest.update(b"\0")
         return digest.hexdigest()
-
-
-def with_rows(array: NDArray[Any], rows: NDArray[np.int64], values: NDArray[Any]) -> NDArray[Any]:
-    """A copy of `array` (n, …) in which the distinct `rows` (m,) are `values` (m, …). New rows continue at n.
-
-    Where they have these values the array itself comes back: nobody writes into what is shared.
-    """
-    size = max(len(array), int(rows.max(initial=-1)) + 1)
-    if size == len(array) and _are_alike(array[rows], values.astype(array.dtype, copy=False)):
-        return array
-    result = np.empty((size, *array.shape[1:]), array.dtype)
-    result[: len(array)] = array
-    result[rows] = values
-    return result
-
-
-def _are_alike(these: NDArray[Any], those: NDArray[Any]) -> bool:
-    """Whether all is equal; unknown numbers are."""
-    return np.array_equal(these, those, equal_nan=these.dtype.kind == "f")

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from audotics.bundle.catalog import Histories
 from audotics.features.audio import AudioScaler
 from audotics.features.genres import genre_fits, genre_matrix
+from audotics.features.growing import with_room, with_rows
 from audotics.features.moods import mood_scores
-from audotics.features.tracks import TrackColumns, with_rows
+from audotics.features.tracks import TrackColumns
 from audotics.server.repository.records import columns_of, record_of
 from audotics.server.repository.signals import Signals
 from audotics.server.types import TrackRecord
@@ -78,13 +79,13 @@ class Catalog:
             generation=generation,
             fingerprint=tracks.fingerprint(),
             base_size=len(tracks),
-            columns=tracks,
+            columns=tracks.with_room(),
             deleted=np.zeros(len(tracks), np.bool_),
-            changed=np.zeros(len(tracks), np.bool_),
-            moods=mood_scores(tracks.audio, scaler),
-            genres=genres,
-            genre_fits=genre_fits(genres, tracks.audio, scaler),
-            artist_codes=artist_codes,
+            changed=with_room(np.zeros(len(tracks), np.bool_)),
+            moods=with_room(mood_scores(tracks.audio, scaler)),
+            genres=with_room(genres),
+            genre_fits=with_room(genre_fits(genres, tracks.audio, scaler)),
+            artist_codes=with_room(artist_codes),
             signals=Signals.measure(tracks, artist_codes),
             bundle_digest=bundle_digest,
             _scaler=scaler,
