@@ -33,9 +33,14 @@ async def server(start: Any, repository: Any) -> AsyncIterator[Any]:
 
 
 async def recorded(server: Any, count: int, **query: Any) -> list[Any]:
-    """The records of a query, oldest first, once there are so many."""
+    """The records of a query, oldest first, once there are so many, and the database answers."""
     while True:
-        answer = await server.models.ListModelRecords(pb.ListModelRecordsRequest(page_size=1000, **query))
+        try:
+            answer = await server.models.ListModelRecords(pb.ListModelRecordsRequest(page_size=1000, **query))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            continue
         if len(answer.records) >= count:
             return list(answer.records)[::-1]
 
