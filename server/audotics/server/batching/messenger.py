@@ -1,7 +1,7 @@
 """Brings word to event loops for threads that have no time to bring it.
 
 To wake a loop a thread lets go of the interpreter's lock, and gets it back after the loop's turn. A thread that has
-more to do leaves word here instead, which takes a microsecond, and this one waits in its place.
+more to do leaves word here instead, which keeps the lock with it, and this one waits in its place.
 """
 
 from __future__ import annotations
