@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -57,6 +59,11 @@ class Served:
         )
         stub = feedback_service_pb2_grpc.FeedbackServiceStub(channel)
         return stub.RecordFeedback.future(feedback_service_pb2.RecordFeedbackRequest(events=[event]))
+
+
+def affinity(process_id: int) -> set[int]:
+    """The processors that the first thread of a process may use; none where the system does not say."""
+    return os.sched_getaffinity(process_id) if hasattr(os, "sched_getaffinity") else set()
 
 
 def command(repository: Path, folder: Path, *, port: int = 0) -> list[str]:
@@ -150,6 +157,21 @@ def test_the_first_signal_lets_calls_under_way_finish(repository: Any, tmp_path:
             assert answer.result().results[0].status == feedback_service_pb2.FEEDBACK_STATUS_ACCEPTED
         assert served.process.wait() == 0
     assert "draining" in served.log.read_text()
+
+
+@pytest.mark.skipif(len(affinity(0)) < 2, reason="the system gives this process one processor, or has no affinity")
+def test_the_threads_of_calls_share_a_processor_unless_that_is_the_systems_to_choose(
+    repository: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(repository.path, tmp_path) as served:
+        deadline = time.monotonic() + 60
+        while len(affinity(served.process.pid)) != 1:
+            assert time.monotonic() < deadline, "the thread of the event loop runs anywhere"
+            time.sleep(0.01)
+    monkeypatch.setenv("AUDOTICS_CALL_PLACEMENT", "system")
+    with serving(repository.path, tmp_path) as served:
+        time.sleep(1.5)  # in which the threads would have come together
+        assert affinity(served.process.pid) == affinity(0)
 
 
 def test_it_says_where_it_listens_for_http_and_ends_that_too(repository: Any, tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Final
 
 from audotics.server.app import App, open_app
 from audotics.server.runtime.memory import share_one_arena
 from audotics.server.settings import Settings
 from audotics.server.telemetry.logs import configure_logs
+from audotics.server.transport.placement import CallPlacement
 
 _LOG: Final = logging.getLogger(__name__)
 _YOUNG_OBJECTS: Final = 20_000
@@ -25,7 +27,8 @@ async def serve(settings: Settings, *, on_ready: Callable[[App], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
     share_one_arena()  # before threads are made
-    async with open_app(settings) as app:
+    placement = CallPlacement() if settings.call_placement == "adaptive" else nullcontext()
+    async with open_app(settings) as app, placement:
         stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
 

@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         le=1024,
         description="threads that run models and searches; unset is the number of processors",
     )
+    call_placement: Literal["adaptive", "system"] = Field(
+        "adaptive",
+        description="where the threads that calls pass through run: adaptive, on one processor while that is enough "
+        "for them, or system, wherever the system puts them",
+    )
     retrieval_device: Device = Field(
         "auto", description="where vectors are searched: cpu, cuda, or auto, a GPU where FAISS sees one"
     )
