@@ -28,7 +28,7 @@ from audotics.server.runtime.model import InferenceError, Model, UnavailableMode
 from audotics.server.services.far import FarBatchers
 from audotics.server.services.inference_workload import InferenceJob, InferenceRun, InferenceWorkload
 from audotics.server.services.pace import Pace
-from audotics.server.services.signature import Signature
+from audotics.server.services.signature import Known, Signature
 from audotics.server.services.statistics import Statistics
 from audotics.server.services.tensors import TensorError
 from audotics.server.types import ANYBODY, Caller
@@ -38,14 +38,14 @@ from audotics.server.types import ANYBODY, Caller
 class InferQuery:
     """`feeds` by input name; no `outputs` means all. `deadline` is on the clock of `time.monotonic()`.
 
-    `checked` says that names, types and shapes are known to fit the signature, and that there are rows.
+    `known` is what of the feeds fits the signature, so that it need not be looked at.
     """
 
     feeds: Mapping[str, NDArray[Any]]
     outputs: Sequence[str] = ()
     deadline: float | None = None
     caller: Caller = ANYBODY
-    checked: bool = False
+    known: Known = Known.NOTHING
 
 
 _MOST_BRIEF: Final = 8
@@ -141,8 +141,9 @@ class InferenceService:
         statistics = self.statistics.of(signature.name, signature.version)
         arrived_ns = time.perf_counter_ns()
         try:
-            outputs = signature.check(query.feeds, query.outputs, known=query.checked)
-            if not query.checked and (nothing := self._nothing_to_run(signature, query.feeds, outputs)) is not None:
+            outputs = signature.check(query.feeds, query.outputs, known=query.known)
+            unknown = query.known < Known.TENSORS
+            if unknown and (nothing := self._nothing_to_run(signature, query.feeds, outputs)) is not None:
                 elapsed_ns = time.perf_counter_ns() - arrived_ns
                 statistics.answered(total_ns=elapsed_ns, queue_ns=0, compute_ns=0, share=0.0)
                 return Inferred(outputs, nothing)

@@ -42,6 +42,11 @@ class RowPlan:
     counted: bool
     """Whether pairs name their listener by number."""
 
+    @property
+    def limited(self) -> tuple[str, ...]:
+        """Inputs whose values `check_limits` looks at."""
+        return (_USER_INDEX,) if self.counted else ()
+
     def size(self, feeds: Feeds, axis: str) -> int:
         return len(feeds[self.leaders[axis]])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +32,16 @@ DATATYPES: Final = {
     "uint64": "UINT64",
 }
 """NumPy's names of types, and those of the Open Inference Protocol."""
+
+
+class Known(IntEnum):
+    """What is known to be right about the arrays of a request."""
+
+    NOTHING = 0
+    TENSORS = 1
+    """Names, types and shapes, and there are rows."""
+    VALUES = 2
+    """The values, too, of inputs that may not have any."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,16 +84,21 @@ class Signature:
             },
         )
 
+    @property
+    def limited(self) -> tuple[str, ...]:
+        """Inputs that may not have any value of their type."""
+        return () if self.plan is None else self.plan.limited
+
     def check(
-        self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], *, known: bool = False
+        self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], *, known: Known = Known.NOTHING
     ) -> tuple[str, ...]:
         """Return the names of the outputs to compute, all when none are asked for. Raises TensorError.
 
-        With `known` only values are looked at: names, types and shapes were checked before.
+        What is `known` is not looked at.
         """
-        if not known:
+        if known < Known.TENSORS:
             self._check_tensors(feeds, outputs)
-        if self.plan is not None:
+        if known < Known.VALUES and self.plan is not None:
             self.plan.check_limits(feeds)
         return tuple(outputs) or tuple(self.outputs)
 

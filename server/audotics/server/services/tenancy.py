@@ -24,8 +24,10 @@ class Tenancy:
             if tenant and owner != tenant:
                 raise NotFoundError("model", [name])
             return name
+        if not tenant:
+            return name
         # One that is on disk counts, be it loaded or refused: nobody is to be answered by another model than theirs.
-        own = qualified(tenant, name) if tenant and is_tenant(tenant) else name
+        own = qualified(tenant, name) if is_tenant(tenant) else name
         return own if self._registry.knows(own) else name
 
     def own(self, name: str, tenant: str) -> str:

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audotics.server.services.inference import Inferred
+from audotics.server.services.joining import RowPlan
+from audotics.server.services.signature import Known, Signature
 from audotics.server.transport.compat.stubs import inference_pb2 as pb
 from audotics.server.transport.compat.v2.codec import decode_inputs
 from audotics.server.transport.compat.v2.layouts import Layouts
@@ -37,9 +39,15 @@ def answer_of(array: NDArray[Any]) -> Any:
     return answer
 
 
-def learnt(request: Any, feeds: Feeds) -> Layouts:
-    layouts, signature = Layouts(), object()
-    layouts.learn(request.SerializeToString(), request, signature, feeds, answer_of(np.ones(3, np.float32)))  # type: ignore[arg-type]
+def signature(*, limited: bool = False) -> Signature:
+    """With `limited`, the values of user_index are."""
+    plan = RowPlan("pairs", {}, {}, (), counted=limited)
+    return Signature("ncf", 1, {}, {}, {}, plan, "onnxruntime_onnx", (), {}, {})
+
+
+def learnt(request: Any, feeds: Feeds, *, limited: bool = False) -> Layouts:
+    layouts, answer = Layouts(), answer_of(np.ones(3, np.float32))
+    layouts.learn(request.SerializeToString(), request, signature(limited=limited), feeds, answer)
     return layouts
 
 
@@ -71,9 +79,30 @@ def test_the_answer_is_the_one_that_a_message_gives() -> None:
     assert layout.encode(Inferred(("logit",), [np.zeros(4, np.float32)])) is None
 
 
+def test_limited_values_that_were_taken_need_not_be_looked_at_again() -> None:
+    listeners = np.zeros(3, np.int64)
+    layouts = learnt(
+        request_of(pairs(0) | {"user_index": listeners}), pairs(0) | {"user_index": listeners}, limited=True
+    )
+    for seed, index, known in ((1, listeners, Known.VALUES), (0, np.asarray([0, 0, 1]), Known.TENSORS)):
+        message = request_of(pairs(seed) | {"user_index": index}).SerializeToString()
+        layout = layouts.find(message)
+        assert layout is not None
+        assert layout.known(message) is known
+
+
+def test_values_that_are_too_many_to_keep_are_looked_at_each_time() -> None:
+    feeds = pairs(0, rows=9_000) | {"user_index": np.zeros(9_000, np.int64)}
+    for limited, known in ((True, Known.TENSORS), (False, Known.VALUES)):
+        layout = learnt(request_of(feeds), feeds, limited=limited).find(request_of(feeds).SerializeToString())
+        assert layout is not None
+        assert layout.known(request_of(feeds).SerializeToString()) is known
+
+
 def test_what_was_answered_without_rows_is_not_learnt() -> None:
     layouts, request = Layouts(), request_of(pairs(0, rows=0))
-    layouts.learn(request.SerializeToString(), request, object(), pairs(0, rows=0), answer_of(np.ones(0, np.float32)))  # type: ignore[arg-type]
+    answer = answer_of(np.ones(0, np.float32))
+    layouts.learn(request.SerializeToString(), request, signature(), pairs(0, rows=0), answer)
     assert layouts.find(request.SerializeToString()) is None
 
 

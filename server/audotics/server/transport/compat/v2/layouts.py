@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audotics.server.services.inference import Inferred
-from audotics.server.services.signature import Signature
+from audotics.server.services.signature import Known, Signature
 
 _RAW_INPUT: Final = b"\x3a"  # field 7 of a ModelInferRequest, of bytes
 _RAW_OUTPUT: Final = b"\x32"  # field 6 of a ModelInferResponse, of bytes
 _KEY_BYTES: Final = 48
 _MOST_PREFIX_BYTES: Final = 2048
 _MOST_LAYOUTS: Final = 512
+_MOST_LIMITED_BYTES: Final = 65_536
+"""Of values that a layout keeps: those of 8,192 pairs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +41,11 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """What requests of one layout have in common. `header` is the answer without contents, for outputs of `shapes`."""
+    """What requests of one layout have in common.
+
+    `header` is the answer without contents, for outputs of `shapes`; `marks` are the tags and lengths before these.
+    `limited` is where the values are limited, and values there that were taken; None where these are too many to keep.
+    """
 
     prefix: bytes
     slots: tuple[_Slot, ...]
@@ -49,6 +55,8 @@ class Layout:
     outputs: tuple[str, ...]
     header: bytes
     shapes: tuple[tuple[int, ...], ...]
+    marks: tuple[bytes, ...]
+    limited: tuple[tuple[slice, bytes], ...] | None
 
     def fits(self, data: bytes) -> bool:
         if not data.startswith(self.prefix):
@@ -61,13 +69,19 @@ class Layout:
             slot.name: np.frombuffer(data[slot.start : slot.end], slot.dtype).reshape(slot.shape) for slot in self.slots
         }
 
+    def known(self, data: bytes) -> Known:
+        """What need not be looked at again: many callers number the listeners of all their requests alike."""
+        if self.limited is None or any(data[place] != taken for place, taken in self.limited):
+            return Known.TENSORS
+        return Known.VALUES
+
     def encode(self, inferred: Inferred) -> bytes | None:
         """The encoded answer; None when its shapes are others than before."""
-        if tuple(array.shape for array in inferred.arrays) != self.shapes:
-            return None
         parts = [self.header]
-        for array in inferred.arrays:
-            parts += (_RAW_OUTPUT, _varint(array.nbytes), array.tobytes())
+        for array, shape, mark in zip(inferred.arrays, self.shapes, self.marks, strict=True):
+            if array.shape != shape:
+                return None
+            parts += (mark, array.tobytes())
         return b"".join(parts)
 
 
@@ -117,11 +131,19 @@ class Layouts:
             tuple(output.name for output in request.outputs),
             header.SerializeToString(),
             tuple(tuple(output.shape) for output in answer.outputs),
+            tuple(_RAW_OUTPUT + _varint(len(part)) for part in answer.raw_output_contents),
+            _limited(signature, slots, data),
         )
         if layout.fits(data):
             if len(self._known) >= _MOST_LAYOUTS:
                 self._known.clear()
             self._known[len(data), data[:_KEY_BYTES]] = layout
+
+
+def _limited(signature: Signature, slots: Sequence[_Slot], data: bytes) -> tuple[tuple[slice, bytes], ...] | None:
+    places = [slice(slot.start, slot.end) for slot in slots if slot.name in signature.limited]
+    taken = tuple((place, data[place]) for place in places)
+    return taken if sum(len(values) for _, values in taken) <= _MOST_LIMITED_BYTES else None
 
 
 def _varint(value: int) -> bytes:

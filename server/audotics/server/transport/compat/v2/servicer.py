@@ -162,7 +162,7 @@ class InferenceServicer:
     async def _infer_known(
         self, callee: Callee, layout: Layout, data: bytes, deadline: float | None, caller: Caller
     ) -> bytes:
-        query = InferQuery(layout.feeds(data), layout.outputs, deadline, caller, checked=True)
+        query = InferQuery(layout.feeds(data), layout.outputs, deadline, caller, layout.known(data))
         try:
             inferred = await self._inference.infer(callee, query)
         except TensorError as error:
