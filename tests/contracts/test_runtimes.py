@@ -312,6 +312,16 @@ def test_only_models_of_other_servers_wait(model: Model) -> None:
     assert model.waits is not isinstance(model, OnnxModel | SavedModel)
 
 
+def test_only_runs_of_tensorflow_in_this_process_cannot_be_ended(model: Model) -> None:
+    assert model.ends is not isinstance(model, SavedModel)
+
+
+def test_counting_changes_nothing_that_a_model_says_of_itself(model: Model) -> None:
+    counted = CountedModel(model, RunCounts())
+    for said in ("inputs", "outputs", "axes", "platform", "waits", "ends"):
+        assert getattr(counted, said) == getattr(model, said)
+
+
 def test_rows_of_several_requests_run_in_one_call(model: Model) -> None:
     """Where the runtime has no names for axes, they are found by trying."""
 

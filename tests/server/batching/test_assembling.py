@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from audotics.server.batching.batcher import BatchLimits, RowBatcher
 from audotics.server.types import Caller, Priority
-from tests.server.batching.doubling import Doubling, Job, PoisonError, Run
+from tests.server.batching.doubling import POISON, WAIT_S, Doubling, Job, PoisonError, Run
 
 LIMITS = BatchLimits(batch_rows=4, queue_rows=100, concurrency=1, window_s=3600.0)
 
@@ -52,16 +53,32 @@ async def test_jobs_that_fail_only_together_are_answered_alone(executor: ThreadP
     assert [len(batch) for batch in workload.batches if len(batch) == 1] == [1] * 4
 
 
+class Watched(Doubling):
+    """Notes what was put together, and by which thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.assembled: list[tuple[list[Job], int]] = []
+
+    def assemble(self, jobs: Sequence[Job]) -> Run:
+        self.assembled.append((list(jobs), threading.get_ident()))
+        return super().assemble(jobs)
+
+
+async def test_what_the_loop_has_put_together_is_not_put_together_again(executor: ThreadPoolExecutor) -> None:
+    workload, here = Watched(), threading.get_ident()
+    async with RowBatcher(workload, executor=executor, limits=LIMITS) as batcher:
+        running = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        waiting = [asyncio.create_task(batcher.submit(Job((value,) * 2))) for value in (2, 3, 4)]
+        await asyncio.sleep(0)
+        workload.gate.set()
+        await asyncio.gather(running, *waiting)
+    assert [len(jobs) for jobs, _ in workload.assembled] == [1, 2, 1]
+    assert workload.assembled[1][1] == here
+
+
 async def test_a_full_batch_is_put_together_while_another_runs(executor: ThreadPoolExecutor) -> None:
-    class Watched(Doubling):
-        def __init__(self) -> None:
-            super().__init__()
-            self.assembled: list[tuple[list[Job], int]] = []
-
-        def assemble(self, jobs: Sequence[Job]) -> Run:
-            self.assembled.append((list(jobs), threading.get_ident()))
-            return super().assemble(jobs)
-
     workload, here = Watched(), threading.get_ident()
     full, urgent = Job((2,) * 4), Job((3,) * 4)
     async with RowBatcher(workload, executor=executor, limits=LIMITS) as batcher:
@@ -95,3 +112,35 @@ async def test_what_takes_long_to_put_together_is_left_to_a_thread(executor: Thr
         await asyncio.gather(running, *waiting)
     assert len(threads) == 3
     assert threading.get_ident() not in threads
+
+
+async def test_jobs_that_failed_together_do_not_wait_for_company_again(executor: ThreadPoolExecutor) -> None:
+    class Unlike(Doubling):
+        """Holds the jobs of its first two batches, each until it is let go."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.gates = {1: threading.Event(), 2: threading.Event()}
+
+        def run(self, jobs: Sequence[Job]) -> list[list[int]]:
+            if (gate := self.gates.get(jobs[0].values[0])) is not None:
+                self.started.release()
+                assert gate.wait(WAIT_S)
+            return super().run(jobs)
+
+    workload, limits = Unlike(), replace(LIMITS, concurrency=2)
+    workload.gate.set()
+    async with RowBatcher(workload, executor=executor, limits=limits) as batcher:
+        held = asyncio.create_task(batcher.submit(Job((1,) * 4)))
+        await workload.wait_for_start()
+        brief = asyncio.create_task(batcher.submit(Job((2,) * 4)))
+        await workload.wait_for_start()
+        later = [asyncio.create_task(batcher.submit(Job((value,)))) for value in (3, POISON)]
+        await asyncio.sleep(0)
+        workload.gates[2].set()
+        outcomes = await asyncio.wait_for(asyncio.gather(brief, *later, return_exceptions=True), WAIT_S)
+        assert not held.done()
+        workload.gates[1].set()
+        await held
+    assert outcomes[:2] == [[4] * 4, [6]]
+    assert isinstance(outcomes[2], PoisonError)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import math
+import threading
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -240,6 +244,20 @@ async def test_a_full_queue_makes_room_for_a_higher_class(executor, workload):
         assert await asyncio.gather(running, kept, urgent) == [[2], [4] * 4, [8] * 4]
 
 
+async def test_a_job_that_displaces_several_answers_them_all(executor, workload):
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        running = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        low = [asyncio.create_task(batcher.submit(Job((2,) * 4), caller=Caller(priority=Priority.LOW))) for _ in "ab"]
+        await asyncio.sleep(0)
+        urgent = asyncio.create_task(batcher.submit(Job((4,) * 8), caller=Caller(priority=Priority.HIGH)))
+        outcomes = await asyncio.wait_for(asyncio.gather(*low, return_exceptions=True), WAIT_S)
+        assert [type(outcome) for outcome in outcomes] == [OverloadedError] * 2
+        workload.gate.set()
+        assert await asyncio.gather(running, urgent) == [[2], [8] * 8]
+    assert batcher.counts.refused == 2
+
+
 async def test_a_full_queue_makes_room_for_a_tenant_with_less_than_its_share(executor, workload):
     async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
         running = asyncio.create_task(batcher.submit(Job((1,))))
@@ -269,6 +287,27 @@ async def test_a_full_queue_refuses_and_says_when_to_come_back(executor, workloa
         assert await waiting == [2, 4, 6]
 
 
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_to_come_back_takes_as_long_as_the_batches_that_wait(executor, workload, concurrency):
+    async with RowBatcher(workload, executor=executor, limits=limits(concurrency=concurrency, queue_rows=9)) as batcher:
+        first = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        await asyncio.to_thread(time.sleep, 0.02)  # longer than the shortest time that anybody is told
+        workload.gate.set()
+        await first
+        workload.gate.clear()
+        running = [asyncio.create_task(batcher.submit(Job((1,) * 4))) for _ in range(concurrency)]
+        for _ in running:
+            await workload.wait_for_start()
+        waiting = asyncio.create_task(batcher.submit(Job((2,) * 9)))  # in pieces of four, four and one
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError) as refusal:
+            await batcher.submit(Job((3,)))
+        assert refusal.value.retry_after_s == pytest.approx(3 * batcher.counts.busy_s / concurrency)
+        workload.gate.set()
+        await asyncio.gather(*running, waiting)
+
+
 async def test_a_caller_who_leaves_frees_the_queue_and_its_job_never_runs(executor, workload):
     async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
         running = asyncio.create_task(batcher.submit(Job((1,))))
@@ -283,6 +322,37 @@ async def test_a_caller_who_leaves_frees_the_queue_and_its_job_never_runs(execut
         workload.gate.set()
         assert await asyncio.gather(running, neighbour, replacement) == [[2], [16] * 4, [18] * 4]
     assert 7 not in {value for batch in workload.batches for job in batch for value in job.values}
+
+
+async def test_what_nobody_waits_for_is_not_run_however_late_the_thread_comes(workload):
+    workload.gate.set()
+    with ThreadPoolExecutor(1) as executor:
+        busy = threading.Event()
+        executor.submit(busy.wait, WAIT_S)
+        async with RowBatcher(workload, executor=executor, limits=limits(concurrency=2)) as batcher:
+            leaving = asyncio.create_task(batcher.submit(Job((7,))))
+            await asyncio.sleep(0)
+            assert batcher.waiting_rows == 0  # it is on its way to the thread
+            leaving.cancel()
+            await asyncio.wait([leaving])
+            with pytest.raises(DeadlineError):
+                await batcher.submit(Job((8,)), deadline=time.monotonic() + 0.001)
+            busy.set()
+            assert await batcher.submit(Job((9,))) == [18]
+    assert workload.batches == [[Job((9,))]]
+
+
+async def test_a_job_is_not_kept_until_its_deadline(executor, workload):
+    workload.gate.set()
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        job = Job((1, 2))
+        kept = weakref.ref(job)
+        assert await batcher.submit(job, deadline=time.monotonic() + 3600) == [2, 4]
+        await batcher.submit(Job((3,)))  # the thread lets go of one with the next
+        workload.batches.clear()
+        del job
+        gc.collect()
+        assert kept() is None
 
 
 async def test_a_deadline_is_answered_while_the_batch_before_still_runs(executor, workload):
@@ -319,6 +389,14 @@ async def test_leaving_waits_for_jobs_under_way_and_takes_no_more(executor, work
         await batcher.submit(Job((3,)))
 
 
+async def test_leaving_ends_the_threads_that_it_began(executor, workload):
+    before = set(threading.enumerate())
+    async with RowBatcher(workload, executor=executor, limits=limits()):
+        (messenger,) = set(threading.enumerate()) - before
+    await asyncio.to_thread(messenger.join, WAIT_S)
+    assert not messenger.is_alive()
+
+
 async def test_a_workload_that_returns_too_few_results_fails_its_callers(executor):
     class Forgetful(Doubling):
         def run(self, jobs: Sequence[Job]) -> list[list[int]]:
@@ -337,7 +415,9 @@ async def test_an_executor_that_is_shut_down_fails_the_job(workload):
             await batcher.submit(Job((1,)))
 
 
-@pytest.mark.parametrize("wrong", [{"batch_rows": 0}, {"queue_rows": 0}, {"concurrency": 0}, {"window_s": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"batch_rows": 0}, {"queue_rows": 0}, {"concurrency": 0}, {"window_s": -1.0}, {"window_s": math.nan}]
+)
 def test_impossible_limits_are_refused(wrong):
     with pytest.raises(ValueError, match="at least"):
         limits(**wrong)

@@ -12,6 +12,7 @@ import pytest
 
 from audotics.server.batching.batcher import BatchLimits, RowBatcher
 from audotics.server.errors import DeadlineError, OverloadedError
+from audotics.server.types import Caller, Priority
 from tests.server.batching.doubling import Run
 
 WAIT_S = 20.0
@@ -53,6 +54,8 @@ async def test_what_became_of_jobs_is_counted() -> None:
         async with RowBatcher(workload, executor=executor, limits=limits) as batcher:
             first = asyncio.ensure_future(batcher.submit((1, 2)))
             assert await asyncio.to_thread(workload.started.wait, WAIT_S)
+            with pytest.raises(DeadlineError):  # while it waits
+                await batcher.submit((6,), deadline=time.monotonic() + 0.01)
             waiting = [asyncio.ensure_future(batcher.submit((value, value))) for value in (3, 4)]
             await asyncio.sleep(0)
             assert batcher.waiting_rows == 4
@@ -60,11 +63,14 @@ async def test_what_became_of_jobs_is_counted() -> None:
                 await batcher.submit((5,))
             with pytest.raises(DeadlineError):
                 await batcher.submit((6,), deadline=time.monotonic() - 1)
+            urgent = asyncio.ensure_future(batcher.submit((7, 7), caller=Caller(priority=Priority.HIGH)))
+            with pytest.raises(OverloadedError):
+                await waiting.pop()
             workload.gate.set()
-            await asyncio.gather(first, *waiting)
+            await asyncio.gather(first, *waiting, urgent)
     counts = batcher.counts
     assert (counts.rows.count, counts.rows.total, counts.jobs) == (2, 6, 3)
     assert dict(counts.rows.buckets())["4.0"] == 2
-    assert (counts.refused, counts.expired, counts.alone) == (1, 1, 0)
+    assert (counts.refused, counts.expired, counts.alone) == (2, 2, 0)
     assert counts.busy_s > 0
     assert batcher.waiting_rows == 0

@@ -150,6 +150,10 @@ async def test_a_passed_deadline_is_told_and_counted(workload: Doubling) -> None
 
 async def test_runs_are_counted(workload: Doubling) -> None:
     counts = BatchCounts()
-    await make_busy(gathering(workload, counts))
-    assert counts.alone == 1 + sum(len(batch) == 1 for batch in workload.batches[1:])
-    assert counts.alone + counts.jobs == 20 * MOST
+    jobs = gathering(workload, counts)
+    await jobs.submit(Job((1, 2, 3)), deadline=None, caller=ANYBODY)
+    assert (counts.alone, counts.jobs) == (1, 0)
+    await make_busy(jobs)
+    assert counts.alone + counts.jobs == 1 + 20 * MOST
+    assert counts.rows.total == counts.jobs  # who ran alone ran past what counts batches
+    assert counts.busy_s > 0

@@ -33,8 +33,11 @@ def test_one_call_tries_after_the_pause_and_pauses_grow() -> None:
     for pause_s in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0):
         clock.now += pause_s - 0.125
         assert breaker.admit() == 0.125
+        assert breaker.open
         clock.now += 0.125
+        assert not breaker.open
         assert breaker.admit() == 0
+        assert breaker.open
         assert breaker.admit() > 0  # the others wait for what becomes of it
         assert not breaker.failed()
     clock.now += 30
@@ -55,3 +58,15 @@ def test_a_call_that_was_given_up_lets_the_next_one_try() -> None:
     breaker.released()
     assert breaker.admit() == 0
     assert breaker.admit() > 0
+
+
+def test_a_call_that_was_given_up_says_nothing_of_a_server_that_answers() -> None:
+    breaker = CircuitBreaker(clock=Clock())
+    breaker.released()
+    assert [breaker.admit() for _ in range(2)] == [0, 0]
+
+
+def test_all_who_shared_a_call_count() -> None:
+    breaker = CircuitBreaker(failures=3, clock=Clock())
+    assert not breaker.failed(2)
+    assert breaker.failed(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from audotics.bundle.manifest import TensorSpec
 from audotics.server.runtime.buckets import RowBuckets, bucket
 from audotics.server.runtime.onnx import OnnxModel
 
@@ -45,3 +46,13 @@ def test_only_the_axis_of_all_outputs_is_rounded(repository):
     }
     assert RowBuckets.of(ncf.inputs, ncf.outputs, dict.fromkeys(ncf.axes, ("",))) is None
     assert RowBuckets.of(ncf.inputs, ncf.outputs, ncf.axes | {"history": ("users", "rows")}) is None
+    assert RowBuckets.of(ncf.inputs, ncf.outputs, ncf.axes | {"logit": ("lists",)}) is None  # no input has those rows
+    assert RowBuckets.of(ncf.inputs, ncf.outputs, dict.fromkeys(ncf.axes, (9,))) is None  # neither more nor fewer
+
+
+def test_outputs_with_rows_of_their_own_are_not_rounded(repository):
+    ncf = OnnxModel(repository.store.open("ncf", 1).file("model.onnx"))
+    outputs = (*ncf.outputs, TensorSpec("taste", "float32", (-1, 4)))
+    for axis in ("users", "rows"):
+        buckets = RowBuckets.of(ncf.inputs, outputs, ncf.axes | {"taste": (axis, 4)})
+        assert (buckets is None) == (axis != ncf.axes["logit"][0])

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -15,10 +15,11 @@ import pytest
 from audotics.server.runtime.memory import FreedMemory
 
 SCRIPT = """
-import ctypes, os, threading
+import asyncio, ctypes, os, threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from audotics.server.runtime.memory import give_back_freed, share_one_arena
+from audotics.server.runtime.memory import FreedMemory, share_one_arena
 
 BLOCK, COUNT, THREADS = 1 << 20, 40, 4
 libc = ctypes.CDLL(None)
@@ -42,6 +43,12 @@ def fill(together):
         libc.free(block)
 
 
+async def give_back():
+    with ThreadPoolExecutor(1) as executor:
+        FreedMemory(executor).after(threading.Event())  # which nobody keeps
+        await asyncio.sleep(0)
+
+
 could, filled, together = share_one_arena(), [], threading.Barrier(THREADS)
 threads = [threading.Thread(target=fill, args=(together,)) for _ in range(THREADS)]
 for thread in threads:
@@ -49,7 +56,7 @@ for thread in threads:
 for thread in threads:
     thread.join()
 kept = resident_mib()
-could = give_back_freed() and could
+asyncio.run(give_back())
 print(could, max(filled) - kept, max(filled) - resident_mib())
 """
 
@@ -116,3 +123,43 @@ async def test_owners_that_end_together_are_one_occasion() -> None:
         owners.clear()
         await asyncio.wait_for(executor.asked.wait(), 30)
     assert 1 <= len(executor.found) < 5
+
+
+async def test_each_occasion_is_taken_however_soon_the_one_before_was_over() -> None:
+    class Prompt(Held):
+        """Is done with a job before it says that it has got it."""
+
+        def submit(self, job: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+            future = super().submit(job, *arguments, **options)
+            wait([future])
+            return future
+
+    with Prompt() as executor:
+        freed = FreedMemory(executor)
+        for occasion in range(1, 4):
+            owner = Owner()
+            freed.after(owner)
+            executor.asked.clear()
+            del owner
+            await asyncio.wait_for(executor.asked.wait(), 30)
+            assert len(executor.found) == occasion
+
+
+async def test_an_owner_may_outlive_the_executor(caplog: pytest.LogCaptureFixture) -> None:
+    owner = Owner()
+    with ThreadPoolExecutor(1) as executor:
+        FreedMemory(executor).after(owner)
+    del owner
+    await asyncio.sleep(0)
+    assert caplog.records == []  # the loop would log an error
+
+
+def test_an_owner_may_outlive_the_loop() -> None:
+    async def make() -> Owner:
+        owner = Owner()
+        FreedMemory(executor).after(owner)
+        return owner
+
+    with ThreadPoolExecutor(1) as executor:
+        owner = asyncio.run(make())
+        del owner

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -14,9 +16,11 @@ from audotics.bundle.manifest import TensorSpec
 from audotics.bundle.runtime import RuntimeChoice
 from audotics.server.errors import DeadlineError, RefusedModelError
 from audotics.server.repository.axes import found_axes
+from audotics.server.runtime.counted import CountedModel, RunCounts
 from audotics.server.runtime.model import InferenceError
 from audotics.server.runtime.onnx import OnnxModel
 from audotics.server.runtime.opening import RuntimeOpener
+from audotics.server.runtime.supervisor import RunSupervisor
 from audotics.server.runtime.threads import limit_blas_threads
 from tests.gpus import ONNX_TROUBLE, without_cuda
 
@@ -50,10 +54,42 @@ def test_a_run_returns_the_named_outputs(ncf):
 
 
 @pytest.mark.parametrize("wrong", [feeds([100_000]), {}, {**feeds([1]), "track": np.asarray([1.0])}])
-def test_bad_inputs_are_an_inference_error_without_internals(ncf, wrong):
-    with pytest.raises(InferenceError) as failure:
-        ncf.run(wrong, ["logit"])
-    assert str(failure.value).startswith("ncf/1: the model failed on its inputs")
+def test_bad_inputs_are_an_inference_error_without_internals(repository, capfd, wrong):
+    with RunSupervisor(limit_s=3600) as supervisor:
+        for supervised in (None, supervisor):
+            ncf = OnnxModel(repository.store.open("ncf", 1).file("model.onnx"), supervisor=supervised)
+            with pytest.raises(InferenceError) as failure:
+                ncf.run(wrong, ["logit"])
+            assert str(failure.value).startswith("ncf/1: the model failed on its inputs")
+    assert capfd.readouterr().err == ""  # ONNX Runtime has nothing to add that callers are not told
+
+
+THREADS = """
+import os, sys
+from pathlib import Path
+
+from audotics.server.runtime.onnx import OnnxModel
+
+
+def count():
+    return len(os.listdir("/proc/self/task"))
+
+
+for threads in (1, 3):
+    before = count()
+    model = OnnxModel(Path(sys.argv[1]), threads=threads)
+    print(count() - before)
+    del model
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_model_has_the_threads_that_it_was_given(repository):
+    """The caller's own is one of them."""
+    path = repository.store.open("ncf", 1).file("model.onnx")
+    command = [sys.executable, "-c", THREADS, str(path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.split() == ["0", "2"]
 
 
 def test_a_file_that_is_no_model_is_refused_by_name(tmp_path):
@@ -97,7 +133,8 @@ def test_rows_that_depend_on_each_other_are_not_rounded_up(tmp_path):
 
     model = OnnxModel(path, bound=True)
     assert model.run(feeds, ["share"])[0].sum() < 0.9
-    for right in (model.with_axes(found_axes(model, feeds)), OnnxModel(path, bound=True, rounded=False)):
+    axes, counted = found_axes(model, feeds), CountedModel(model, RunCounts()).with_axes
+    for right in (model.with_axes(axes), counted(axes), OnnxModel(path, bound=True, rounded=False)):
         np.testing.assert_allclose(right.run(feeds, ["share"])[0], truth, rtol=1e-5)
 
 
@@ -119,12 +156,16 @@ def test_runs_are_counted_whether_they_give_something_or_not(repository):
     model = opener.open(repository.store.open("ncf", 1), RuntimeChoice())
     counts = opener.runs.of("ncf", 1)
     model.run(feeds([1]), ["logit"])
+    of_one = counts.seconds
+    assert of_one > 0
     with pytest.raises(InferenceError):
         model.run(feeds([100_000]), ["logit"])
+    of_both = counts.seconds
+    assert of_both > of_one
     with pytest.raises(DeadlineError):
         model.run(feeds([1]), ["logit"], deadline=time.monotonic() - 1)
     assert (counts.runs, counts.failures) == (1, 1)
-    assert counts.seconds > 0
+    assert counts.seconds == of_both
     again = opener.open(repository.store.open("ncf", 1), RuntimeChoice())
     again.run(feeds([1]), ["logit"])
     assert [(name, version, each.runs) for name, version, each in opener.runs] == [("ncf", 1, 2)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -121,3 +123,12 @@ def test_work_that_never_ends_is_left_behind() -> None:
     with pytest.raises(TimeoutError):
         within(0.01, never.wait)
     never.set()
+
+
+def test_work_that_never_ends_does_not_hold_up_the_end_of_the_process() -> None:
+    script = (
+        "import threading\nfrom audotics.server.runtime.bounded import within\n"
+        "try:\n    within(0.01, threading.Event().wait)\nexcept TimeoutError:\n    print('left')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout == "left\n"

@@ -63,9 +63,9 @@ class FreedMemory:
     def _ask(self) -> None:
         if self._asked:  # by another that ended at the same time
             return
+        self._asked = True  # before the executor may be done with it
         with suppress(RuntimeError):  # the server has ended
             self._executor.submit(self._give_back)
-            self._asked = True
 
     def _give_back(self) -> None:
         self._asked = False
