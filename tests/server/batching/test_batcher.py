@@ -152,14 +152,31 @@ async def test_jobs_that_arrive_during_a_batch_run_together_after_it(executor, w
 
 
 async def test_the_window_lets_gathered_jobs_run_beside_a_long_batch(executor, workload):
-    async with RowBatcher(workload, executor=executor, limits=limits(concurrency=2, window_s=0.001)) as batcher:
-        first = asyncio.create_task(batcher.submit(Job((1,))))
-        await workload.wait_for_start()
-        second = asyncio.create_task(batcher.submit(Job((2,))))
-        await workload.wait_for_start()  # although the first still runs
-        assert not first.done()
+    async with RowBatcher(workload, executor=executor, limits=limits(concurrency=3, window_s=0.001)) as batcher:
+        tasks = []
+        for value in (1, 2, 3):  # there is a window for each
+            tasks.append(asyncio.create_task(batcher.submit(Job((value,)))))
+            await workload.wait_for_start()  # although those before still run
+        assert not any(task.done() for task in tasks)
         workload.gate.set()
-        assert await asyncio.gather(first, second) == [[2], [4]]
+        assert await asyncio.gather(*tasks) == [[2], [4], [6]]
+
+
+async def test_a_thread_that_has_run_a_batch_takes_the_next_one_itself(workload):
+    class Counting(ThreadPoolExecutor):
+        submitted = 0
+
+        def submit(self, *arguments, **options):
+            self.submitted += 1
+            return super().submit(*arguments, **options)
+
+    with Counting(2) as executor:
+        async with RowBatcher(workload, executor=executor, limits=limits(queue_rows=100)) as batcher:
+            tasks = [asyncio.create_task(batcher.submit(Job((value,) * 4))) for value in range(5)]
+            await workload.wait_for_start()
+            workload.gate.set()
+            await asyncio.gather(*tasks)
+        assert (executor.submitted, len(workload.batches)) == (1, 5)
 
 
 async def test_a_full_batch_does_not_wait_for_the_window(executor, workload):
@@ -179,6 +196,17 @@ async def test_an_oversized_job_is_cut_and_joined_in_order(executor, workload):
     async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
         assert await batcher.submit(Job(tuple(range(21)))) == [2 * value for value in range(21)]
     assert max(len(job.values) for batch in workload.batches for job in batch) == 4
+
+
+async def test_a_job_that_cannot_be_cut_runs_by_itself(executor, workload):
+    workload.split = lambda job, _: [job]
+    async with RowBatcher(workload, executor=executor, limits=limits(queue_rows=100)) as batcher:
+        values = [(1,), (2,), (3,) * 9, (4,)]
+        tasks = [asyncio.create_task(batcher.submit(Job(each))) for each in values]
+        await workload.wait_for_start()
+        workload.gate.set()
+        assert await asyncio.wait_for(asyncio.gather(*tasks), WAIT_S) == [[2], [4], [6] * 9, [8]]
+    assert [job.values for job in workload.batches[2]] == [(3,) * 9]
 
 
 async def test_an_oversized_job_with_a_bad_piece_fails_as_a_whole(executor, workload):
@@ -340,6 +368,7 @@ async def test_what_nobody_waits_for_is_not_run_however_late_the_thread_comes(wo
             busy.set()
             assert await batcher.submit(Job((9,))) == [18]
     assert workload.batches == [[Job((9,))]]
+    assert batcher.counts.rows.count == 1
 
 
 async def test_a_job_is_not_kept_until_its_deadline(executor, workload):
@@ -351,6 +380,28 @@ async def test_a_job_is_not_kept_until_its_deadline(executor, workload):
         await batcher.submit(Job((3,)))  # the thread lets go of one with the next
         workload.batches.clear()
         del job
+        gc.collect()
+        assert kept() is None
+
+
+async def test_a_job_that_was_put_together_in_vain_is_not_kept(executor, workload):
+    workload.gate.set()
+    async with RowBatcher(workload, executor=executor, limits=limits()) as batcher:
+        await batcher.submit(Job((1,)))  # from then on it is known how long that takes
+        await workload.wait_for_start()
+        workload.gate.clear()
+        running = asyncio.create_task(batcher.submit(Job((1,))))
+        await workload.wait_for_start()
+        job = Job((2,) * 4)
+        kept = weakref.ref(job)
+        leaving = asyncio.create_task(batcher.submit(job))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        workload.gate.set()
+        await running
+        await batcher.__aexit__(None, None, None)  # nothing runs any more
+        del job, leaving
         gc.collect()
         assert kept() is None
 

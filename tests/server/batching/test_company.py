@@ -53,6 +53,27 @@ def test_callers_who_leave_are_waited_for_no_longer() -> None:
     assert sum(in_vain for _, in_vain in seen) <= 4
 
 
+def test_company_is_found_again_after_a_lone_caller_however_long_that_was() -> None:
+    company = Company(MOST)
+    closed_loop(company, 1, away_s=PATIENCE_S / 4, runs=100_000)
+    seen = closed_loop(company, 5, away_s=PATIENCE_S / 4, runs=2_000)
+    assert seen[-1][0] == 5
+
+
+def test_those_who_were_answered_together_take_longer_to_come_back() -> None:
+    company = Company(MOST)
+    closed_loop(company, 4, away_s=PATIENCE_S / 2, runs=50)
+    seen = closed_loop(company, MOST, away_s=3 * PATIENCE_S, runs=10)
+    assert seen[-1][0] == MOST
+
+
+def test_one_run_with_few_does_not_end_what_was_expected() -> None:
+    company = Company(MOST)
+    closed_loop(company, MOST, away_s=PATIENCE_S / 2, runs=50)
+    company.ran(2, now=1e6)
+    assert company.expected == 5
+
+
 @given(
     st.lists(st.tuples(st.sampled_from([0.1, 0.9, 1.1, 30.0]), st.integers(1, MOST)), max_size=300), st.integers(1, 8)
 )

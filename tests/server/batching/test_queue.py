@@ -79,6 +79,36 @@ def test_tenants_that_both_wait_get_the_same(loop, loud, quiet):
             assert abs(got["loud"] - got["quiet"]) <= 18  # a job of the one that is ahead, and what did not fit
 
 
+def rows_by_tenant(entries: list[Entry]) -> Counter[str]:
+    got: Counter[str] = Counter()
+    for each in entries:
+        got[each.caller.tenant] += each.rows
+    return got
+
+
+def test_a_tenant_that_comes_later_is_not_paid_for_its_absence(loop):
+    queue = RowQueue(limit_rows=1000)
+    queue.put([entry(loop, 1, tenant="a") for _ in range(100)])
+    queue.take(50)
+    queue.put([entry(loop, 1, tenant="b") for _ in range(100)])
+    assert rows_by_tenant(queue.take(20)) == Counter(a=10, b=10)
+
+
+def test_a_tenant_that_comes_later_does_not_pay_for_what_others_got(loop):
+    queue = RowQueue(limit_rows=1000)
+    queue.put([entry(loop, 1, Priority.HIGH, tenant="a") for _ in range(50)])
+    queue.put([entry(loop, 1, tenant=tenant) for tenant in "ab" for _ in range(50)])
+    queue.take(50)  # of a alone, as its class is higher
+    queue.put([entry(loop, 1, tenant="c") for _ in range(50)])
+    assert rows_by_tenant(queue.take(20)) == Counter(b=10, c=10)
+
+
+def test_the_oldest_is_the_one_that_came_first(loop):
+    queue = RowQueue(limit_rows=100)
+    queue.put([entry(loop, 1, arrived=2.0), entry(loop, 1, arrived=1.0), entry(loop, 1, arrived=3.0)])
+    assert queue.oldest == 1.0
+
+
 @given(items(max_size=20), items(max_size=20))
 @settings(max_examples=50)
 def test_a_full_queue_never_holds_more_than_it_may(loop, waiting, arriving):

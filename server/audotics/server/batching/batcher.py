@@ -226,7 +226,6 @@ class RowBatcher(Generic[JobT, ResultT]):
     def _close_window(self) -> None:
         self._gathering = None
         self._pump(gathered=True)
-        self._settle()
 
     def _start(self, batch: Batch[JobT, ResultT], loop: asyncio.AbstractEventLoop) -> None:
         self._running += 1
