@@ -71,6 +71,7 @@ class OnnxModel:
         RefusedModelError when ONNX Runtime does not take the file.
         """
         self._supervisor = supervisor
+        self._spare: list[onnxruntime.RunOptions] = []
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -111,13 +112,23 @@ class OnnxModel:
         supervisor = self._supervisor
         if supervisor is None:
             return self._run(feeds, outputs, None)
-        options = onnxruntime.RunOptions()
-        options.log_severity_level = 4  # as for the session
+        options = self._spare_options()
         supervisor.begin(options, deadline)
         try:
             return self._run(feeds, outputs, options)
         finally:
             supervisor.done(options)
+            if not options.terminate:
+                self._spare.append(options)
+
+    def _spare_options(self) -> onnxruntime.RunOptions:
+        """Options that no run has. They are kept, since to make them takes longer than to look after a run."""
+        try:
+            return self._spare.pop()
+        except IndexError:
+            options = onnxruntime.RunOptions()
+            options.log_severity_level = 4  # as for the session
+            return options
 
     def _run(
         self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], options: onnxruntime.RunOptions | None

@@ -35,7 +35,7 @@ class RunSupervisor:
         self._limit_s = limit_s
         self._loop_thread = loop_thread
         self._ends: dict[Endable, float] = {}
-        self._hurried: tuple[float, frozenset[Endable]] | None = None
+        self._lock = threading.Lock()
         self._asleep = False
         self._wake = threading.Event()
         self._closed = threading.Event()
@@ -58,18 +58,23 @@ class RunSupervisor:
         """Note a run that begins now on this thread. Nobody waits for it after `deadline`, as in `Model.run`."""
         now = time.monotonic()
         limit_s = _LOOP_LIMIT_S if threading.get_ident() == self._loop_thread else self._limit_s
-        self._ends[run] = now + limit_s if deadline is None else min(now + limit_s, deadline + _GRACE_S)
+        end = now + limit_s if deadline is None else min(now + limit_s, deadline + _GRACE_S)
+        with self._lock:
+            self._ends[run] = end
         if self._asleep:
             self._wake.set()
 
     def done(self, run: Endable) -> None:
-        """Note that a run is over, however it went."""
-        del self._ends[run]
+        """Note that a run is over, however it went. From then on it is not told to end."""
+        with self._lock:
+            del self._ends[run]
 
     def hurry(self) -> None:
         """From now on a run may take a moment only: the server stops, and nobody waits for any."""
         self._limit_s = min(self._limit_s, _GRACE_S)
-        self._hurried = time.monotonic() + _GRACE_S, frozenset(list(self._ends))
+        latest = time.monotonic() + _GRACE_S
+        with self._lock:
+            self._ends = {run: min(end, latest) for run, end in self._ends.items()}
 
     def _look(self) -> None:
         while True:
@@ -83,7 +88,7 @@ class RunSupervisor:
             if self._closed.wait(_LOOK_S):
                 return
             now = time.monotonic()
-            hurried = self._hurried
-            for run, end in list(self._ends.items()):
-                if now >= end or (hurried is not None and now >= hurried[0] and run in hurried[1]):
-                    run.terminate = True
+            with self._lock:
+                for run, end in self._ends.items():
+                    if now >= end:
+                        run.terminate = True
