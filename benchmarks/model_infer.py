@@ -3,7 +3,8 @@
 The client is `tritonclient.grpc.aio` with 1, 8 and 32 callers. With `--triton FOLDER`, the virtual environment that
 `support/triton.py` describes, Triton's Python backend is called in turns with Audotics, so that what else the machine
 does falls on both. The targets: at least as many answers a second as Triton at each number of callers, and at most 0.6
-of its median time at one caller. "grpc.aio" is the limit here: the same answer without a model.
+of its median time at one caller. Two limits are called, too: "grpc.aio" gives the same answer without reading requests,
+and "grpc.aio + model" runs the model before, on arrays that it has.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import grpc
 import numpy as np
 import tritonclient.grpc as grpcclient
 import tritonclient.grpc.aio as aioclient
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from support.serving_repository import write_repository
@@ -70,7 +72,11 @@ def main() -> None:
         model = _write_config(folder / "repository")
         with console.status("Starting"):
             servers = {"Audotics": stack.enter_context(_audotics(folder))}
-            servers["grpc.aio"] = stack.enter_context(_echo(servers["Audotics"], _request(arguments, 0), folder))
+            (folder / "answer").write_bytes(_answer(servers["Audotics"], _request(arguments, 0)))
+            np.savez(folder / "feeds.npz", **_arrays(arguments, 0))
+            with_model = ["--model", str(model / "1" / MODEL_FILE), "--feeds", str(folder / "feeds.npz")]
+            servers["grpc.aio"] = stack.enter_context(_bare(folder, []))
+            servers["grpc.aio + model"] = stack.enter_context(_bare(folder, with_model))
             if arguments.triton is not None:
                 servers["Triton"] = stack.enter_context(
                     triton_server(arguments.triton, model, folder=folder / "triton")
@@ -120,15 +126,18 @@ async def _round(client: Any, requests: list[Any], seconds: float, measured: Mea
     measured.latencies_s.extend(latencies)
 
 
-def _request(arguments: argparse.Namespace, seed: int) -> list[Any]:
+def _arrays(arguments: argparse.Namespace, seed: int) -> dict[str, NDArray[np.int64]]:
     random = np.random.default_rng(seed)
-    arrays = {
+    return {
         "history": random.integers(0, arguments.tracks, (1, _HISTORY)),
         "user_index": np.zeros(arguments.rows, np.int64),
         "track": random.integers(0, arguments.tracks, arguments.rows),
     }
+
+
+def _request(arguments: argparse.Namespace, seed: int) -> list[Any]:
     inputs = []
-    for name, array in arrays.items():
+    for name, array in _arrays(arguments, seed).items():
         inputs.append(grpcclient.InferInput(name, array.shape, "INT64"))
         inputs[-1].set_data_from_numpy(array)
     return inputs
@@ -151,15 +160,19 @@ def _audotics(folder: Path) -> Iterator[str]:
         yield address
 
 
-@contextmanager
-def _echo(address: str, request: list[Any], folder: Path) -> Iterator[str]:
-    """A server that says what the one at `address` answers to `request`."""
+def _answer(address: str, request: list[Any]) -> bytes:
+    """What the server at `address` answers to `request`."""
     with grpcclient.InferenceServerClient(address) as client:
         answer = client.infer(MODEL, request, outputs=[grpcclient.InferRequestedOutput("logit")]).get_response()
-    (folder / "answer").write_bytes(answer.SerializeToString())
-    command = [str(Path(__file__).parent / "support" / "echo_server.py")]
+    return bytes(answer.SerializeToString())
+
+
+@contextmanager
+def _bare(folder: Path, options: Sequence[str]) -> Iterator[str]:
+    """A server of the recorded answer."""
+    command = [str(Path(__file__).parent / "support" / "bare_server.py")]
     port = _free_port()
-    with _running([*command, str(port), str(folder / "answer")], port, folder / "echo.log") as started:
+    with _running([*command, str(port), str(folder / "answer"), *options], port, folder / f"{port}.log") as started:
         yield started
 
 
