@@ -182,8 +182,10 @@ async def test_jobs_that_failed_together_go_before_those_that_came_later(executo
         await asyncio.sleep(0)
         workload.gates[1].set()
         await workload.wait_for(3)
-        while batcher.waiting_rows < 8:  # until those that failed wait again
-            await asyncio.sleep(0)
+        for _ in range(20_000):  # until those that failed wait again
+            if batcher.waiting_rows == 8:
+                break
+            await asyncio.sleep(0.001)
         workload.gates[3].set()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(outcomes.pop(1), PoisonError)
@@ -196,7 +198,7 @@ async def test_a_deadline_that_passes_during_the_run_does_the_neighbours_no_harm
     workload = Unlike(1, 2)
     async with RowBatcher(workload, executor=executor, limits=LIMITS) as batcher:
         first = asyncio.create_task(batcher.submit(Job((1,))))
-        hasty = asyncio.create_task(batcher.submit(Job((2,)), deadline=time.monotonic() + 0.2))
+        hasty = asyncio.create_task(batcher.submit(Job((2,)), deadline=time.monotonic() + 0.5))
         neighbour = asyncio.create_task(batcher.submit(Job((3,))))
         await asyncio.sleep(0)
         workload.gates[1].set()
