@@ -308,6 +308,12 @@ def test_of_several_signatures_the_default_serves(saved_model: BundleStore, tmp_
         SavedModel(tmp_path / "two" / "2")
 
 
+def test_texts_which_cannot_be_bound_are_run_all_the_same(store: BundleStore) -> None:
+    model = OnnxModel(store.open("mixed", 1).file("model.onnx"), bound=True)
+    assert "object" in {spec.dtype for spec in model.inputs}
+    check(model)
+
+
 def test_only_models_of_other_servers_wait(model: Model) -> None:
     assert model.waits is not isinstance(model, OnnxModel | SavedModel)
 

@@ -103,6 +103,21 @@ def test_a_tenant_that_comes_later_does_not_pay_for_what_others_got(loop):
     assert rows_by_tenant(queue.take(20)) == Counter(b=10, c=10)
 
 
+def test_turns_go_by_rows_and_not_by_jobs(loop):
+    queue = RowQueue(limit_rows=1000)
+    queue.put([entry(loop, 5, tenant="a") for _ in range(10)])
+    queue.put([entry(loop, 1, tenant="b") for _ in range(50)])
+    assert rows_by_tenant(queue.take(20)) == Counter(a=10, b=10)
+
+
+def test_what_a_tenant_gives_up_counts_no_more_towards_its_share(loop):
+    queue = RowQueue(limit_rows=12)
+    own, loud = entry(loop, 4, Priority.LOW, tenant="x"), [entry(loop, 4, tenant="y") for _ in range(2)]
+    queue.put([own, *loud])
+    assert queue.admit(6, Caller("x", Priority.NORMAL)) == [own, loud[1]]
+    assert queue.rows == 4
+
+
 def test_the_oldest_is_the_one_that_came_first(loop):
     queue = RowQueue(limit_rows=100)
     queue.put([entry(loop, 1, arrived=2.0), entry(loop, 1, arrived=1.0), entry(loop, 1, arrived=3.0)])

@@ -136,6 +136,8 @@ def test_rows_that_depend_on_each_other_are_not_rounded_up(tmp_path):
     axes, counted = found_axes(model, feeds), CountedModel(model, RunCounts()).with_axes
     for right in (model.with_axes(axes), counted(axes), OnnxModel(path, bound=True, rounded=False)):
         np.testing.assert_allclose(right.run(feeds, ["share"])[0], truth, rtol=1e-5)
+    assert model.with_axes(axes).axes == counted(axes).axes == axes
+    assert model.axes != axes
 
 
 def test_an_input_with_a_default_need_not_be_given(tmp_path):

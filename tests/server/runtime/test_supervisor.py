@@ -16,7 +16,7 @@ from audotics.server.runtime.bounded import within
 from audotics.server.runtime.counted import CountedModel, RunCounts
 from audotics.server.runtime.model import InferenceError, UnfinishedRunError
 from audotics.server.runtime.onnx import OnnxModel
-from audotics.server.runtime.supervisor import RunSupervisor
+from audotics.server.runtime.supervisor import Endable, RunSupervisor
 from tests.counting_model import FOR_EVER, numbers, write_counting_graph
 
 
@@ -33,13 +33,16 @@ def check(model: OnnxModel | CountedModel) -> None:
 
 
 @pytest.mark.parametrize("bound", [False, True])
-def test_a_run_that_takes_too_long_is_ended_and_the_model_goes_on(path: Path, bound: bool) -> None:
+def test_a_run_that_takes_too_long_is_ended_and_the_model_goes_on(
+    path: Path, bound: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     with RunSupervisor(limit_s=0.2) as supervisor:
         model = OnnxModel(path, supervisor=supervisor, bound=bound)
         for _ in range(2):
             with pytest.raises(UnfinishedRunError, match=r"^counting/1: the model did not finish within 0\.\d s$"):
                 model.run(numbers(FOR_EVER), ["counted"])
             check(model)
+    assert caplog.text.count("counting/1: the model did not finish within 0.") == 2
 
 
 def test_a_run_that_nobody_waits_for_is_ended(path: Path) -> None:
@@ -79,6 +82,27 @@ def test_a_server_that_stops_ends_what_runs_and_what_begins(path: Path) -> None:
         supervisor.hurry()
         for run in runs:
             assert isinstance(run.exception(), UnfinishedRunError)
+
+
+def test_no_run_is_watched_once_it_is_over(path: Path) -> None:
+    class Noting(RunSupervisor):
+        begun = over = 0
+
+        def begin(self, run: Endable, deadline: float | None) -> None:
+            self.begun += 1
+            super().begin(run, deadline)
+
+        def done(self, run: Endable) -> None:
+            super().done(run)
+            self.over += 1
+
+    with Noting(limit_s=0.2) as supervisor:
+        model = OnnxModel(path, supervisor=supervisor)
+        check(model)
+        for wrong in (numbers(FOR_EVER), {}):
+            with pytest.raises(InferenceError):
+                model.run(wrong, ["counted"])
+    assert (supervisor.begun, supervisor.over) == (3, 3)
 
 
 def test_runs_side_by_side_are_ended_each_at_its_time(path: Path) -> None:
