@@ -118,6 +118,13 @@ def test_what_a_tenant_gives_up_counts_no_more_towards_its_share(loop):
     assert queue.rows == 4
 
 
+def test_no_tenant_gives_up_more_than_what_exceeds_its_share(loop):
+    queue = RowQueue(limit_rows=12)
+    one, other = entry(loop, 6, tenant="z"), [entry(loop, rows, tenant="y") for rows in (4, 1, 1)]
+    queue.put([one, *other])
+    assert queue.admit(4, Caller("x", Priority.NORMAL)) == [other[2], other[1], one]
+
+
 def test_the_oldest_is_the_one_that_came_first(loop):
     queue = RowQueue(limit_rows=100)
     queue.put([entry(loop, 1, arrived=2.0), entry(loop, 1, arrived=1.0), entry(loop, 1, arrived=3.0)])
@@ -173,6 +180,8 @@ def test_the_window_follows_the_load():
     assert window.wait_s(500) == pytest.approx(0.0005, rel=0.01)  # five more of them
     assert window.wait_s(100_000) == 0.002
     assert window.wait_s(0) == 0.0
+    window.arrived(100, now=0.5)  # one pause is not the end of it
+    assert 0 < window.wait_s(500) <= 0.002
     for number in range(20):
         window.arrived(100, now=1.0 + number)
     assert window.wait_s(500) == 0.0

@@ -187,8 +187,9 @@ async def test_unknown_models_and_versions_are_not_found(repository, open_regist
             with pytest.raises(NotFoundError) as missing:
                 await call("nonsense", 1)
             assert (missing.value.resource_type, missing.value.names) == ("model", ("nonsense",))
-        with pytest.raises(NotFoundError, match="model not found"):
-            (await registry.model("../catalog"))
+        for unknown in (registry.model("../catalog"), registry.rollback("nonsense")):
+            with pytest.raises(NotFoundError, match="model not found"):
+                await unknown
 
 
 async def test_a_model_can_be_taken_out_of_service_and_put_back(repository, open_registry):

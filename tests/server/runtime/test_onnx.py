@@ -68,16 +68,19 @@ THREADS = """
 import os, sys
 from pathlib import Path
 
-from audotics.server.runtime.onnx import OnnxModel
+from audotics.bundle.runtime import RuntimeChoice
+from audotics.bundle.store import BundleStore
+from audotics.server.runtime.opening import RuntimeOpener
 
 
 def count():
     return len(os.listdir("/proc/self/task"))
 
 
+bundle = BundleStore(Path(sys.argv[1])).open("ncf", 1)
 for threads in (1, 3):
     before = count()
-    model = OnnxModel(Path(sys.argv[1]), threads=threads)
+    model = RuntimeOpener(threads=threads).open(bundle, RuntimeChoice())
     print(count() - before)
     del model
 """
@@ -86,8 +89,7 @@ for threads in (1, 3):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_a_model_has_the_threads_that_it_was_given(repository):
     """The caller's own is one of them."""
-    path = repository.store.open("ncf", 1).file("model.onnx")
-    command = [sys.executable, "-c", THREADS, str(path)]
+    command = [sys.executable, "-c", THREADS, str(repository.path)]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout.split() == ["0", "2"]
 
@@ -119,6 +121,10 @@ def test_a_device_that_is_not_there_is_said_and_counted(repository, caplog):
     assert [record.getMessage() for record in caplog.records] == [f"ncf/1 runs on the CPU: {ONNX_TROUBLE}"]
     assert opener.runs.of("ncf", 1).fallbacks == 1
     assert len(model.run(feeds([1]), ["logit"])[0]) == 1
+    everywhere = RuntimeOpener(device="cuda")
+    everywhere.open(bundle, RuntimeChoice())
+    everywhere.open(bundle, RuntimeChoice(device="cpu"))
+    assert everywhere.runs.of("ncf", 1).fallbacks == 1
 
 
 def test_rows_that_depend_on_each_other_are_not_rounded_up(tmp_path):

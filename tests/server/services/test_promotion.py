@@ -246,6 +246,18 @@ async def test_a_version_that_fails_is_rolled_back_once(watch):
     assert rollbacks.names == ["hybrid"]
 
 
+async def test_what_was_under_way_at_a_rollback_does_not_become_the_measure(watch):
+    """The next version, which fails as well, is compared with the one that did not."""
+    probation, rollbacks, _ = watch
+    await feed(probation, OLD, 100)
+    await feed(probation, NEW, 40, failures=10)
+    await feed(probation, OLD, 10)
+    await feed(probation, NEW, 3, failures=1)  # the last of those that were under way
+    await feed(probation, OLD, 50)
+    await feed(probation, (("hybrid", 3), ("ncf", 3)), 40, failures=10)
+    assert rollbacks.names == ["hybrid", "hybrid"]
+
+
 async def test_without_a_new_hybrid_each_changed_model_goes_back(watch):
     probation, rollbacks, _ = watch
     await feed(probation, OLD, 100)

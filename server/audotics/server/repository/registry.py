@@ -248,7 +248,6 @@ class Registry:
 
         Raises NotFoundError for an unknown model, RefusedModelError when there is no version to go back to.
         """
-        self._overview.check(name)
         before = self._state
         warm = self._lifecycle.rollback_at_once(before, name)
         if warm is None:

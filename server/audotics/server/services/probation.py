@@ -60,6 +60,8 @@ class Probation:
         self._trusted: _Record | None = None
         self._fresh: _Record | None = None
         self._distrusted: Versions | None = None
+        self._insisted = 0
+        """Requests in a row that what was rolled back answered."""
         self._undoing: asyncio.Task[None] | None = None
         self.rollbacks: Final[Counter[str]] = Counter()
         """Models that were rolled back since the start."""
@@ -79,6 +81,8 @@ class Probation:
 
     def observe(self, versions: Versions, *, elapsed_s: float, failed: bool) -> None:
         """Count a request that `versions` answered, or failed to; begin a rollback when that is too much."""
+        if not self._counts(versions):
+            return
         record = self._record_of(versions)
         record.add(elapsed_s, failed)
         if record is self._trusted or self._trusted is None:
@@ -89,6 +93,14 @@ class Probation:
             self._undoing = asyncio.create_task(self._undo(versions, self._trusted.versions, reason))
         elif self._now() - record.since >= self._limits.duration_s:
             self._trusted, self._fresh = record, None
+
+    def _counts(self, versions: Versions) -> bool:
+        """Not what was under way when its versions were rolled back, which is answered by them still."""
+        if versions != self._distrusted or (self._trusted is not None and self._trusted.versions == versions):
+            self._insisted = 0
+            return True
+        self._insisted += 1
+        return self._insisted >= self._limits.min_requests
 
     def _record_of(self, versions: Versions) -> _Record:
         for record in (self._trusted, self._fresh):
