@@ -167,11 +167,22 @@ async def test_a_hundred_members_get_a_list(server: Any) -> None:
     assert len(answer.tracks) == 5
 
 
-async def test_a_filter_that_nothing_passes_leaves_an_empty_list(server: Any) -> None:
-    answer = await server.recommender.RecommendGroup(group("u00", "u01", filter=pb.TrackFilter(artists=["Nobody"])))
-    assert list(answer.tracks) == []
-    assert [part.reason for part in answer.degraded] == [pb.DEGRADATION_REASON_FEW_MATCHES]
-    assert [member.satisfaction for member in answer.members] == [1.0, 1.0]
+@pytest.mark.parametrize(
+    "wishes", [{}, {"objectives": pb.Objectives(relevance=1.0, novelty=2.0)}, {"diversity": 1.0, "fairness_floor": 0.5}]
+)
+async def test_a_filter_that_nothing_passes_leaves_an_empty_list(
+    start: Any, repository: Any, wishes: dict[str, Any]
+) -> None:
+    write_group_model(repository)
+    nothing = pb.TrackFilter(artists=["Nobody"])
+    async with start(repository.path) as server:
+        for strategy in STRATEGIES:
+            answer = await server.recommender.RecommendGroup(
+                group("u00", "u01", filter=nothing, strategy=strategy, explain=True, **wishes)
+            )
+            assert list(answer.tracks) == []
+            assert [part.reason for part in answer.degraded] == [pb.DEGRADATION_REASON_FEW_MATCHES]
+            assert [member.satisfaction for member in answer.members] == [1.0, 1.0]
 
 
 async def test_a_passed_deadline_is_an_error(server: Any) -> None:

@@ -25,6 +25,8 @@ _GAIN: Final = 1e-9
 
 def worths(scores: NDArray[np.floating]) -> Floats:
     """Each member's scores (m, n) scaled to 0..1; all 1 for a member to whom the tracks are the same."""
+    if not scores.size:
+        return np.empty(scores.shape)
     low, high = scores.min(axis=1, keepdims=True), scores.max(axis=1, keepdims=True)
     spread = (high - low).astype(np.float64)
     return np.where(spread > 0, (scores - low) / np.where(spread > 0, spread, 1.0), 1.0)
