@@ -171,6 +171,29 @@ def test_deleted_rows_and_filters_do_not_count_as_missed(stored_of, queries):
         assert guard.recall == 1.0
 
 
+@pytest.mark.parametrize("left", [2, 0])
+def test_nothing_is_missed_where_hardly_anything_is_left(stored_of, queries, left, caplog):
+    """The rows that may be found are fewer than were asked for, or none."""
+    gone = np.arange(3000 - left)
+    with RecallGuard(share=1.0, counters=RetrievalCounters()) as guard:
+        index = VectorIndex.of(stored_of("flat"), guard=guard).with_deleted(gone)
+        assert (index.search(queries, 20)[1] >= 0).sum(axis=1).tolist() == [left] * len(queries)
+        guard.drain()
+        assert guard.recall == 1.0
+    assert held_out_recall(index) == 1.0
+    assert compact(index, name="content").live_count == left
+    assert caplog.text == ""
+
+
+def test_every_query_is_counted(stored_of, queries):
+    counters = RetrievalCounters()
+    index = VectorIndex.of(stored_of("flat"), counters=counters)
+    index.search(queries, 5)
+    index.search_together(queries[:3], 5)
+    held_out_recall(index)  # these are nobody's
+    assert counters.counts.searches == len(queries) + 3
+
+
 def poor(stored: StoredIndex) -> StoredIndex:
     """An index that finds less than it promises."""
     settings = replace(stored.settings, probes=1, head_rows=0)

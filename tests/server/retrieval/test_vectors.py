@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audotics.bundle.indexes.building import build_index
-from audotics.bundle.indexes.settings import IndexSettings
+from audotics.bundle.indexes.settings import IndexKind, IndexSettings, Metric
 from audotics.bundle.indexes.stored import StoredIndex
 from audotics.server.errors import RefusedModelError
 from audotics.server.retrieval.vectors import PADDING, VectorIndex
@@ -148,6 +148,7 @@ def test_files_that_do_not_fit_are_refused_with_the_reason(tmp_path, damage, rea
         ([3], np.ones((1, 5)), r"1 rows have vectors of the shape \(1, 5\); needs \d+ each"),
         ([3, 4], np.ones((1, 8)), "2 rows have vectors of the shape"),
         ([10**9], np.ones((1, 8)), r"rows 1000000000 to 1000000000 do not continue at \d+"),
+        ([51], np.ones((1, 8)), "rows 51 to 51 do not continue at 50"),
         ([-1], np.ones((1, 8)), "rows -1 to -1 do not continue"),
         ([3], np.full((1, 8), np.nan), "a vector has a number that is none, or too large"),
         ([3], np.full((1, 8), 1e30), "or too large to compare"),
@@ -165,6 +166,38 @@ def test_a_row_that_is_named_twice_has_its_last_vector():
     index = index.with_vectors(np.asarray([5, 50, 5, 50]), np.arange(32, dtype=np.float32).reshape(4, 8))
     assert index.size == 51
     assert index.vectors(np.asarray([5, 50]))[:, 0].tolist() == [16, 24]
+
+
+def test_cosines_are_compared_whatever_lengths_queries_and_changed_vectors_have():
+    table = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    plain = VectorIndex.of(build_index(table, IndexSettings(metric=Metric.COSINE), threads=1))
+    changed = np.arange(5)
+    index = plain.with_vectors(changed, 90 * table[::-1][:5])
+    table[changed] = table[::-1][:5]
+    units = table / np.linalg.norm(table, axis=1, keepdims=True)
+    queries = random_vectors(3, 1)
+    cosines = -np.sort(-queries @ units.T, axis=1)
+
+    np.testing.assert_allclose(index.vectors(np.arange(50)), units, rtol=1e-5)
+    for length in (1, 200):
+        for search in (index.search, index.exact):
+            np.testing.assert_allclose(search(length * queries, 50)[0], cosines, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(plain.exact(length * queries, 1)[0], plain.search(queries, 1)[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("new", [0, 1])
+def test_the_one_row_that_a_search_did_not_look_at_is_there_when_all_are_wanted(new):
+    """It stands alone in a list, and only the other list is visited."""
+    table = np.eye(1, DIMENSION, dtype=np.float32) + 1e-3 * random_vectors(400, 2)
+    table[17] *= -1
+    stored = build_index(table, IndexSettings(IndexKind.IVF_FLAT, lists=2, probes=1), threads=1)
+    index = VectorIndex.of(stored).with_vectors(np.arange(400, 400 + new), random_vectors(new, 3))
+    query = table[:1]
+    assert np.count_nonzero(stored.search(query, 400)[1] < 0) == 1
+
+    rows = index.search(query, 500)[1]
+
+    assert sorted(rows[0].tolist()) == list(range(400 + new))
 
 
 def test_queries_of_another_dimension_are_refused_and_none_are_no_fault():

@@ -197,8 +197,13 @@ class VectorIndex:
         return exact_among(queries, np.flatnonzero(self._live_rows()), k, gather=self.vectors)
 
     def recall(self, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> float:
-        """Share of the k best rows that are among `rows` (q, k), which were found for `queries` (q, d)."""
+        """Share of the k best rows that are among `rows` (q, k), which were found for `queries` (q, d).
+
+        It is 1 where nothing is left to be found.
+        """
         best = self.exact(queries, rows.shape[1])[0]
+        if not best.size:
+            return 1.0
         found = np.unique(rows[rows >= 0])
         places = np.where(rows >= 0, np.searchsorted(found, rows), -1)
         places = places[:, : best.shape[1]]
