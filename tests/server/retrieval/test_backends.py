@@ -172,6 +172,7 @@ def test_a_device_that_fails_is_left_for_the_cpu_at_once_and_for_good(stored_of,
         stored_of("flat"), place=lambda stored: WithFallback(stored, (lambda _: device,), counters=counters)
     )
     expected = index.search(queries, 10)[1]
+    assert index.on_device
     device.broken = True
 
     with ThreadPoolExecutor(8) as pool:
@@ -179,12 +180,52 @@ def test_a_device_that_fails_is_left_for_the_cpu_at_once_and_for_good(stored_of,
 
     for rows in found:
         np.testing.assert_array_equal(rows, expected)
+    assert not index.on_device
+    assert device.stored is None  # it was given back
     assert counters.counts.device_fallbacks == 1
     assert caplog.text.count("out of memory on device 0") == 1
     searches = device.searches
     index.search(queries, 10)
     assert device.searches == searches
     index.close()
+
+
+def test_searches_that_fail_together_leave_a_device_once(stored_of, queries, caplog):
+    counters, together = RetrievalCounters(), threading.Barrier(2)
+
+    class FailingTogether(Failing):
+        def search(self, queries, k, *, selection=None, effort=1.0):
+            together.wait(10)
+            raise DeviceError("out of memory on device 0")
+
+    backend = WithFallback(stored_of("flat"), (FailingTogether,), counters=counters)
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(backend.search, queries, 3) for _ in range(2)]
+        for each in found:
+            np.testing.assert_array_equal(each.result()[1], stored_of("flat").search(queries, 3)[1])
+    assert counters.counts.device_fallbacks == 1
+    assert caplog.text.count("out of memory on device 0") == 1
+
+
+def test_the_cpu_looks_as_far_as_the_device_was_asked_to(stored_of, queries):
+    stored = stored_of("ivf_flat")
+    backend = WithFallback(stored, (), counters=RetrievalCounters())
+    wide = backend.search(queries, 10, effort=4.0)[1]
+    np.testing.assert_array_equal(wide, stored.search(queries, 10, effort=4.0)[1])
+    assert not np.array_equal(wide, stored.search(queries, 10)[1])
+
+
+def test_an_index_that_is_closed_gives_its_device_back(stored_of):
+    device = Failing(stored_of("flat"))
+    counters = RetrievalCounters()
+    index = VectorIndex.of(
+        stored_of("flat"), place=lambda stored: WithFallback(stored, (lambda _: device,), counters=counters)
+    )
+
+    index.close()
+
+    assert device.stored is None
+    assert not index.on_device
 
 
 def test_deletes_and_filters_hold_on_a_device(stored_of, table, queries):

@@ -11,14 +11,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from audotics.bundle.indexes.building import build_index
 from audotics.bundle.indexes.exact import PADDING
-from audotics.bundle.indexes.settings import Recall
+from audotics.bundle.indexes.settings import IndexSettings, Recall
 from audotics.bundle.indexes.stored import StoredIndex
 from audotics.server.errors import RefusedModelError
 from audotics.server.retrieval.compaction import compact, needs_compaction
 from audotics.server.retrieval.counters import RetrievalCounters
 from audotics.server.retrieval.guard import RecallGuard
-from audotics.server.retrieval.held_out import held_out_recall, measured_recall, require_recall
+from audotics.server.retrieval.held_out import finds_enough, held_out_recall, measured_recall, require_recall
 from audotics.server.retrieval.vectors import VectorIndex
 from tests.server.retrieval.conftest import DIMENSION, make_vectors
 
@@ -130,6 +131,9 @@ def test_compaction_is_due_when_many_vectors_stand_beside_the_index(stored_of):
     index = VectorIndex.of(stored_of("flat"))
     assert not needs_compaction(index.with_vectors(np.arange(2000), make_vectors(2000)))
     assert needs_compaction(index.with_vectors(np.arange(2001), make_vectors(2001)))
+    large = VectorIndex.of(build_index(np.ones((150_000, 2), np.float32), IndexSettings(), threads=1))
+    assert not needs_compaction(large.with_vectors(np.arange(3000), np.ones((3000, 2), np.float32)))
+    assert needs_compaction(large.with_vectors(np.arange(3001), np.ones((3001, 2), np.float32)))
 
 
 def test_the_guard_measures_what_searches_found(stored_of, table, queries):
@@ -144,8 +148,56 @@ def test_the_guard_measures_what_searches_found(stored_of, table, queries):
         assert counters.counts.recall_samples == len(queries)
         assert guard.recall == pytest.approx(np.mean(found), abs=0.01)
         assert guard.recall < 1
-    index.search(queries, 10)  # outside, nothing is sampled
+        assert guard.recall_of(narrow) == (guard.recall, len(queries))
+        assert guard.recall_of(stored_of("ivf_flat")) == (None, 0)
+    for _ in range(3):
+        index.search(queries, 10)  # outside, nothing is sampled, and nothing waits
     assert counters.counts.recall_samples == len(queries)
+    assert counters.counts.recall_skipped == 0
+
+
+def test_queries_that_nobody_has_time_to_measure_are_counted(stored_of, queries):
+    counters, go = RetrievalCounters(), threading.Event()
+
+    def measure(query, rows):
+        go.wait()
+        return float((rows == 1).mean())
+
+    rows = np.ones((len(queries), 3), np.int64)
+    with RecallGuard(share=1.0, counters=counters) as guard:
+        for _ in range(5):
+            guard.offer(stored_of("flat"), measure, queries, rows)
+        skipped = counters.counts.recall_skipped
+        rows[:] = 0  # they are the caller's
+        go.set()
+    assert skipped >= 5 * len(queries) - 65  # one is measured, 64 wait
+    assert counters.counts.recall_samples == 5 * len(queries) - skipped  # what waited at the end was measured, too
+    assert guard.recall == 1.0
+
+
+def test_what_was_measured_is_not_kept(queries):
+    with RecallGuard(share=1.0, counters=RetrievalCounters()) as guard:
+        index = VectorIndex.of(build_index(queries, IndexSettings(), threads=1), guard=guard)
+        index.search(queries, 3)
+        guard.drain()
+        old = weakref.ref(index.stored)
+        del index
+        gc.collect()
+        assert old() is None
+        assert guard.recall == 1.0
+
+
+def test_a_sample_that_cannot_be_measured_is_logged_and_the_next_one_is(stored_of, queries, caplog):
+    counters, outcomes = RetrievalCounters(), iter([0.2, "fails", 0.6])
+
+    def measure(query, rows):
+        return float(next(outcomes))
+
+    with RecallGuard(share=1.0, counters=counters) as guard:
+        guard.offer(stored_of("flat"), measure, queries[:3], np.zeros((3, 3), np.int64))
+        guard.drain()
+    assert guard.recall == pytest.approx(0.4)
+    assert "could not be searched again exactly" in caplog.text
 
 
 def test_the_guard_samples_a_share(stored_of, queries):
@@ -191,7 +243,8 @@ def test_every_query_is_counted(stored_of, queries):
     index.search(queries, 5)
     index.search_together(queries[:3], 5)
     held_out_recall(index)  # these are nobody's
-    assert counters.counts.searches == len(queries) + 3
+    compact(index, name="content").search(queries[:2], 5)
+    assert counters.counts.searches == len(queries) + 5
 
 
 def poor(stored: StoredIndex) -> StoredIndex:
@@ -213,10 +266,18 @@ def test_an_index_that_finds_too_little_is_kept_out(stored_of):
 
 def test_an_index_without_held_out_queries_is_let_in(stored_of):
     unmeasured = replace(stored_of("flat"), recall=None)
-    assert require_recall(VectorIndex.of(unmeasured), counters=RetrievalCounters(), name="x") is None
+    unasked = replace(poor(stored_of("ivf_flat")), queries=np.empty((0, DIMENSION), np.float32))
+    for stored in (unmeasured, unasked):
+        assert require_recall(VectorIndex.of(stored), counters=RetrievalCounters(), name="x") is None
 
 
-def test_a_compaction_that_would_lower_recall_is_blocked(stored_of):
+def test_a_recall_just_below_what_was_asked_for_is_enough(stored_of):
+    index = VectorIndex.of(stored_of("flat"))  # 0.8 of the 20 best rows
+    assert [finds_enough(index, recall) for recall in (None, 0.8, 0.792, 0.788)] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("retrain", [False, True])
+def test_a_compaction_that_would_lower_recall_is_blocked(stored_of, retrain, caplog):
     counters = RetrievalCounters()
     narrow = replace(
         stored_of("ivf_flat"),
@@ -226,9 +287,10 @@ def test_a_compaction_that_would_lower_recall_is_blocked(stored_of):
     index = VectorIndex.of(narrow, counters=counters).with_vectors(np.asarray([3]), make_vectors(1, seed=2))
 
     with pytest.raises(RefusedModelError, match="content: its index finds"):
-        compact(index, name="content")
+        compact(index, name="content", retrain=retrain)
 
     assert counters.counts.swaps_blocked == 1
+    assert ("it is trained anew" in caplog.text) == (not retrain)
     assert index.search(make_vectors(1, seed=2), 1)[1].tolist() != [[PADDING]]
 
 
@@ -242,7 +304,7 @@ def test_vectors_that_moved_far_are_trained_anew(stored_of, caplog):
     )
     index = VectorIndex.of(stored).with_vectors(np.arange(3000), moved)
 
-    compacted = compact(index, name="content")
-
-    assert held_out_recall(compacted) >= 0.74
-    assert "it is trained anew" in caplog.text
+    for retrain in (True, False):
+        compacted = compact(index, name="content", retrain=retrain)
+        assert held_out_recall(compacted) >= 0.74
+        assert ("it is trained anew" in caplog.text) == (not retrain)

@@ -86,7 +86,7 @@ class RecallGuard:
         self, stored: StoredIndex, measure: Measure, queries: NDArray[np.float32], rows: NDArray[np.int64]
     ) -> None:
         """Maybe `measure` what `queries` (q, d) found, `rows` (q, k), in an index of `stored`. Returns at once."""
-        if self._thread is None or not rows.shape[1]:
+        if self._thread is None:
             return
         for query, found in zip(queries, rows, strict=True):
             if self._random.random() >= self._share:
