@@ -7,6 +7,7 @@ import logging
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -209,6 +210,7 @@ def test_searches_that_fail_together_leave_a_device_once(stored_of, queries, cap
 
 def test_the_cpu_looks_as_far_as_the_device_was_asked_to(stored_of, queries):
     stored = stored_of("ivf_flat")
+    stored = replace(stored, settings=replace(stored.settings, probes=1))
     backend = WithFallback(stored, (), counters=RetrievalCounters())
     wide = backend.search(queries, 10, effort=4.0)[1]
     np.testing.assert_array_equal(wide, stored.search(queries, 10, effort=4.0)[1])
