@@ -1,4 +1,4 @@
-"""What a group asks of its model, and what becomes of the answer: weights, what was played, unknown tracks, failures."""
+"""What a group asks of its model, and what becomes of the answer."""
 
 from __future__ import annotations
 

@@ -145,7 +145,9 @@ async def test_when_time_runs_out_the_answer_is_the_earlier_list_without_what_wa
 
 
 async def test_when_time_runs_out_a_listener_without_an_earlier_list_gets_popular_tracks(stage):
-    listener = stage.listener("u01")
+    history = stage.listener("u01").history
+    popular = stage.snapshot.catalog.signals.popular_order[:5]
+    listener = Listener(history, np.concatenate([history, popular]))
     with busy(stage):
         query = RecommendQuery(Subject("user", "u01"), 10, explain=True, deadline=soon())
         answer = await stage.recommender.recommend(stage.snapshot, listener, query)
@@ -158,6 +160,19 @@ async def test_when_time_runs_out_a_listener_without_an_earlier_list_gets_popula
     unseen = [row for row in catalog.signals.popular_order if row not in listener.seen]
     assert set(rows) <= set(unseen[:40])
     assert {part.model for track in answer.tracks for part in track.contributions} == {"popularity"}
+
+
+async def test_when_hardly_anything_is_left_of_the_earlier_list_the_answer_is_popular_tracks(stage):
+    await stage.recommend("u01", 10)
+    columns = stage.snapshot.catalog.columns
+    shortlist = columns.ids[stage.made[0].shortlist.rows]
+    with busy(stage):
+        answer = await stage.recommend("u01", 10, excluded=tuple(shortlist[:-9]), deadline=soon())
+    assert "these are popular tracks" in answer.degraded[0].detail
+    assert len(answer.tracks) == 10
+    with busy(stage):
+        answer = await stage.recommend("u01", 10, excluded=tuple(shortlist[:-10]), deadline=soon())
+    assert {track.track_id for track in answer.tracks} == set(shortlist[-10:])
 
 
 async def test_a_list_that_came_too_late_is_there_the_next_time(repository, open_stage):
@@ -193,6 +208,7 @@ async def test_when_every_model_of_taste_fails_the_earlier_list_answers(
         query = RecommendQuery(Subject("user", "u01"), 10)
         answer = await stage.recommender.recommend(stage.snapshot, longer, query)
         assert reasons(answer)["list"] is DegradationReason.FAILED
+        assert answer.degraded[0].detail.startswith("the models failed for a new list; this one was made ")
         assert [track.track_id for track in answer.tracks] == [track.track_id for track in earlier.tracks]
         stranger = Listener(history=np.asarray([0]), seen=np.asarray([0]))
         popular = await stage.recommender.recommend(

@@ -64,9 +64,12 @@ async def test_features_and_vectors_find_the_track_they_came_from(stage):
     catalog = stage.snapshot.catalog
     row = catalog.row_of("t010")
     by_features = await stage.recommender.similar(stage.snapshot, SimilarQuery(1, track=catalog.record(row)))
-    vector = tuple(3.0 * stage.snapshot.content.vectors(np.asarray([row]))[0].astype(float))
-    by_vector = await stage.recommender.similar(stage.snapshot, SimilarQuery(1, vector=vector))
-    for answer in (by_features, by_vector):
+    vector = stage.snapshot.content.vectors(np.asarray([row]))[0].astype(float)
+    by_vector = [
+        await stage.recommender.similar(stage.snapshot, SimilarQuery(1, vector=tuple(length * vector)))
+        for length in (3.0, 1e-30, 1e30)
+    ]
+    for answer in (by_features, *by_vector):
         assert answer.tracks[0].track_id == "t010"
         assert answer.tracks[0].similarity == pytest.approx(1.0, abs=1e-5)
 

@@ -65,7 +65,7 @@ def _query_vector(content: ContentPart, query: SimilarQuery, row: int) -> NDArra
         return content.vectors(np.asarray([row], np.int64)).reshape(-1)
     if query.track is not None:
         return content.embed(columns_of([query.track]), deadline=query.deadline).vectors.reshape(-1)
-    vector = np.asarray(query.vector, np.float32)
+    vector = np.asarray(query.vector, np.float64)  # float32 has no room for the squares of what it holds
     if vector.shape != (content.index.dimension,):
         raise InvalidRequestError(
             [FieldViolation("vector.values", f"has {vector.size} numbers, send {content.index.dimension}")]
@@ -73,7 +73,7 @@ def _query_vector(content: ContentPart, query: SimilarQuery, row: int) -> NDArra
     norm = float(np.linalg.norm(vector))
     if not 0 < norm < np.inf:
         raise InvalidRequestError([FieldViolation("vector.values", "send finite numbers that are not all zero")])
-    return vector / np.float32(norm)
+    return (vector / norm).astype(np.float32)
 
 
 def _nearest(

@@ -22,7 +22,12 @@ async def in_order(
     async def start() -> None:
         try:
             async for item in items:
-                await results.put(asyncio.ensure_future(work(item)))
+                result = asyncio.ensure_future(work(item))
+                try:
+                    await results.put(result)
+                except asyncio.CancelledError:
+                    result.cancel()
+                    raise
         finally:
             # In place of a result that failed to come: the reader must not wait for ever.
             await results.put(None)
