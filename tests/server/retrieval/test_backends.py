@@ -75,22 +75,41 @@ def test_one_thread_owns_the_index_and_answers_what_waits_in_one_call():
     assert threading.get_ident() not in index.threads
 
 
-def test_a_batch_has_a_limit_and_depths_are_kept_apart():
+@pytest.mark.parametrize("depths", [1, 2])
+def test_a_batch_has_a_limit_and_depths_are_kept_apart(depths):
     index = Doubler()
     index.go.clear()
     owner = OwnerThread(index.make, name="owner", limit_queries=4)
     with ThreadPoolExecutor(9) as pool:
         first = pool.submit(owner.search, np.ones((1, 2), np.float32), 1)
         assert index.entered.wait(10)
-        others = [pool.submit(owner.search, np.ones((1, 2), np.float32), 2 + i % 2) for i in range(8)]
+        others = [pool.submit(owner.search, np.ones((1, 2), np.float32), 2 + i % depths) for i in range(8)]
         while owner.waiting < 8:
             threading.Event().wait(0.001)
         index.go.set()
         assert first.result()[1].shape == (1, 1)
-        assert [other.result()[1].shape[1] for other in others] == [2 + i % 2 for i in range(8)]
+        assert [other.result()[1].shape[1] for other in others] == [2 + i % depths for i in range(8)]
     owner.close()
-    assert max(index.batches) <= 4
     assert sum(index.batches) == 9
+    assert max(index.batches) == 4 if depths == 1 else max(index.batches) < 4
+
+
+def test_what_waits_is_answered_before_the_end():
+    index = Doubler()
+    index.go.clear()
+    owner = OwnerThread(index.make, name="owner")
+    with ThreadPoolExecutor(4) as pool:
+        searches = [pool.submit(owner.search, np.ones((1, 2), np.float32), 1)]
+        assert index.entered.wait(10)
+        searches += [pool.submit(owner.search, np.ones((1, 2), np.float32), 1) for _ in range(3)]
+        while owner.waiting < 3:
+            threading.Event().wait(0.001)
+        owner.release()
+        index.go.set()
+        assert [search.result()[0].tolist() for search in searches] == [[[2.0]]] * 4
+    owner.close()
+    with pytest.raises(DeviceError, match="closed"):
+        owner.search(np.ones((1, 2), np.float32), 1)
 
 
 def test_errors_reach_the_caller_and_the_owner_goes_on():

@@ -76,7 +76,6 @@ class OwnerThread:
         except BaseException as error:
             made.set_exception(error)
             return
-        del make  # and what it was made of, which may be large
         made.set_result(None)
         ended = False
         while not ended:
