@@ -146,6 +146,8 @@ def test_changes_lead_from_the_bundle_to_the_catalogue(catalog):
         assert row < 0 or again.record(row) == changed.record(other)
 
 
+PUBLIC = [field.name for field in fields(Signals) if not field.name.startswith("_")]
+
 RECORDS = st.builds(
     TrackRecord,
     track_id=st.sampled_from([*"abcdef", "new1", "new2", "new3"]),
@@ -185,12 +187,30 @@ def test_what_changes_leave_is_what_would_be_derived_from_all_columns(catalog, b
         was = set(before.columns.ids[before.deleted].tolist()) - last.keys()
         assert set(catalog.columns.ids[catalog.deleted].tolist()) == gone | was
         anew = Signals.measure(catalog.columns, catalog.artist_codes)
-        for field in fields(Signals):
-            np.testing.assert_array_equal(getattr(catalog.signals, field.name), getattr(anew, field.name), field.name)
+        for name in PUBLIC:
+            np.testing.assert_array_equal(getattr(catalog.signals, name), getattr(anew, name), name)
         np.testing.assert_array_equal(catalog.genres, genre_matrix(catalog.columns.tags))
         names = [catalog.artist_name(code) if code != UNKNOWN_ARTIST else "" for code in catalog.artist_codes.tolist()]
         assert names == catalog.columns.artists.tolist()
         assert catalog.all_rows_of(ids).tolist() == list(range(len(ids)))
+
+
+def test_signals_are_measured_anew_only_where_their_columns_change(catalog):
+    record = catalog.record(0)
+    for same in (replace(record, title="Other"), replace(record, tags=(*record.tags, "live"))):
+        assert catalog.with_changes(upserts=[same]).signals is catalog.signals
+    assert catalog.with_changes(deletes=["a"]).signals is catalog.signals
+    for other in (
+        replace(record, popularity=0.123),
+        replace(record, release_year=1901),
+        replace(record, artist="Somebody else"),
+        replace(record, track_id="new"),  # one more in every column
+    ):
+        changed = catalog.with_changes(upserts=[other])
+        assert changed.signals is not catalog.signals
+        anew = Signals.measure(changed.columns, changed.artist_codes)
+        for name in PUBLIC:
+            np.testing.assert_array_equal(getattr(changed.signals, name), getattr(anew, name), name)
 
 
 def test_new_tracks_are_found_however_many_came_at_once_or_after(catalog):

@@ -74,19 +74,20 @@ class Catalog:
         """Derive everything from the columns of a bundle."""
         scaler, genres = AudioScaler.fit(tracks.audio), genre_matrix(tracks.tags)
         artist_codes, artist_numbers = _artist_codes(tracks.artists, {})
+        columns, artist_codes = tracks.with_room(), with_room(artist_codes)
         return cls(
             version=version,
             generation=generation,
             fingerprint=tracks.fingerprint(),
             base_size=len(tracks),
-            columns=tracks.with_room(),
+            columns=columns,
             deleted=np.zeros(len(tracks), np.bool_),
             changed=with_room(np.zeros(len(tracks), np.bool_)),
             moods=with_room(mood_scores(tracks.audio, scaler)),
             genres=with_room(genres),
             genre_fits=with_room(genre_fits(genres, tracks.audio, scaler)),
-            artist_codes=with_room(artist_codes),
-            signals=Signals.measure(tracks, artist_codes),
+            artist_codes=artist_codes,
+            signals=Signals.measure(columns, artist_codes),
             bundle_digest=bundle_digest,
             _scaler=scaler,
             _histories=histories,
@@ -214,12 +215,7 @@ class Catalog:
             genres=with_rows(self.genres, rows, fresh_genres),
             genre_fits=with_rows(self.genre_fits, rows, fits),
             artist_codes=artist_codes,
-            signals=self.signals
-            if columns.plays is self.columns.plays
-            and columns.release_years is self.columns.release_years
-            and columns.popularity is self.columns.popularity
-            and artist_codes is self.artist_codes
-            else self.signals.after(rows, columns, artist_codes),
+            signals=self.signals.after(rows, columns, artist_codes),
             _row_of=_extended(self._row_of, row_of_new) if len(row_of_new) > _MOST_NEW else self._row_of,
             _row_of_new={} if len(row_of_new) > _MOST_NEW else row_of_new,
             _artist_numbers=artist_numbers,

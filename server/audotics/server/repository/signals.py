@@ -1,11 +1,14 @@
-"""What the catalogue alone says about its tracks: columns go in, standardised signals and an order come out."""
+"""What the catalogue alone says about its tracks: columns go in, standardised signals and an order come out.
+
+Signals know which columns they were made of. After a change that leaves those as they are, the same signals hold.
+"""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +33,7 @@ class Signals:
     """All rows, the most played first; among equals the one that is more popular elsewhere."""
     cold: NDArray[np.bool_]
     """Nobody has played the track."""
+    _made_of: tuple[NDArray[Any], ...]
 
     @classmethod
     def measure(cls, columns: TrackColumns, artist_codes: NDArray[np.int32]) -> Signals:
@@ -37,7 +41,13 @@ class Signals:
         return cls._with_order(columns, artist_codes, _popular_order(columns))
 
     def after(self, rows: NDArray[np.int64], columns: TrackColumns, artist_codes: NDArray[np.int32]) -> Signals:
-        """As `measure`, where these are the signals of `columns` before `rows` (m,) changed or were added."""
+        """As `measure`, where these are the signals of `columns` before `rows` (m,) changed or were added.
+
+        Columns are never written to, so what is made of the very same ones are the same signals.
+        """
+        made_of = _read(columns, artist_codes)
+        if all(now is before for now, before in zip(made_of, self._made_of, strict=True)):
+            return self
         return self._with_order(columns, artist_codes, _order_after(self.popular_order, rows, columns))
 
     @classmethod
@@ -53,7 +63,13 @@ class Signals:
             exposure=_standardised(np.log1p(exposure), np.ones(len(plays), np.bool_)),
             popular_order=popular_order,
             cold=plays == 0,
+            _made_of=_read(columns, artist_codes),
         )
+
+
+def _read(columns: TrackColumns, artist_codes: NDArray[np.int32]) -> tuple[NDArray[Any], ...]:
+    """Every column that signals are made of."""
+    return columns.plays, columns.popularity, columns.release_years, artist_codes
 
 
 def _popular_order(columns: TrackColumns) -> NDArray[np.int32]:
