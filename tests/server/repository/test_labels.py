@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from audotics.bundle.errors import BundleError
 from audotics.bundle.store import BundleStore
 from audotics.server.errors import NotFoundError, NotReadyError, RefusedModelError
 from audotics.server.repository.registry import Registry
+from audotics.server.repository.stable_labels import StableLabels
 from audotics.server.repository.status import VersionState
 from audotics.server.repository.watcher import Watcher
+from audotics.server.repository.wishes import ModelWish, RefusedWishError
 from audotics.server.types import DegradationReason, ModelSelector
 
 
@@ -357,3 +360,26 @@ async def test_the_watcher_looks_where_there_is_no_folder_yet(tmp_path, make_rep
                 while {model.versions[0].state for model in (await registry.models())} != {VersionState.IN_SERVICE}:
                     await registry.followed.acquire()
                 assert served(registry) == all_at(1)
+
+
+class FullAfter(BundleStore):
+    """A repository that takes so many more labels and then none, as a disk that fills up does."""
+
+    room = 0
+
+    def set_label(self, name: str, label: str, version: int | None) -> dict[str, int]:
+        self.room -= 1
+        if self.room < 0:
+            raise BundleError(f"{name}: labels.json cannot be written")
+        return super().set_label(name, label, version)
+
+
+@pytest.mark.parametrize(("room", "said", "left"), [(1, "'canary'", {"canary": 1}), (0, "No label was changed", {})])
+async def test_what_cannot_be_taken_back_is_said(repository, room, said, left):
+    store = FullAfter(repository.path)
+    store.room = room
+    wishes = [ModelWish("content", labels={"canary": 1}), ModelWish("ncf", labels={"canary": 1})]
+    with pytest.raises(RefusedWishError, match=f"labels.json cannot be written.*{said}") as refused:
+        StableLabels(store).write_all(wishes)
+    assert (refused.value.name, refused.value.version) == ("ncf" if room else "content", 1)
+    assert (store.labels("content"), store.labels("ncf")) == (left, {})

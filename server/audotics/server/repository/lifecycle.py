@@ -8,7 +8,9 @@ it was trained with, in one step: new parts wait, loaded, until their hybrid is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -23,6 +25,7 @@ from audotics.server.repository.loading import CATALOG, HYBRID
 from audotics.server.repository.policy import VersionPolicies
 from audotics.server.repository.residency import MemoryBudget, Residency
 from audotics.server.repository.state import Key, State
+from audotics.server.repository.wishes import ModelWish, RefusedWishError
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -73,26 +76,21 @@ class Lifecycle:
 
         Raises NotFoundError, or RefusedModelError with the reason.
         """
-        stable = state.labels.get(name, {}).get(STABLE, version)
-        if name == CATALOG:
-            catalog = self._loader.catalog(version)
-            self._follower.chosen(name, version)
-            return state if stable != version else self._residency.settle(state.with_catalog(catalog))
-        state = self._loader.add(state, name, version)
+        state = self._with_version(state, name, version)
         self._follower.chosen(name, version)
-        if stable == version:
-            self._check_fit(state, name, version)
-        if stable != version:
-            return self._residency.settle(replace(state, held=state.held | {(name, version)}), needed=(name, version))
-        return self._residency.settle(state.serve(name, version), needed=(name, version))
+        return self._residency.settle(state, needed={(name, version)})
 
     def load_beside(self, state: State, name: str, version: int) -> State:
         """Load a version, not to serve by default. Raises NotFoundError, or RefusedModelError with the reason."""
         if (name, version) in state.loaded:
             return state
-        state = self._loader.add(state, name, version)
+        state = self._held(state, name, version)
         self._follower.chosen(name, version)
-        return self._residency.settle(replace(state, held=state.held | {(name, version)}), needed=(name, version))
+        return self._residency.settle(state, needed={(name, version)})
+
+    def release(self, state: State, keys: AbstractSet[Key]) -> State:
+        """Take back an operator's wish that these be loaded: what nothing else keeps is dropped."""
+        return self._residency.settle(replace(state, held=state.held - keys))
 
     def unload(self, state: State, name: str, version: int) -> State:
         """Drop a version; where it serves, the model is out of service. Raises NotFoundError or RefusedModelError."""
@@ -112,22 +110,36 @@ class Lifecycle:
 
         Raises NotFoundError, or RefusedModelError with the reason; then nothing changes.
         """
-        serves = label == STABLE and version is not None
-        if version is not None and name != CATALOG:
-            state = self._loader.add(state, name, version)
-            if serves:
-                self._check_fit(state, name, version)
-        elif version is not None and version != state.serving.get(CATALOG) and serves:
-            state = state.with_catalog(self._loader.catalog(version))
-        labels = {**state.labels.get(name, {}), label: version}
-        state = self._noted(state, name, {each: number for each, number in labels.items() if number is not None})
-        if serves and version is not None and name != CATALOG:
-            state = state.serve(name, version)
+        state = self._labelled(state, name, label, version)
         # Written last: what the memory has no room for must not be labelled on disk either. What other servers have
         # labelled meanwhile is not noted here: the next look at the disk has to find it new, and load and serve it.
-        state = self._residency.settle(state, needed=None if version is None else (name, version))
+        state = self._residency.settle(state, needed=set() if version is None else {(name, version)})
         self.write_label(name, label, version)
         if version is not None:
+            self._follower.chosen(name, version)
+        return state
+
+    def configure(self, state: State, wishes: Sequence[ModelWish]) -> State:
+        """Load and label all that is wished for, in one step. The labels are on disk when this ends.
+
+        Raises NotFoundError, or RefusedWishError with the reason; then nothing changes.
+        """
+        # A catalogue decides what fits, and a hybrid brings its parts with it.
+        for wish in sorted(wishes, key=lambda wish: (wish.name != CATALOG, wish.name != HYBRID)):
+            for version in wish.versions[:-1]:
+                with _refusing(wish.name, version):
+                    state = self._held(state, wish.name, version)
+            for version in wish.versions[-1:]:
+                with _refusing(wish.name, version):
+                    state = self._with_version(state, wish.name, version)
+            for label, version in sorted(wish.labels.items()):
+                with _refusing(wish.name, version):
+                    state = self._labelled(state, wish.name, label, version)
+        keys = [key for wish in wishes for key in wish.named]
+        with _refusing(*next(iter(keys), ("", 0))):
+            state = self._residency.settle(state, needed=set(keys))
+        self._folder.stable.write_all(wishes)
+        for name, version in keys:
             self._follower.chosen(name, version)
         return state
 
@@ -245,6 +257,36 @@ class Lifecycle:
             state = state.without(name, reason="taken out of service by an operator")
         return state.retain(state.loaded.keys() - {(name, version) for version in versions})
 
+    def _with_version(self, state: State, name: str, version: int) -> State:
+        """The state with a version that serves, or waits beside the one that `stable` names. It is not settled."""
+        stable = state.labels.get(name, {}).get(STABLE, version)
+        if name == CATALOG:
+            catalog = self._loader.catalog(version)
+            return state if stable != version else state.with_catalog(catalog)
+        if stable != version:
+            return self._held(state, name, version)
+        state = self._loader.add(state, name, version)
+        self._check_fit(state, name, version)
+        return state.serve(name, version)
+
+    def _held(self, state: State, name: str, version: int) -> State:
+        """The state with a version at an operator's wish, whatever serves. It is not settled."""
+        state = self._loader.add(state, name, version)
+        return replace(state, held=state.held | {(name, version)})
+
+    def _labelled(self, state: State, name: str, label: str, version: int | None) -> State:
+        """The state with a label that is still to be written. It is not settled."""
+        serves = label == STABLE and version is not None
+        if version is not None and name != CATALOG:
+            state = self._loader.add(state, name, version)
+            if serves:
+                self._check_fit(state, name, version)
+        elif version is not None and version != state.serving.get(CATALOG) and serves:
+            state = state.with_catalog(self._loader.catalog(version))
+        labels = {**state.labels.get(name, {}), label: version}
+        state = self._noted(state, name, {each: number for each, number in labels.items() if number is not None})
+        return state.serve(name, version) if serves and version is not None and name != CATALOG else state
+
     def _check_fit(self, state: State, name: str, version: int) -> None:
         if (conflict := state.conflict(name, version)) is not None:
             raise RefusedModelError(
@@ -259,3 +301,12 @@ class Lifecycle:
 
     def _noted(self, state: State, name: str, labels: dict[str, int]) -> State:
         return replace(state, labels={**state.labels, name: labels})
+
+
+@contextmanager
+def _refusing(name: str, version: int) -> Iterator[None]:
+    """Say which version a refusal is about."""
+    try:
+        yield
+    except RefusedModelError as error:
+        raise RefusedWishError(name, version, str(error)) from error

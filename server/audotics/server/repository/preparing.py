@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -45,10 +45,10 @@ class Preparing:
         self._unprepared: frozenset[Key] = frozenset()
 
     @asynccontextmanager
-    async def ready(self, key: Key) -> AsyncIterator[None]:
-        """Have a version loaded, a hybrid with its parts; inside, the loader has what became of each."""
+    async def ready(self, keys: Collection[Key]) -> AsyncIterator[None]:
+        """Have versions loaded, hybrids with their parts; inside, the loader has what became of each."""
         async with AsyncExitStack() as stack:
-            wanted = [] if key[0] == CATALOG else [key]
+            wanted = [key for key in keys if key[0] != CATALOG]
             while wanted := [each for each in wanted if each not in self._loaded()]:
                 for each in wanted:
                     self._users[each] += 1
@@ -88,8 +88,7 @@ class Preparing:
             async with AsyncExitStack() as stack:
                 kept: set[Key] = set()
                 while more := {key for key in self._unprepared if key[0] == name} - kept:
-                    for key in sorted(more):
-                        await stack.enter_async_context(self.ready(key))
+                    await stack.enter_async_context(self.ready(sorted(more)))
                     kept |= more  # until all are taken in together
                     await follow()
         except Exception:

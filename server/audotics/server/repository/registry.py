@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -39,6 +40,7 @@ from audotics.server.repository.residency import MemoryBudget
 from audotics.server.repository.snapshot import Snapshot
 from audotics.server.repository.state import Key, State
 from audotics.server.repository.status import IndexStatus, ModelStatus
+from audotics.server.repository.wishes import ModelWish, RefusedWishError
 from audotics.server.retrieval.compaction import compact
 from audotics.server.retrieval.opening import IndexOpener
 from audotics.server.retrieval.vectors import VectorIndex
@@ -243,6 +245,26 @@ class Registry:
             name, lambda state: self._lifecycle.label(state, name, label, version), cause, version
         )
 
+    async def configure(self, wishes: Sequence[ModelWish], *, cause: Cause = BY_OPERATOR) -> None:
+        """Load and label all that is wished for, in one step. Labels are written to disk.
+
+        Raises NotFoundError, or RefusedModelError with the reason; then nothing changes.
+        """
+        for wish in wishes:
+            await asyncio.to_thread(self._overview.check, wish.name)
+        asked = [key for wish in wishes for key in wish.named]
+        async with self._prepared(asked), self._changes:
+            try:
+                await self._apply(lambda state: self._lifecycle.configure(state, wishes), cause, asked=asked)
+            except RefusedWishError as error:
+                self._tell_refused((error.name, error.version), error, cause)
+                raise
+
+    async def release(self, keys: AbstractSet[Key], *, cause: Cause = BY_OPERATOR) -> None:
+        """Take back the wish that these be loaded: what nothing else keeps is unloaded."""
+        async with self._changes:
+            await self._apply(lambda state: self._lifecycle.release(state, keys), cause)
+
     async def rollback(self, name: str, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Serve the version that served before, which is loaded still; `stable` names it from then on.
 
@@ -329,20 +351,26 @@ class Registry:
         back: bool = False,
     ) -> ModelStatus:
         """`version` is the one that is asked for, if it may be refused."""
-        asked = None if version is None else (name, version)
+        asked = [] if version is None else [(name, version)]
         await asyncio.to_thread(self._overview.check, name)
-        prepared = nullcontext() if asked is None or self._preparing is None else self._preparing.ready(asked)
-        async with prepared, self._changes:
+        async with self._prepared(asked), self._changes:
             try:
                 await self._apply(change, cause, back=back, asked=asked)
             except RefusedModelError as error:
-                if version is not None:  # told every time that somebody asks
-                    self.tell([ModelChange(ModelEvent.REFUSED, name, version, cause, reason=str(error))])
+                for key in asked:
+                    self._tell_refused(key, error, cause)
                 raise
         return await asyncio.to_thread(self._overview.model, name)
 
+    def _prepared(self, asked: Collection[Key]) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._preparing is None else self._preparing.ready(asked)
+
+    def _tell_refused(self, key: Key, error: RefusedModelError, cause: Cause) -> None:
+        """Every time that somebody asks."""
+        self.tell([ModelChange(ModelEvent.REFUSED, *key, cause, reason=str(error))])
+
     async def _apply(
-        self, change: Callable[[State], State], cause: Cause, *, back: bool = False, asked: Key | None = None
+        self, change: Callable[[State], State], cause: Cause, *, back: bool = False, asked: Collection[Key] = ()
     ) -> None:
         """Make a change, and make it anew where a rollback came in between."""
         with self._noting_refusals(cause, besides=asked):
@@ -356,13 +384,13 @@ class Registry:
             self.tell(list(changes_between(before, state, cause, back=back)))
 
     @contextmanager
-    def _noting_refusals(self, cause: Cause, *, besides: Key | None = None) -> Iterator[None]:
+    def _noting_refusals(self, cause: Cause, *, besides: Collection[Key] = ()) -> Iterator[None]:
         before = dict(self._loader.refused)
         try:
             yield
         finally:
             found = refusals(before, self._loader.refused, cause, unreachable=self._loader.unreachable)
-            self.tell([change for change in found if (change.model, change.version) != besides])
+            self.tell([change for change in found if (change.model, change.version) not in besides])
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -52,14 +53,14 @@ class Residency:
             keys |= {(name, version) for version in self._policies.of(name).wanted(self._folder.versions(name))}
         return {key for key in keys if key in self._folder.known}
 
-    def settle(self, state: State, *, needed: Key | None = None) -> State:
+    def settle(self, state: State, *, needed: AbstractSet[Key] = frozenset()) -> State:
         """Drop what nothing keeps, and then what the memory has no room for. Raises RefusedModelError for `needed`."""
         state = state.retain(self._kept(state))
         for setting, mib, tenant in self._budget.bounds():
             state = self._within(state, setting, mib * _MIB, tenant, needed)
         return state
 
-    def _within(self, state: State, setting: str, budget: float, tenant: str | None, needed: Key | None) -> State:
+    def _within(self, state: State, setting: str, budget: float, tenant: str | None, needed: AbstractSet[Key]) -> State:
         counted = {
             key: loaded.size_bytes for key, loaded in state.loaded.items() if tenant in (None, tenant_of(key[0]))
         }
@@ -68,7 +69,7 @@ class Residency:
         for key, size_bytes in counted.items():
             if taken <= budget:
                 return state
-            if key not in protected and key != needed:
+            if key not in protected and key not in needed:
                 reason = f"it takes {size_bytes / _MIB:.1f} MiB, and models take more than {setting}"
                 _LOG.warning("%s/%d is evicted: %s", *key, reason)
                 state = state.retain(state.loaded.keys() - {key})
@@ -79,8 +80,8 @@ class Residency:
                 f"serving and labelled models take {taken / _MIB:.1f} MiB, which is more than {setting}; raise that, "
                 "or take labels from versions"
             )
-            if needed in counted:
-                raise RefusedModelError(f"{needed[0]}/{needed[1]} is not loaded: {message}")
+            for name, version in sorted(needed & counted.keys()):
+                raise RefusedModelError(f"{name}/{version} is not loaded: {message}")
             _LOG.warning("%s", message)
         return state
 

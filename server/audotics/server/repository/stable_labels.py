@@ -1,18 +1,23 @@
-"""Stable labels on their way to the disk: what a rollback decided goes in; the labels that count come out.
+"""Labels on their way to the disk: what was decided goes in; the labels that count come out.
 
 A rollback serves first and writes its label afterwards. Until that is done, and for as long as the disk takes nothing,
 the label on disk still names the version that was left; a look at the repository must not bring that one back.
+Where several labels are given at once, all of them are written or none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from audotics.bundle.errors import BundleError
 from audotics.bundle.labels import STABLE
 from audotics.bundle.store import BundleStore
+from audotics.server.repository.wishes import ModelWish, RefusedWishError
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +72,34 @@ class StableLabels:
         if self._unwritten.get(name) is unwritten:
             self._unwritten.pop(name, None)
         return labels
+
+    def write_all(self, wishes: Sequence[ModelWish]) -> None:
+        """Have all labels of the wishes on disk. Raises RefusedWishError where one cannot be; then none is.
+
+        What cannot be put back either is named in the error and in the log.
+        """
+        written: list[tuple[str, str, int | None]] = []
+        for wish in wishes:
+            before: Mapping[str, int] = {}
+            for place, (label, version) in enumerate(sorted(wish.labels.items())):
+                try:
+                    if place == 0:
+                        before = self.read(wish.name)
+                    self.write(wish.name, label, version)
+                except BundleError as error:
+                    left = self._put_back(written)
+                    reason = f"{error}. {'; '.join(left) or 'No label was changed'}"
+                    raise RefusedWishError(wish.name, version, reason) from error
+                written.append((wish.name, label, before.get(label)))
+
+    def _put_back(self, labels: Sequence[tuple[str, str, int | None]]) -> list[str]:
+        """Let labels stand for what they stood for; what cannot be written is said."""
+        left = []
+        for name, label, version in reversed(labels):
+            try:
+                self.write(name, label, version)
+            except BundleError as error:
+                meant = "nothing" if version is None else version
+                left.append(f"{name}: the label {label!r} was written and cannot be taken back; it stood for {meant}")
+                _LOG.error("%s (%s)", left[-1], error)
+        return left

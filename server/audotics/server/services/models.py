@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from audotics.bundle.labels import STABLE
+from audotics.server.errors import RefusedModelError
 from audotics.server.repository.history import BY_OPERATOR, Cause
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.status import ModelStatus
-from audotics.server.services.promotion import PromotionGate
+from audotics.server.repository.wishes import ModelWish
+from audotics.server.services.promotion import NotPromotedError, PromotionGate
 from audotics.server.services.shadow import Shadow, ShadowReport
 from audotics.server.services.uninterrupted import Uninterrupted
 
@@ -49,10 +52,6 @@ class ModelService:
         """Raises NotFoundError, or RefusedModelError when the version does not hold; the old one then serves on."""
         return await self._uninterrupted.run(self._registry.load_version(name, version, cause=cause))
 
-    async def load_beside(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
-        """Have a version loaded, whatever serves. Raises as `load` does."""
-        return await self._uninterrupted.run(self._registry.load_beside(name, version, cause=cause))
-
     async def unload(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Raises NotFoundError, or RefusedModelError when nothing could be served without it."""
         return await self._uninterrupted.run(self._registry.unload_version(name, version, cause=cause))
@@ -70,6 +69,13 @@ class ModelService:
         """
         return await self._uninterrupted.run(self._set_label(name, label, version, force=force, cause=cause))
 
+    async def configure(self, wishes: Sequence[ModelWish], *, cause: Cause = BY_OPERATOR) -> None:
+        """Load and label all that is wished for of several models, or nothing of it.
+
+        The promotion gate is asked about every `stable` before anything is done. Raises as `set_label` does.
+        """
+        await self._uninterrupted.run(self._configure(wishes, cause=cause))
+
     async def rollback(self, name: str, *, cause: Cause = BY_OPERATOR) -> ModelStatus:
         """Serve what served before. Raises NotFoundError, or RefusedModelError when nothing did."""
         return await self._uninterrupted.run(self._registry.rollback(name, cause=cause))
@@ -83,5 +89,22 @@ class ModelService:
             if force:
                 cause = replace(cause, reason=cause.reason or "past the promotion gate")
             else:
-                await self._gate.check(name, version, cause=cause)
+                try:
+                    await self._gate.check(name, version, cause=cause)
+                except NotPromotedError as error:
+                    stays = "It stays loaded beside the one in service; `--force` promotes it all the same"
+                    raise RefusedModelError(f"{error}. {stays}") from error
         return await self._registry.set_label(name, label, version, cause=cause)
+
+    async def _configure(self, wishes: Sequence[ModelWish], *, cause: Cause) -> None:
+        promoted = [(wish.name, wish.labels[STABLE]) for wish in wishes if STABLE in wish.labels]
+        tried = set(promoted) - self._registry.standing().keys()
+        try:
+            if self._gate is not None:
+                for name, version in promoted:
+                    await self._gate.check(name, version, cause=cause)
+            await self._registry.configure(wishes, cause=cause)
+        except BaseException:
+            if tried:  # the gate has loaded them
+                await self._registry.release(tried, cause=replace(cause, reason="nothing was changed"))
+            raise

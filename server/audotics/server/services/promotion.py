@@ -48,6 +48,10 @@ class PromotionLimits:
     list_s: float = 30.0
 
 
+class NotPromotedError(RefusedModelError):
+    """A version that can be loaded, and is, should not serve."""
+
+
 class PromotionGate:
     """Checks versions. The lists are made by a recommender that is not the one that serves."""
 
@@ -72,9 +76,10 @@ class PromotionGate:
         self._limits = PromotionLimits() if limits is None else limits
 
     async def check(self, name: str, version: int, *, cause: Cause = BY_OPERATOR) -> None:
-        """Load the version beside what serves, and raise RefusedModelError with all that speaks against it.
+        """Load the version beside what serves, and raise NotPromotedError with all that speaks against it.
 
-        `cause` is told with the refusal. Raises NotFoundError where there is no such version.
+        `cause` is told with the refusal. Raises NotFoundError where there is no such version, and RefusedModelError
+        where it cannot be loaded.
         """
         if name == CATALOG:
             return  # it has no scores to check
@@ -93,9 +98,7 @@ class PromotionGate:
             reason = f"{name}/{version} does not pass the promotion gate: {'; '.join(problems)}"
             digest = self._registry.loaded(name, version=version).bundle.manifest.digest
             self._registry.tell([ModelChange(ModelEvent.REFUSED, name, version, cause, reason=reason, digest=digest)])
-            raise RefusedModelError(
-                f"{reason}. It stays loaded beside the one in service; `--force` promotes it all the same"
-            )
+            raise NotPromotedError(reason)
 
     def _parity(self, name: str, version: int) -> list[str]:
         parity = self._registry.loaded(name, version=version).bundle.manifest.parity

@@ -8,6 +8,7 @@ import grpc
 
 from audotics.bundle.labels import is_label
 from audotics.server.errors import FieldViolation, InvalidRequestError, NotFoundError
+from audotics.server.repository.wishes import ModelWish
 from audotics.server.services.models import ModelService
 from audotics.server.services.tenancy import Tenancy
 from audotics.server.transport.caller import caller_of, operator_of
@@ -51,9 +52,8 @@ class ModelStatusServicer:
     async def HandleReloadConfigRequest(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Load the versions that policies ask for, and set the labels, of each model that is listed.
 
-        Of the versions of a model the highest is to serve, unless the label `stable` says otherwise. Nothing is done
-        where a name, a label or a version is wrong. A version that is there but is refused ends the call before any
-        label is set; versions that were loaded by then stay loaded.
+        Of the versions of a model the highest is to serve, unless the label `stable` says otherwise. All of it is done
+        in one step, and nothing where a name, a label or a version is wrong or refused.
 
         Unlike TensorFlow Serving, what is not listed stays as it is: the repository says what there is.
         """
@@ -62,16 +62,12 @@ class ModelStatusServicer:
             raise InvalidRequestError([FieldViolation("config", "model_config_list is required")])
         _check_fields(configs)
         tenant, cause = caller_of(context).tenant, operator_of(context)
-        named = [(self._tenancy.own(config.name, tenant), config) for config in configs]
-        wanted = [(name, await self._wanted_versions(name, config)) for name, config in named]
-        for name, versions in wanted:
-            for version in versions[:-1]:
-                await self._models.load_beside(name, version, cause=cause)
-            for version in versions[-1:]:
-                await self._models.load(name, version, cause=cause)
-        for name, config in named:
-            for label, version in sorted(config.version_labels.items()):
-                await self._models.set_label(name, label, version, cause=cause)
+        wishes = []
+        for config in configs:
+            name = self._tenancy.own(config.name, tenant)
+            versions = await self._wanted_versions(name, config)
+            wishes.append(ModelWish(name, versions=tuple(versions), labels=dict(config.version_labels)))
+        await self._models.configure(wishes, cause=cause)
         answer = pb.ReloadConfigResponse()
         answer.status.SetInParent()
         return answer
