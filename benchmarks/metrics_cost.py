@@ -59,6 +59,7 @@ class Nothing:
     inputs = outputs = ()
     axes: Mapping[str, tuple[int | str, ...]] = {}
     platform = ""
+    device = "cpu"
     waits = False
 
     def run(

@@ -169,6 +169,7 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
             state=self.state,
             created_at={"seconds": 1_700_000_000},
             framework="pytorch",
+            device="cuda:0",
             metrics={"ndcg@10": 0.25},
             inputs=[model_service_pb2.TensorInfo(name="user", dtype="float32", shape=[-1, 64])],
             outputs=[model_service_pb2.TensorInfo(name="score", dtype="float32", shape=[-1])],

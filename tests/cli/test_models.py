@@ -12,9 +12,9 @@ def test_list_shows_every_version(audotics):
 
     assert result.exit_code == 0
     rows = [line.split() for line in result.stdout.splitlines() if line.strip()]
-    assert rows[0] == ["version", "state", "labels", "framework", "created", "(UTC)", "size"]
+    assert rows[0] == ["version", "state", "labels", "framework", "device", "created", "(UTC)", "size"]
     assert rows[2] == ["ncf/2", "refused", "0", "B"]
-    assert rows[3] == ["ncf/1", "in", "service", "pytorch", "2023-11-14", "22:13", "4.1", "kB"]
+    assert rows[3] == ["ncf/1", "in", "service", "pytorch", "cuda:0", "2023-11-14", "22:13", "4.1", "kB"]
     assert result.stdout.splitlines()[-1] == "ncf/2: model.onnx is altered; export it again"
 
 

@@ -131,6 +131,13 @@ def test_it_says_what_goes_in_and_comes_out(model: Model) -> None:
     assert model.platform in ("onnxruntime_onnx", "tensorflow_savedmodel")
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_it_says_where_it_runs(runtime: str, request: pytest.FixtureRequest) -> None:
+    with opened(runtime, "mixed", request) as model:
+        expected = {"onnx cuda": "cuda:0", "v2": "", "v2 serving": "", "tensorflow_serving": ""}
+        assert CountedModel(model, RunCounts()).device == model.device == expected.get(runtime, "cpu")
+
+
 @pytest.mark.parametrize("rows", [1, 3, 4, 9, 33, 300])
 def test_every_type_comes_back_as_it_should(model: Model, rows: int) -> None:
     check(model, rows)

@@ -203,13 +203,14 @@ def _print_versions(models: tuple[ModelInfo, ...] | list[ModelInfo]) -> None:
                 _words(version),
                 ", ".join(sorted(label for label, named in model.labels.items() if named == version.version)),
                 version.framework,
+                version.device,
                 f"{version.created_at:%Y-%m-%d %H:%M}" if version.created_at else "",
                 format_size(version.size_bytes),
             )
             for model in models
             for version in model.versions
         ),
-        columns=("version", "state", "labels", "framework", "created (UTC)", "size"),
+        columns=("version", "state", "labels", "framework", "device", "created (UTC)", "size"),
         numeric=("size",),
         whole=("version", "created (UTC)"),
     )

@@ -22,6 +22,7 @@ class Embedder:
     """A content model that gives what it is told to."""
 
     platform = "none"
+    device = "cpu"
     waits = False
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()

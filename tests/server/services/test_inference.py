@@ -124,6 +124,7 @@ class Far:
     """A model on another server that answers once `gate` is open, and says what it was asked."""
 
     platform = "test"
+    device = "cpu"
     waits: bool = True
     ends: bool = True
     inputs = (TensorSpec("x", "float32", (-1, 2)),)

@@ -150,6 +150,13 @@ async def test_models_are_listed_with_what_their_export_recorded(server: Any) ->
     assert version.framework == "numpy"
     assert version.metrics["ndcg@10"] == 0.25
     assert version.parity_max_abs_diff == 1e-6
+    assert {model.name: model.versions[0].device for model in answer.models} == {
+        "catalog": "",
+        "collaborative": "cpu",
+        "content": "cpu",
+        "hybrid": "cpu",
+        "ncf": "cpu",
+    }
     assert [(item.name, item.dtype, list(item.shape)) for item in version.inputs] == [
         ("history", "int64", [-1, -1]),
         ("user_index", "int64", [-1]),

@@ -126,6 +126,7 @@ def _version(message: model_service_pb2.VersionInfo) -> VersionInfo:
         outputs=_tensors(message.outputs),
         size_bytes=message.size_bytes,
         parity_max_abs_diff=message.parity_max_abs_diff if message.HasField("parity_max_abs_diff") else None,
+        device=message.device,
     )
 
 

@@ -32,6 +32,7 @@ class VersionInfo:
 
     `metrics` were measured at export time (for example "ndcg@10"), and so was `parity_max_abs_diff`, the largest
     difference between the trained and the exported model. With `REFUSED`, `reason` says why and what to do.
+    `device` is where a loaded version runs, "cpu" or "cuda:0"; empty for one that another server runs.
     """
 
     version: int
@@ -44,6 +45,7 @@ class VersionInfo:
     outputs: tuple[TensorInfo, ...] = ()
     size_bytes: int = 0
     parity_max_abs_diff: float | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Overview:
             self._store,
             name,
             in_service=state.serving.get(name),
-            loaded={each: loaded.bundle.manifest for (model, each), loaded in state.loaded.items() if model == name},
+            loaded={each: loaded for (model, each), loaded in state.loaded.items() if model == name},
             refused=self._loader.refused,
             labels=state.labels.get(name, {}),
         )

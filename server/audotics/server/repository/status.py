@@ -10,6 +10,7 @@ from audotics.bundle.errors import BundleCorruptError
 from audotics.bundle.manifest import MANIFEST_FILE, Manifest
 from audotics.bundle.store import BundleStore
 from audotics.bundle.text_file import read_text_file
+from audotics.server.repository.loading import LoadedModel
 from audotics.server.retrieval.vectors import VectorIndex
 
 
@@ -24,12 +25,16 @@ class VersionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VersionStatus:
-    """One version. `reason` says why it was refused; `manifest` is None when its bundle has no readable one."""
+    """One version. `reason` says why it was refused; `manifest` is None when its bundle has no readable one.
+
+    `device` says where a loaded one runs, in the words of `Model`.
+    """
 
     version: int
     state: VersionState
     reason: str
     manifest: Manifest | None
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,11 @@ def model_status(
     name: str,
     *,
     in_service: int | None,
-    loaded: Mapping[int, Manifest],
+    loaded: Mapping[int, LoadedModel],
     refused: Mapping[tuple[str, int], str],
     labels: Mapping[str, int],
 ) -> ModelStatus:
-    """Report on one model. `loaded` are the manifests of versions that are loaded, which need no files any more.
+    """Report on one model. The manifests of versions that are `loaded` need no files any more.
 
     Those of all others are read, not verified.
     """
@@ -76,8 +81,9 @@ def model_status(
     def status_of(version: int) -> VersionStatus:
         state = state_of(version)
         reason = refused.get((name, version), "") if state is VersionState.REFUSED else ""
-        manifest = loaded.get(version)
-        return VersionStatus(version, state, reason, manifest or _manifest(store, name, version))
+        if (found := loaded.get(version)) is not None:
+            return VersionStatus(version, state, reason, found.bundle.manifest, found.model.device)
+        return VersionStatus(version, state, reason, _manifest(store, name, version))
 
     try:
         on_disk = store.versions(name)

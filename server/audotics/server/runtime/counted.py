@@ -67,6 +67,7 @@ class CountedModel:
         self.outputs = model.outputs
         self.axes: Mapping[str, tuple[int | str, ...]] = model.axes
         self.platform = model.platform
+        self.device = model.device
         self.waits = model.waits
         self.ends = model.ends
 

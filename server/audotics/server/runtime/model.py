@@ -44,6 +44,10 @@ class Model(Protocol):
         """What runs it, in Triton's words: "onnxruntime_onnx", "tensorflow_savedmodel", …"""
 
     @property
+    def device(self) -> str:
+        """Where it runs: "cpu", "cuda:0" for the first GPU, or "" where another server decides that."""
+
+    @property
     def waits(self) -> bool:
         """Whether a run waits for another machine, so that it must never happen on the event loop."""
 

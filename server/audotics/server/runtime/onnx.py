@@ -47,7 +47,7 @@ _DTYPES: Final = {
 
 
 class OnnxModel:
-    """A Model in this process. `device` says where it runs: "cpu", or "cuda" where that was asked for and is there."""
+    """A Model in this process, on the CPU, or on the first GPU where that was asked for and is there."""
 
     platform: Final = "onnxruntime_onnx"
     waits: Final = False
@@ -92,7 +92,7 @@ class OnnxModel:
         }
         # Texts cannot be bound; ONNX Runtime then copies what it needs to by itself.
         texts = any(spec.dtype == "object" for spec in (*self.inputs, *self.outputs))
-        self._bound = not texts and (self.device == "cuda" if bound is None else bound)
+        self._bound = not texts and (self.device != "cpu" if bound is None else bound)
         self._rounded = rounded and self._bound
         self._buckets = RowBuckets.of(self.inputs, self.outputs, self.axes) if self._rounded else None
 
@@ -165,7 +165,7 @@ class OnnxModel:
             return self._on_cpu(path, options), "cpu", False
         bound = {} if gpu_memory_mib is None else {"gpu_mem_limit": str(gpu_memory_mib * _MIB)}
         try:
-            return session_on_cuda(path, options, settings=bound), "cuda", False
+            return session_on_cuda(path, options, settings=bound), "cuda:0", False
         except DriverError as error:
             trouble = error
         session = self._on_cpu(path, options)

@@ -33,6 +33,7 @@ class SavedModel:
     """A Model in this process, of the folder of a bundle. TensorFlow has no names for axes."""
 
     platform: Final = "tensorflow_savedmodel"
+    device: Final = "cpu"  # TensorFlow is told of no GPU
     waits: Final = False
     ends: Final = False  # TensorFlow has no public way to
 

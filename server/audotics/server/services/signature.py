@@ -59,6 +59,8 @@ class Signature:
     plan: RowPlan | None
     platform: str
     """What runs it, in Triton's words."""
+    device: str
+    """Where, in the words of `Model`."""
     classes: tuple[str, ...]
     """Names of the columns of a classifier's probabilities."""
     _dtypes: Mapping[str, np.dtype[Any]]
@@ -76,6 +78,7 @@ class Signature:
             model.axes,
             row_plan(model) if loaded.joins else None,
             model.platform,
+            model.device,
             tuple(str(value) for value in loaded.bundle.manifest.preprocessing.get("classes", ())),
             {spec.name: np.dtype(spec.dtype) for spec in model.inputs},
             {

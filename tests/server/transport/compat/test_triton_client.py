@@ -171,6 +171,8 @@ async def test_metadata_and_configuration_say_what_goes_in_and_out(client: Any) 
     assert config["input"][0] == {"name": "history", "data_type": "TYPE_INT64", "dims": ["-1", "-1"]}
     assert config["output"] == [{"name": "logit", "data_type": "TYPE_FP32", "dims": ["-1"]}]
     assert config["backend"] == "onnxruntime"
+    (group,) = config["instance_group"]
+    assert (group["kind"], "gpus" in group) == ("KIND_CPU", False)
     assert config["dynamic_batching"] == {"priority_levels": "3", "default_priority_level": "2"}
     server = await client.get_server_metadata(as_json=True)
     assert server["name"] == "audotics"

@@ -92,6 +92,7 @@ def _encode_version(status: VersionStatus) -> pb.VersionInfo:
         version=status.version,
         state=pb.VersionState.Value(f"VERSION_STATE_{status.state.upper()}"),
         reason=status.reason,
+        device=status.device,
     )
     if (manifest := status.manifest) is not None:
         info.framework = manifest.framework

@@ -25,6 +25,7 @@ class TensorFlowServingModel:
     platform: Final = "tensorflow_savedmodel"
     waits: Final = True
     ends: Final = True
+    device: Final = ""
 
     def __init__(self, calls: RemoteCalls, channel: grpc.Channel, *, name: str, version: int | None) -> None:
         """Ask the server what goes in and out. Raises InferenceError or UnavailableModelError."""

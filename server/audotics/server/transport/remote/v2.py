@@ -23,6 +23,7 @@ class V2Model:
 
     waits: Final = True
     ends: Final = True
+    device: Final = ""
 
     def __init__(self, calls: RemoteCalls, channel: grpc.Channel, *, name: str, version: str) -> None:
         """Ask the server what goes in and out. Raises InferenceError or UnavailableModelError."""

@@ -14,7 +14,7 @@ from audotics.server.transport.compat.v2.parameters import DEFAULT_LEVEL, PRIORI
 
 _BACKENDS: Final = {"onnxruntime_onnx": "onnxruntime", "tensorflow_savedmodel": "tensorflow"}
 _FILES: Final = {"onnxruntime_onnx": "model.onnx", "tensorflow_savedmodel": "model.savedmodel"}
-_CPU: Final = 2
+_KINDS: Final = {"cuda": "KIND_GPU", "cpu": "KIND_CPU"}
 
 CALLABLE: Final = (VersionState.IN_SERVICE, VersionState.LOADED)
 """States of versions that answer when they are named."""
@@ -48,7 +48,7 @@ def encode_config(signature: Signature, versions: Sequence[int], *, instances: i
         max_batch_size=0,
         input=tensors(pb.ModelInput, signature.inputs.values()),
         output=tensors(pb.ModelOutput, signature.outputs.values()),
-        instance_group=[pb.ModelInstanceGroup(name=signature.name, count=instances, kind=_CPU)],
+        instance_group=[_instances(signature, instances)],
         default_model_filename=_FILES.get(signature.platform, ""),
     )
     if signature.plan is not None:
@@ -116,6 +116,13 @@ def load_version(request: Any) -> int | None:
             raise InvalidRequestError([FieldViolation("parameters[version]", "is no version; send int64_param from 1")])
         return int(value.int64_param)
     return None
+
+
+def _instances(signature: Signature, count: int) -> Any:
+    kind, _, number = signature.device.partition(":")
+    group = pb.ModelInstanceGroup(name=signature.name, count=count, kind=_KINDS.get(kind, "KIND_MODEL"))
+    group.gpus.extend([int(number)] if number else [])
+    return group
 
 
 def _data_type(dtype: str) -> Any:
