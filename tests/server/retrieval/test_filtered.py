@@ -93,6 +93,29 @@ def test_few_matches_are_compared_one_by_one_and_many_through_the_index(large):
     assert (counters.counts.exact_filtered, counters.counts.indexed_filtered) == (1, 1)
 
 
+class Heedless:
+    """A backend that finds rows whether they are selected or not."""
+
+    def __init__(self, stored: StoredIndex) -> None:
+        self._stored = stored
+        self.size = stored.size
+
+    def search(self, queries, k, *, selection=None, effort=1.0):
+        return self._stored.search(queries, k, effort=effort)
+
+    def close(self) -> None:
+        self._stored = None
+
+
+def test_what_an_index_finds_is_checked_against_the_filter(large):
+    index = VectorIndex.of(large, place=Heedless).with_deleted(np.arange(0, LARGE, 5))
+    allowed = np.arange(LARGE) % 3 > 0
+    rows = index.search(large_vectors()[:20], 10, allowed=allowed)[1]
+    matching = np.flatnonzero(allowed & (np.arange(LARGE) % 5 > 0))
+    best = matching[np.argsort(-(large_vectors()[:20] @ large_vectors()[matching].T), axis=1)[:, :10]]
+    np.testing.assert_array_equal(np.sort(rows), np.sort(best))
+
+
 @pytest.mark.parametrize("kind", ["ivf_flat", "ivf_pq"])
 def test_a_filter_does_not_lower_recall(kind):
     """A filter beside which a search looked no wider would find fewer of the best rows than a search without one."""

@@ -322,14 +322,28 @@ class VectorIndex:
         *,
         effort: float,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """`found` when it holds enough rows; else what a wider search finds, or an exact one of the `matching` rows."""
+        """`found` when it holds matching rows only and enough of them; else what a wider or an exact search finds."""
+        found = _only(found, matching)
         if _fewest(found[1]) >= wanted:
             return found
         self.counters.add("completed", len(queries))
-        found = self._indexed(queries, k, selection, delta, effort=effort * _MOST_EFFORT)
+        found = _only(self._indexed(queries, k, selection, delta, effort=effort * _MOST_EFFORT), matching)
         if _fewest(found[1]) >= wanted:
             return found
         return exact_among(queries, np.flatnonzero(matching), k, gather=self.vectors)
+
+
+def _only(
+    found: tuple[NDArray[np.float32], NDArray[np.int64]], matching: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """What was `found`, without rows that do not match, should an index not heed its selection."""
+    scores, rows = found
+    wrong = (rows != PADDING) & ~matching.take(rows)
+    if not wrong.any():
+        return found
+    return best_of(
+        np.where(wrong, np.float32(-np.inf), scores), np.where(wrong, np.int64(PADDING), rows), rows.shape[1]
+    )
 
 
 def _fewest(rows: NDArray[np.int64]) -> int:
