@@ -42,7 +42,7 @@ def answer_of(array: NDArray[Any]) -> Any:
 def signature(*, limited: bool = False) -> Signature:
     """With `limited`, the values of user_index are."""
     plan = RowPlan("pairs", {}, {}, (), counted=limited)
-    return Signature("ncf", 1, {}, {}, {}, plan, "onnxruntime_onnx", (), {}, {})
+    return Signature("ncf", 1, {}, {}, {}, plan, "onnxruntime_onnx", "cpu", (), {}, {})
 
 
 def learnt(request: Any, feeds: Feeds, *, limited: bool = False) -> Layouts:
