@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -20,16 +20,9 @@ from typing import Final, Self, TypeVar
 from audotics.bundle.labels import STABLE
 from audotics.bundle.store import BundleStore
 from audotics.server.errors import NotFoundError, NotReadyError, RefusedModelError
+from audotics.server.repository.announcing import Announcer
 from audotics.server.repository.catalog import Catalog
-from audotics.server.repository.history import (
-    BY_OPERATOR,
-    Cause,
-    ModelChange,
-    ModelEvent,
-    Origin,
-    changes_between,
-    refusals,
-)
+from audotics.server.repository.history import BY_OPERATOR, Cause, ModelChange, Origin
 from audotics.server.repository.lifecycle import Lifecycle
 from audotics.server.repository.loader import Loader
 from audotics.server.repository.loading import CATALOG, LoadedModel
@@ -88,7 +81,7 @@ class Registry:
         self._selections: dict[ModelSelector, Snapshot] = {}
         self._labelled: dict[str, dict[str, int]] = {}
         self._changes = asyncio.Lock()
-        self._on_changed = on_changed
+        self._announcer = Announcer(self._loader, on_changed=on_changed)
         self._overview = Overview(store, self._loader, state=lambda: self._state)
         self._freed = FreedMemory(executor)
         self._preparing = None
@@ -111,10 +104,10 @@ class Registry:
         cause = Cause(Origin.START)
         async with self._changes:
             before = self._state
-            with self._noting_refusals(cause):
+            with self._announcer.noting_refusals(cause):
                 state = await self._off_loop(self._lifecycle.start)
             self._publish(state)
-            self.tell(list(changes_between(before, state, cause)))
+            self._announcer.changed(before, state, cause)
 
     async def follow(self) -> None:
         """Do what has changed on disk: load new versions, and obey changed labels. Nothing happens when nothing has.
@@ -257,7 +250,7 @@ class Registry:
             try:
                 await self._apply(lambda state: self._lifecycle.configure(state, wishes), cause, asked=asked)
             except RefusedWishError as error:
-                self._tell_refused((error.name, error.version), error, cause)
+                self._announcer.refused((error.name, error.version), error, cause)
                 raise
 
     async def release(self, keys: AbstractSet[Key], *, cause: Cause = BY_OPERATOR) -> None:
@@ -276,7 +269,7 @@ class Registry:
             await self._change(name, lambda state: self._lifecycle.rollback(state, name), cause, back=True)
         else:
             self._publish(warm)  # without waiting for a change under way, which is made anew on this one
-            self.tell(list(changes_between(before, warm, cause, back=True)))
+            self._announcer.changed(before, warm, cause, back=True)
         stable = self._state.labels.get(name, {}).get(STABLE)
         try:
             await asyncio.to_thread(self._lifecycle.write_label, name, STABLE, stable)
@@ -294,11 +287,7 @@ class Registry:
 
     def tell(self, changes: Sequence[ModelChange]) -> None:
         """Log what has happened to versions, and have it recorded."""
-        for change in changes:
-            if change.event is not ModelEvent.REFUSED:  # who refused a version has logged it
-                _LOG.info("%s", change.words())
-        if changes and self._on_changed is not None:
-            self._on_changed(changes)
+        self._announcer.tell(changes)
 
     def indexes(self) -> list[IndexStatus]:
         """The vector indexes of all loaded models."""
@@ -358,22 +347,18 @@ class Registry:
                 await self._apply(change, cause, back=back, asked=asked)
             except RefusedModelError as error:
                 for key in asked:
-                    self._tell_refused(key, error, cause)
+                    self._announcer.refused(key, error, cause)
                 raise
         return await asyncio.to_thread(self._overview.model, name)
 
     def _prepared(self, asked: Collection[Key]) -> AbstractAsyncContextManager[None]:
         return nullcontext() if self._preparing is None else self._preparing.ready(asked)
 
-    def _tell_refused(self, key: Key, error: RefusedModelError, cause: Cause) -> None:
-        """Every time that somebody asks."""
-        self.tell([ModelChange(ModelEvent.REFUSED, *key, cause, reason=str(error))])
-
     async def _apply(
         self, change: Callable[[State], State], cause: Cause, *, back: bool = False, asked: Collection[Key] = ()
     ) -> None:
         """Make a change, and make it anew where a rollback came in between."""
-        with self._noting_refusals(cause, besides=asked):
+        with self._announcer.noting_refusals(cause, besides=asked):
             while True:
                 before = self._state
                 state = await self._off_loop(partial(change, before))
@@ -381,16 +366,7 @@ class Registry:
                     break
         if state is not before:
             self._publish(state)
-            self.tell(list(changes_between(before, state, cause, back=back)))
-
-    @contextmanager
-    def _noting_refusals(self, cause: Cause, *, besides: Collection[Key] = ()) -> Iterator[None]:
-        before = dict(self._loader.refused)
-        try:
-            yield
-        finally:
-            found = refusals(before, self._loader.refused, cause, unreachable=self._loader.unreachable)
-            self.tell([change for change in found if (change.model, change.version) not in besides])
+            self._announcer.changed(before, state, cause, back=back)
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
