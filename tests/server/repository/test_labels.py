@@ -130,6 +130,22 @@ async def test_the_catalogue_can_be_labelled_and_rolled_back(repository, make_re
         assert served(registry) == all_at(1)
 
 
+@pytest.mark.parametrize("name", ["catalog", "hybrid"])
+async def test_a_second_rollback_goes_further_and_not_back_to_what_was_left(
+    repository, make_repository, open_registry, name
+):
+    async with open_registry(repository.path) as registry:
+        for _ in range(2):
+            make_repository(repository.path)
+            await registry.follow()
+        for version in (2, 1):
+            status = await registry.rollback(name)
+            assert status.labels == {"stable": version}
+            assert registry.standing()[name, version]
+        with pytest.raises(RefusedModelError, match="there is no version to go back to: the repository has no older"):
+            await registry.rollback(name)
+
+
 async def test_labels_that_another_process_writes_are_followed(repository, make_repository, open_registry):
     other = BundleStore(repository.path)
     async with open_registry(repository.path) as registry:

@@ -268,6 +268,21 @@ async def test_a_kind_that_makes_no_lists_is_loaded_all_the_same(
         assert await states(registry, "next-best") == {1: IN_SERVICE}
 
 
+async def test_what_is_loaded_beside_can_be_seen_and_unloaded_without_its_folder(repository, open_registry, sign_again):
+    target = repository.path / "next-best" / "1"
+    shutil.copytree(repository.path / "ncf" / "1", target)
+    sign_again(target, name="next-best", kind="next-best")
+    by_model = {"next-best": VersionPolicy(specific=(9,))}
+    async with open_registry(repository.path, policies=VersionPolicies(by_model=by_model)) as registry:
+        await registry.load_beside("next-best", 1)
+        shutil.rmtree(target.parent)
+        assert "next-best" in {model.name for model in await registry.models()}
+        assert await states(registry, "next-best") == {1: LOADED}
+        await registry.unload_version("next-best", 1)
+        with pytest.raises(NotFoundError, match="model not found"):
+            await registry.model("next-best")
+
+
 async def test_a_version_that_was_asked_for_too_early_is_taken_in_when_it_appears(
     repository, make_repository, open_registry
 ):

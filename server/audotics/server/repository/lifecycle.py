@@ -177,7 +177,7 @@ class Lifecycle:
         for version in candidates:
             try:
                 if name == CATALOG:
-                    state = state.with_catalog(self._loader.catalog(version))
+                    state = state.with_catalog(self._loader.catalog(version), back=True)
                 else:
                     self._check_fit(state, name, version)  # before loading: what went before is loaded already
                     state = self._loader.add(state, name, version).serve(name, version, back=True)

@@ -27,7 +27,7 @@ class Overview:
     def check(self, name: str) -> None:
         """Raises NotFoundError."""
         names = self._names()
-        if name not in names and name not in self._state().serving:
+        if name not in names and name not in self._loaded():
             seen = [each for each in names if tenant_of(each) in ("", tenant_of(name))]  # no other tenant's
             raise NotFoundError("model", [name], hint=f"the repository has: {', '.join(seen) or 'none'}")
 
@@ -44,8 +44,8 @@ class Overview:
         )
 
     def models(self) -> list[ModelStatus]:
-        """Every model that has a version on disk or in service, by name."""
-        names = sorted({*self._names(), *self._state().serving})
+        """Every model that has a version on disk or loaded, by name."""
+        names = sorted({*self._names(), *self._loaded()})
         return [status for status in map(self.model, names) if status.versions]
 
     def _names(self) -> list[str]:
@@ -53,4 +53,9 @@ class Overview:
         try:
             return self._store.models()
         except OSError:
-            return sorted({name for name, _ in self._state().loaded})
+            return sorted(self._loaded())
+
+    def _loaded(self) -> set[str]:
+        """Models with a version that is loaded, be it in service or not; the catalogue among them."""
+        state = self._state()
+        return {*state.serving, *(name for name, _ in state.loaded)}

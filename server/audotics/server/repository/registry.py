@@ -196,7 +196,7 @@ class Registry:
         return self._state.loaded_versions(name)
 
     async def models(self) -> list[ModelStatus]:
-        """Every model that has a version on disk or in service, by name."""
+        """Every model that has a version on disk or loaded, by name."""
         return await asyncio.to_thread(self._overview.models)
 
     async def model(self, name: str) -> ModelStatus:

@@ -114,8 +114,11 @@ class State:
                 versions.pop(HYBRID, None)
         return self._assemble(catalog, versions, absent)
 
-    def with_catalog(self, catalog: Catalog) -> State:
-        """Serve `catalog` with the changes made to the one before it, and every model that can be linked to it."""
+    def with_catalog(self, catalog: Catalog, *, back: bool = False) -> State:
+        """Serve `catalog` with the changes made to the one before it, and every model that can be linked to it.
+
+        `back` is as for `serve`.
+        """
         version = catalog.version
         if self.catalog is not None:
             upserts, deletes = self.catalog.changes()
@@ -131,7 +134,7 @@ class State:
             else:
                 parts.update({} if part is None else {key: part})
         state = replace(self, catalog=catalog, parts=parts, misfits=misfits)
-        return state._serving({CATALOG: version}, back=False)
+        return state._serving({CATALOG: version}, back=back)
 
     def with_model(self, loaded: LoadedModel) -> State:
         """Have a version loaded, not serving. Raises RefusedModelError when it does not fit the catalogue."""
