@@ -291,6 +291,49 @@ async def test_a_few_requests_prove_nothing(watch):
     assert rollbacks.names == []
 
 
+async def test_a_version_before_that_hardly_served_proves_nothing_either(watch):
+    probation, rollbacks, _ = watch
+    await feed(probation, OLD, 20)  # the first five do not count
+    await feed(probation, NEW, 40, failures=10)
+    assert rollbacks.names == []
+
+
+async def test_leaving_waits_for_a_rollback_under_way():
+    rollbacks = Rollbacks()
+    async with Probation(rollbacks, limits=ProbationLimits(min_requests=20, settling=0)) as probation:
+        for versions, failed in ((OLD, False), (NEW, True)):
+            for _ in range(20):
+                probation.observe(versions, elapsed_s=0.01, failed=failed)
+        assert rollbacks.names == []
+    assert rollbacks.names == ["hybrid"]
+    assert probation.rollbacks == {"hybrid": 1}
+
+
+async def test_a_rollback_that_is_refused_is_said_and_the_others_go_back(watch, caplog):
+    class Refusing(Rollbacks):
+        async def __call__(self, name, *, cause):
+            if name == "content":
+                raise RefusedModelError("content: there is no version to go back to")
+            await super().__call__(name, cause=cause)
+
+    rollbacks = Refusing()
+    probation = Probation(rollbacks, limits=ProbationLimits(min_requests=20, settling=0))
+    await feed(probation, (("content", 1), ("ncf", 1)), 40)
+    await feed(probation, (("content", 2), ("ncf", 2)), 40, failures=10)
+    assert rollbacks.names == ["ncf"]
+    assert probation.rollbacks == {"ncf": 1}
+    assert "content cannot be rolled back: content: there is no version" in caplog.text
+
+
+async def test_what_failed_long_ago_counts_no_more(watch):
+    rollbacks = Rollbacks()
+    probation = Probation(rollbacks, limits=ProbationLimits(min_requests=20, settling=0, window=50))
+    await feed(probation, OLD, 50, failures=50)
+    await feed(probation, OLD, 50)
+    await feed(probation, NEW, 40, failures=10)
+    assert rollbacks.causes == [Cause(Origin.PROBATION, reason="25% of requests fail, where 0% did before")]
+
+
 async def test_versions_that_fail_on_live_requests_are_rolled_back(repository, make_repository, listeners, sign_again):
     """A model whose table ends after the recorded inputs' rows, which only other rows can tell."""
     make_repository(repository.path)
