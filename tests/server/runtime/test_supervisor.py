@@ -114,6 +114,12 @@ def test_runs_side_by_side_are_ended_each_at_its_time(path: Path) -> None:
         assert all(isinstance(run.exception(), UnfinishedRunError) for run in endless)
 
 
+def test_one_that_has_nothing_to_watch_can_be_left() -> None:
+    with RunSupervisor(limit_s=3600):
+        time.sleep(0.25)  # it looks for a while before it waits to be woken
+    assert "audotics-supervisor" not in {thread.name for thread in threading.enumerate()}
+
+
 def test_a_failure_is_no_unfinished_run(path: Path) -> None:
     with RunSupervisor(limit_s=3600) as supervisor:
         model = OnnxModel(path, supervisor=supervisor)

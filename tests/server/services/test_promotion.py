@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from statistics import pstdev
 
 import onnx
 import pytest
@@ -23,7 +27,7 @@ from audotics.server.services.promotion import PromotionGate, PromotionLimits
 from audotics.server.services.recommend import RecommendService
 from audotics.server.services.shadow import Shadow
 from audotics.server.services.uninterrupted import Uninterrupted
-from audotics.server.types import RecommendQuery, Subject
+from audotics.server.types import ModelSelector, RecommendQuery, Subject
 
 
 class House:
@@ -105,6 +109,113 @@ async def test_a_shadow_that_cannot_answer_is_told_once_and_counted(repository, 
         assert house.shadow.report().failure_count == 5
         (line,) = [record.message for record in caplog.records if "shadow" in record.message]
         assert line.startswith("the shadow cannot answer: model version not found: 'hybrid/2'")
+
+
+async def test_what_was_asked_of_other_versions_is_not_compared(open_house):
+    async with open_house() as house:
+        await house.models.set_label("hybrid", "shadow", 1)
+        query = RecommendQuery(
+            Subject("user", user_id="u00"), limit=10, models=ModelSelector(versions=(("hybrid", 1),))
+        )
+        await house.recommend.recommend(query)
+        await house.answer("u01")
+        assert house.shadow.report().request_count == 1
+
+
+async def test_one_request_is_compared_at_a_time_and_leaving_ends_it(repository, listeners):
+    class Busy(ThreadPoolExecutor):
+        """Has no thread for what it is given until it is let go."""
+
+        def __init__(self) -> None:
+            super().__init__(1)
+            self.free, self.given = threading.Event(), asyncio.Event()
+            super().submit(self.free.wait)
+
+        def submit(self, *arguments, **options):
+            self.given.set()
+            return super().submit(*arguments, **options)
+
+    before = asyncio.all_tasks()
+    with ThreadPoolExecutor(2) as serving, Busy() as busy:
+        try:
+            async with (
+                Registry(BundleStore(repository.path), executor=serving) as registry,
+                Recommender(executor=serving) as recommender,
+                Recommender(executor=busy) as other,
+            ):
+                await registry.start()
+                await registry.set_label("hybrid", "shadow", 1)
+                async with Shadow(registry=registry, recommender=other, share=1.0) as shadow:
+                    service = RecommendService(
+                        registry=registry, listeners=listeners, recommender=recommender, shadow=shadow
+                    )
+                    for user in range(3):
+                        query = RecommendQuery(Subject("user", user_id=f"u{user:02d}"), limit=10)
+                        assert len((await service.recommend(query)).tracks) == 10
+                    await asyncio.wait_for(busy.given.wait(), 20)
+                assert asyncio.all_tasks() == before
+                report = shadow.report()
+                assert (report.request_count, report.skipped_count) == (0, 2)
+                busy.free.set()
+        finally:
+            busy.free.set()
+
+
+@pytest.fixture
+def open_shadow(repository, listeners):
+    """`open_shadow(share)`: a function that says that an answer was served, and gives the report of the comparison."""
+
+    @asynccontextmanager
+    async def opened(share=1.0):
+        with ThreadPoolExecutor(2) as executor:
+            async with (
+                Registry(BundleStore(repository.path), executor=executor) as registry,
+                Recommender(executor=executor) as recommender,
+                Shadow(registry=registry, recommender=recommender, share=share, sample=random.Random(3)) as shadow,
+            ):
+                await registry.start()
+                await registry.set_label("hybrid", "shadow", 1)
+                query = RecommendQuery(Subject("user", user_id="u00"), limit=20)
+                listener, _ = await listeners.resolve(query.subject, registry.snapshot.catalog)
+
+                async def compared(change=lambda answer: answer):
+                    answer = await recommender.recommend(registry.snapshot, listener, query, degraded=())
+                    shadow.offer(query, listener, (), change(answer), elapsed_s=5.0)
+                    await shadow.finished()
+                    return shadow.report()
+
+                yield compared
+
+    return opened
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+async def test_a_share_of_the_requests_is_compared(open_shadow, share):
+    twin = random.Random(3)
+    expected = sum(twin.random() < share for _ in range(40))
+    async with open_shadow(share) as compared:
+        reports = [await compared() for _ in range(40)]
+    assert reports[-1].request_count == expected
+
+
+async def test_a_comparison_shows_what_both_have_and_how_scores_moved(open_shadow):
+    async with open_shadow() as compared:
+        report = await compared(lambda answer: replace(answer, tracks=answer.tracks[:10]))
+        assert (report.overlap_at_k, report.score_drift) == (1.0, 0.0)  # the first ten are compared
+        assert report.served_s == 5.0
+        assert 0 < report.shadow_s < 5
+    for change, overlap in ((slice(4), 0.4), (slice(6, None), 0.4), (slice(0), 0.0)):
+        async with open_shadow() as compared:
+            report = await compared(lambda answer, change=change: replace(answer, tracks=answer.tracks[change]))
+            assert report.overlap_at_k == overlap
+
+    def raised(answer):
+        spread = pstdev(track.score for track in answer.tracks[:10])
+        return replace(answer, tracks=tuple(replace(track, score=track.score + spread) for track in answer.tracks))
+
+    async with open_shadow() as compared:
+        assert (await compared(raised)).score_drift == pytest.approx(-1.0, abs=1e-4)
+        assert (await compared()).score_drift == pytest.approx(-0.5, abs=1e-4)  # on the average
 
 
 async def test_a_shadow_of_itself_agrees_in_full(open_house):
@@ -272,6 +383,23 @@ async def test_a_version_that_is_slow_is_rolled_back(watch):
     assert rollbacks.names == []
     await feed(probation, (("hybrid", 3), ("ncf", 3)), 60, elapsed_s=0.06)
     assert rollbacks.names == ["hybrid"]
+
+
+async def test_a_version_that_is_slow_for_one_in_ten_is_rolled_back(watch):
+    probation, rollbacks, _ = watch
+    await feed(probation, OLD, 100)
+    for number in range(45):
+        probation.observe(NEW, elapsed_s=0.2 if number % 10 == 0 else 0.01, failed=False)
+    await probation.settled()
+    assert rollbacks.names == ["hybrid"]
+    assert rollbacks.causes[0].reason.startswith("the 95th percentile of times is ")
+
+
+async def test_what_was_not_there_before_does_not_go_back(watch):
+    probation, rollbacks, _ = watch
+    await feed(probation, (("ncf", 1),), 100)
+    await feed(probation, (("ncf", 2), ("sequence", 1)), 40, failures=10)
+    assert rollbacks.names == ["ncf"]
 
 
 async def test_a_version_that_does_no_worse_becomes_the_measure(watch):
