@@ -45,3 +45,19 @@ def test_rows_that_a_linked_model_lacks_come_at_its_end(catalog):
     assert linked.size == 5
     assert linked.to_model(rows(0, 1, 2, 3, 4, UNKNOWN)).tolist() == [2, 3, 0, UNKNOWN, 4, UNKNOWN]
     assert linked.to_catalog(rows(0, 1, 2, 3, 4, UNKNOWN)).tolist() == [2, UNKNOWN, 0, 1, 4, UNKNOWN]
+    assert linked.grown(6).to_model(rows(4, 5)).tolist() == [4, UNKNOWN]
+
+
+def test_a_map_is_left_as_it_is_when_another_is_made_of_it(catalog):
+    linked = RowMap.link(["c", "gone", "a"], catalog)
+    linked.with_rows(rows(1, 3))
+    assert linked.to_model(rows(0, 1, 2, 3)).tolist() == [2, UNKNOWN, 0, UNKNOWN]
+    assert linked.size == 3
+
+
+def test_what_may_be_found_is_named_in_the_models_rows(catalog):
+    allowed = np.asarray([True, True, False, True])
+    assert RowMap(3).mask(allowed, 3).tolist() == [True, True, False]
+    linked = RowMap.link(["c", "gone", "a"], catalog)
+    assert linked.mask(allowed, 3).tolist() == [False, False, True]  # what the catalogue lacks is never found
+    assert linked.mask(np.ones(4, np.bool_), 3).tolist() == [True, False, True]

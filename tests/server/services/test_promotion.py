@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -41,6 +42,15 @@ class House:
         answer = await self.recommend.recommend(RecommendQuery(Subject("user", user_id=user_id), limit=10))
         await self.shadow.finished()
         return answer
+
+
+def shorten_table(bundle: Path, sign_again) -> None:
+    """Let a model's table end after the recorded inputs' rows, which only other rows can tell."""
+    model = onnx.load(bundle / "model.onnx")
+    (table,) = [constant for constant in model.graph.initializer if constant.name == "table"]
+    table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table)[-10:], "table"))
+    onnx.save(model, bundle / "model.onnx")
+    sign_again(bundle)
 
 
 @pytest.fixture
@@ -163,24 +173,29 @@ async def test_one_request_is_compared_at_a_time_and_leaving_ends_it(repository,
 
 @pytest.fixture
 def open_shadow(repository, listeners):
-    """`open_shadow(share)`: a function that says that an answer was served, and gives the report of the comparison."""
+    """`open_shadow(share)`: a function that says that an answer was served, and gives the report of the comparison.
+
+    `trying` is the executor of the shadow.
+    """
 
     @asynccontextmanager
-    async def opened(share=1.0):
+    async def opened(share=1.0, trying=None):
         with ThreadPoolExecutor(2) as executor:
             async with (
                 Registry(BundleStore(repository.path), executor=executor) as registry,
                 Recommender(executor=executor) as recommender,
-                Shadow(registry=registry, recommender=recommender, share=share, sample=random.Random(3)) as shadow,
+                Recommender(executor=executor if trying is None else trying) as other,
+                Shadow(registry=registry, recommender=other, share=share, sample=random.Random(3)) as shadow,
             ):
                 await registry.start()
                 await registry.set_label("hybrid", "shadow", 1)
                 query = RecommendQuery(Subject("user", user_id="u00"), limit=20)
                 listener, _ = await listeners.resolve(query.subject, registry.snapshot.catalog)
 
-                async def compared(change=lambda answer: answer):
+                async def compared(change=lambda answer: answer, deadline=None):
                     answer = await recommender.recommend(registry.snapshot, listener, query, degraded=())
-                    shadow.offer(query, listener, (), change(answer), elapsed_s=5.0)
+                    asked = replace(query, deadline=deadline)
+                    shadow.offer(asked, listener, (), change(answer), elapsed_s=5.0)
                     await shadow.finished()
                     return shadow.report()
 
@@ -216,6 +231,46 @@ async def test_a_comparison_shows_what_both_have_and_how_scores_moved(open_shado
     async with open_shadow() as compared:
         assert (await compared(raised)).score_drift == pytest.approx(-1.0, abs=1e-4)
         assert (await compared()).score_drift == pytest.approx(-0.5, abs=1e-4)  # on the average
+
+
+async def test_a_shadow_has_more_time_than_the_caller(open_shadow):
+    async with open_shadow() as compared:
+        report = await compared(deadline=time.monotonic() - 1)
+    assert (report.request_count, report.failure_count, report.overlap_at_k) == (1, 0, 1.0)
+
+
+async def test_a_shadow_that_breaks_down_is_logged_and_counted(open_shadow, caplog):
+    trying = ThreadPoolExecutor(1)
+    trying.shutdown()
+    async with open_shadow(trying=trying) as compared:
+        report = await compared()
+    assert (report.request_count, report.failure_count) == (0, 1)
+    assert "the shadow failed" in caplog.text
+
+
+async def test_another_shadow_is_compared_anew(repository, make_repository, open_house):
+    make_repository(repository.path)
+    async with open_house() as house:
+        for version in (1, 2):
+            await house.models.set_label("hybrid", "shadow", version)
+            assert house.shadow.report().request_count == 0
+            await house.answer("u00")
+            assert (house.shadow.report().versions, house.shadow.report().request_count) == ((("hybrid", version),), 1)
+
+
+async def test_a_shadow_whose_model_fails_is_not_promoted(repository, make_repository, open_house, sign_again):
+    make_repository(repository.path)
+    shorten_table(repository.path / "ncf" / "2", sign_again)
+    async with open_house() as house:
+        await house.models.set_label("hybrid", "stable", 1)
+        await house.models.set_label("hybrid", "shadow", 2)
+        for user in range(20):
+            await house.answer(f"u{user:02d}")
+        report = house.shadow.report()
+        assert report.failure_count > 0
+        assert report.request_count + report.failure_count == 20
+        with pytest.raises(RefusedModelError, match=f"as a shadow it failed on {report.failure_count} of 20 requests"):
+            await house.models.set_label("hybrid", "stable", 2)
 
 
 async def test_a_shadow_of_itself_agrees_in_full(open_house):
@@ -463,14 +518,8 @@ async def test_what_failed_long_ago_counts_no_more(watch):
 
 
 async def test_versions_that_fail_on_live_requests_are_rolled_back(repository, make_repository, listeners, sign_again):
-    """A model whose table ends after the recorded inputs' rows, which only other rows can tell."""
     make_repository(repository.path)
-    bundle = repository.path / "ncf" / "2"
-    model = onnx.load(bundle / "model.onnx")
-    (table,) = [constant for constant in model.graph.initializer if constant.name == "table"]
-    table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table)[-10:], "table"))
-    onnx.save(model, bundle / "model.onnx")
-    sign_again(bundle)
+    shorten_table(repository.path / "ncf" / "2", sign_again)
     limits, told = ProbationLimits(min_requests=10, settling=0), []
     with ThreadPoolExecutor(2) as executor:
         async with (
