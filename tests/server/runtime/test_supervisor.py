@@ -114,6 +114,29 @@ def test_runs_side_by_side_are_ended_each_at_its_time(path: Path) -> None:
         assert all(isinstance(run.exception(), UnfinishedRunError) for run in endless)
 
 
+class Watched:
+    terminate = False
+
+
+def test_what_is_over_is_not_ended() -> None:
+    over, endless = Watched(), Watched()
+    with RunSupervisor(limit_s=0.01) as supervisor:
+        supervisor.begin(over, None)
+        supervisor.done(over)
+        supervisor.begin(endless, None)
+        while not endless.terminate:
+            time.sleep(0.01)
+        supervisor.done(endless)
+    assert not over.terminate
+
+
+def test_a_far_deadline_does_not_let_a_run_take_longer(path: Path) -> None:
+    with RunSupervisor(limit_s=0.2) as supervisor:
+        model = OnnxModel(path, supervisor=supervisor)
+        with pytest.raises(UnfinishedRunError, match="did not finish within"):
+            model.run(numbers(FOR_EVER), ["counted"], deadline=time.monotonic() + 3600)
+
+
 def test_one_that_has_nothing_to_watch_can_be_left() -> None:
     with RunSupervisor(limit_s=3600):
         time.sleep(0.25)  # it looks for a while before it waits to be woken
