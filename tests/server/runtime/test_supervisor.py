@@ -105,6 +105,15 @@ def test_no_run_is_watched_once_it_is_over(path: Path) -> None:
     assert (supervisor.begun, supervisor.over) == (3, 3)
 
 
+def test_what_begins_while_a_server_stops_is_ended_soon(path: Path) -> None:
+    with RunSupervisor(limit_s=3600) as supervisor:
+        model = OnnxModel(path, supervisor=supervisor)
+        supervisor.hurry()
+        check(model)
+        with pytest.raises(UnfinishedRunError):
+            model.run(numbers(FOR_EVER), ["counted"])
+
+
 def test_runs_side_by_side_are_ended_each_at_its_time(path: Path) -> None:
     with RunSupervisor(limit_s=0.3) as supervisor, ThreadPoolExecutor(3) as threads:
         model = OnnxModel(path, supervisor=supervisor)
