@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,21 @@ def test_callers_who_ask_again_and_again_run_together() -> None:
     assert jobs[10:] == [5] * 990
 
 
+@pytest.mark.parametrize("callers", range(2, MOST))
+def test_callers_who_are_as_many_as_ever_hardly_ever_wait_for_more(callers: int) -> None:
+    seen = closed_loop(Company(MOST), callers, away_s=PATIENCE_S / 2, runs=2_000)
+    assert all(jobs == callers for jobs, _ in seen[100:])
+    assert sum(in_vain for _, in_vain in seen[100:]) < 40
+
+
+@pytest.mark.parametrize("more", [3, 5, MOST])
+def test_callers_who_join_are_waited_for_soon(more: int) -> None:
+    company = Company(MOST)
+    closed_loop(company, 2, away_s=PATIENCE_S / 2, runs=5_000)
+    seen = closed_loop(company, more, away_s=PATIENCE_S / 2, runs=200)
+    assert seen[-1][0] == more
+
+
 def test_no_run_has_more_than_the_most() -> None:
     seen = closed_loop(Company(MOST), 100, away_s=PATIENCE_S / 2, runs=1_000)
     assert [jobs for jobs, _ in seen[MOST:]] == [MOST] * (1_000 - MOST)
@@ -63,7 +79,7 @@ def test_company_is_found_again_after_a_lone_caller_however_long_that_was() -> N
 def test_those_who_were_answered_together_take_longer_to_come_back() -> None:
     company = Company(MOST)
     closed_loop(company, 4, away_s=PATIENCE_S / 2, runs=50)
-    seen = closed_loop(company, MOST, away_s=3 * PATIENCE_S, runs=10)
+    seen = closed_loop(company, MOST, away_s=3 * PATIENCE_S, runs=200)
     assert seen[-1][0] == MOST
 
 
