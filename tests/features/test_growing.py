@@ -78,6 +78,8 @@ def test_what_changes_nothing_is_the_array_itself() -> None:
     array = np.asarray([1.0, np.nan, 3.0], np.float32)
     assert with_rows(array, np.asarray([1, 2]), np.asarray([np.nan, 3.0])) is array
     assert with_rows(array, np.zeros(0, np.int64), np.zeros(0)) is array
+    tenth = np.asarray([0.1], np.float32)
+    assert with_rows(tenth, np.asarray([0]), np.asarray([0.1], np.float64)) is tenth  # as far as it can be held
 
 
 @pytest.mark.parametrize("attempt", range(20))

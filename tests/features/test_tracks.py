@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -140,3 +140,38 @@ def test_the_fingerprint_tells_ids_and_their_order_apart(tracks: TrackColumns) -
     others = [tracks.take(np.arange(5)), tracks.take(np.arange(6)[::-1]), TrackColumns.build(["t0t1"])]
     prints = {columns.fingerprint() for columns in (tracks, TrackColumns.build(["t0", "t1"]), *others)}
     assert len(prints) == 5
+
+
+def everything_known() -> TrackColumns:
+    """Two tracks of which everything is known."""
+    return TrackColumns.build(
+        ["a", "b"],
+        titles=["A", "B"],
+        artists=["X", "Y"],
+        albums=["M", "N"],
+        tags=TagSets.from_lists([["rock"], ["jazz", "live"]]),
+        audio=np.full((2, len(AUDIO_FEATURES)), 0.5),
+        release_years=np.asarray([1990, 2000]),
+        explicit=np.asarray([0, 1]),
+        durations_ms=np.asarray([1000, 2000]),
+        popularity=np.asarray([0.1, 0.2]),
+        plays=np.asarray([3.0, 4.0]),
+    )
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(TrackColumns)])
+def test_the_digest_of_the_content_tells_any_change(name: str) -> None:
+    columns = everything_known()
+    assert columns.content_digest() == everything_known().content_digest()
+    value = getattr(columns, name)
+    other = replace(columns, **{name: value.take(np.asarray([1, 0])) if name == "tags" else value[::-1].copy()})
+    if name == "audio":
+        other.audio[0, 3] = 0.25
+    assert other.content_digest() != columns.content_digest()
+
+
+def test_the_digest_of_the_content_tells_whose_tags_they_are() -> None:
+    """The same tags in the same order, of other tracks."""
+    columns = everything_known()
+    other = replace(columns, tags=TagSets.from_lists([["rock", "jazz"], ["live"]]))
+    assert other.content_digest() != columns.content_digest()

@@ -37,6 +37,7 @@ async def passing(stage):
     [
         ({}, {"unknown", "old", "new", "fusion"}),
         ({"min_release_year": 1990}, {"new", "fusion"}),
+        ({"min_release_year": 0}, {"old", "new", "fusion"}),
         ({"max_release_year": 1990}, {"old", "fusion"}),
         ({"min_release_year": 1980, "max_release_year": 1980}, {"old"}),
         ({"explicit": False}, {"old"}),
@@ -61,6 +62,7 @@ async def test_a_range_holds_at_its_limits_and_not_where_nothing_is_known(passin
         return passing(ranges=(FeatureRange(feature, **limits),))
 
     assert within(min=low) == ({"old", "new"} if high else {"old"})
+    assert within() == within(min=low)
     assert within(max=low) == {"old"}
     assert within(min=low, max=low) == {"old"}
     assert within(min=np.nextafter(np.float32(low), np.float32(9e9))) == ({"new"} if high else set())

@@ -75,12 +75,27 @@ def test_a_member_without_weight_has_no_say(table: tuple[np.ndarray, np.ndarray]
     assert alone.tolist() == beside.tolist()
 
 
+def test_shares_are_those_of_weights_of_any_size() -> None:
+    for size in (1e-300, 1.0, 8e307):
+        np.testing.assert_allclose(groups.shares(size * np.asarray([2.0, 1.0, 0.0, 1.0])), [0.5, 0.25, 0.0, 0.25])
+
+
 def test_equal_weights_are_the_plain_definitions() -> None:
     worth = np.asarray([[0.2, 0.9, 0.5], [0.8, 0.1, 0.5]])
     equal = groups.shares(np.ones(2))
     np.testing.assert_allclose(groups.average(worth, equal), [0.5, 0.5, 0.5])
     assert groups.least_misery(worth, equal).argmax() == 2
     assert groups.most_pleasure(worth, equal).argmax() == 1
+
+
+def test_of_tracks_that_a_strategy_holds_equal_the_mean_decides() -> None:
+    equal = groups.shares(np.ones(2))
+    assert groups.least_misery(np.asarray([[0.5, 0.5, 0.51], [0.5, 0.9, 0.51]]), equal).argsort().tolist() == [0, 1, 2]
+    assert groups.most_pleasure(np.asarray([[0.9, 0.9, 0.91], [0.1, 0.5, 0.1]]), equal).argsort().tolist() == [0, 1, 2]
+    places, _ = groups.fair_turns(
+        np.asarray([[0.9, 0.9], [0.1, 0.5]]), np.asarray([0.6, 0.4]), limit=1, variety=anything_goes(2)
+    )
+    assert places.tolist() == [1]
 
 
 @PATIENTLY
