@@ -151,6 +151,21 @@ def test_the_floor_never_makes_the_lack_greater(table: tuple[np.ndarray, np.ndar
     assert lack(again) == pytest.approx(lack(places), abs=1e-6)
 
 
+def test_of_those_who_have_got_as_little_the_one_of_most_weight_is_first() -> None:
+    worth = np.kron(np.eye(3), np.ones(5))
+    _, turns = groups.fair_turns(worth, np.asarray([0.2, 0.5, 0.3]), limit=3, variety=anything_goes(15))
+    assert turns.tolist() == [1, 2, 0]
+
+
+def test_a_floor_is_for_members_of_weight_to_whom_anything_is_worth_something() -> None:
+    worth = np.concatenate([np.kron(np.eye(3), np.ones(10)), np.zeros((1, 30))])
+    weights = groups.shares(np.asarray([4.0, 1.0, 0.0, 1.0]))
+    first = np.arange(10)  # everything for the first member
+    places, helped = groups.raise_floor(worth, weights, first, floor=0.3, variety=anything_goes(30))
+    assert groups.satisfaction(worth, places).tolist() == [0.7, 0.3, 0.0, 1.0]
+    assert sorted(helped.tolist()) == [-1] * 7 + [1] * 3
+
+
 def test_an_attainable_floor_is_reached() -> None:
     worth = np.kron(np.eye(4), np.ones(10))
     weights = groups.shares(np.asarray([10.0, 1.0, 1.0, 1.0]))
@@ -166,6 +181,8 @@ def test_a_cap_on_artists_holds_until_nothing_else_is_left() -> None:
     variety = Variety(np.zeros((10, 10), np.float32), artists, 0.0, 2)
     places, _ = groups.fair_turns(worth, np.ones(1), limit=7, variety=variety)
     assert places.tolist() == [0, 1, 6, 7, 8, 9, 2]
+    unknown = Variety(np.zeros((10, 10), np.float32), np.full(10, -1, np.int32), 0.0, 2)
+    assert groups.fair_turns(worth, np.ones(1), limit=5, variety=unknown)[0].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_diversity_keeps_what_is_alike_apart() -> None:
@@ -174,3 +191,9 @@ def test_diversity_keeps_what_is_alike_apart() -> None:
     variety = Variety(alike, np.arange(3, dtype=np.int32), 0.5, 3)
     places, _ = groups.fair_turns(worth, np.ones(1), limit=2, variety=variety)
     assert places.tolist() == [0, 2]
+    worth = np.asarray([[1.0, 0.95, 0.9, 0.5]])
+    alike = np.eye(4, dtype=np.float32)
+    alike[0, 2] = alike[2, 0] = 1  # what is like the first is not forgotten at the third
+    variety = Variety(alike, np.arange(4, dtype=np.int32), 0.5, 3)
+    places, _ = groups.fair_turns(worth, np.ones(1), limit=3, variety=variety)
+    assert places.tolist() == [0, 1, 3]

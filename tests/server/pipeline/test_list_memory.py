@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from audotics.server.pipeline.list_memory import ListMemory
+from audotics.server.pipeline.list_memory import ListMemory, Place, Remembered
 from audotics.server.pipeline.shortlist_bytes import shortlist_from_bytes, shortlist_to_bytes
 from audotics.server.storage.cache.cache import CacheError
 from audotics.server.storage.cache.redis import RedisCache
-from audotics.server.types import Context, Listener, RecommendQuery, Subject, TrackFilter, TrackRecord
+from audotics.server.types import (
+    Context,
+    Exposure,
+    Listener,
+    PipelineSettings,
+    RecommendQuery,
+    Subject,
+    TrackFilter,
+    TrackRecord,
+)
 from tests.redis_server import RedisServer, running_redis
 from tests.server.pipeline.conftest import OpenStage, Stage
 
@@ -73,18 +84,43 @@ async def test_one_shortlist_answers_a_listener_until_something_is_known_anew(st
     assert again.shortlist is first.shortlist
     rows = stage.listener("u01").history
     query = RecommendQuery(Subject("user", "u01"), 10)
-    for changed in (Listener(rows[::-1], rows), Listener(rows, np.append(rows, 0)), Listener(rows[1:], rows)):
+    for changed in (
+        Listener(rows[::-1], rows),
+        Listener(rows, np.append(rows, 0)),
+        Listener(rows[1:], rows),
+        Listener(np.append(rows, rows[:1]), rows[1:]),
+    ):
+        await stage.recommend("u01", 10)
         await stage.recommender.recommend(stage.snapshot, changed, query)
-        assert stage.made[-1].shortlist is not first.shortlist
+        assert stage.made[-1].shortlist is not stage.made[-2].shortlist
 
 
-@pytest.mark.parametrize(
-    "other", [{"context": Context("chill")}, {"filter": TrackFilter(genres=("rock",))}, {"limit": 60}]
-)
+OTHER_QUESTIONS: list[dict[str, Any]] = [
+    {"context": Context("chill")},
+    {"filter": TrackFilter(genres=("rock",))},
+    {"limit": 60},
+    {"pipeline": PipelineSettings(minimum_candidates=20)},
+    {"exposures": (Exposure("taste", "wide", 0.5),)},
+]
+
+
+@pytest.mark.parametrize("other", OTHER_QUESTIONS)
 async def test_another_question_has_another_shortlist(stage: Stage, other: dict[str, object]) -> None:
     await stage.recommend("u01", 10)
     await stage.recommend("u01", **{"limit": 10, **other})
     assert stage.made[1].shortlist is not stage.made[0].shortlist
+
+
+async def test_exclusions_are_neither_answered_from_memory_nor_remembered(stage: Stage) -> None:
+    first = await stage.recommend("u01", 10)
+    listener = stage.listener("u01")
+    query = RecommendQuery(Subject("user", "u01"), 10, excluded=(first.tracks[0].track_id,))
+    for _ in range(2):  # of a listener who is just the same, and of the very same
+        answer = await stage.recommender.recommend(stage.snapshot, listener, query)
+        assert first.tracks[0].track_id not in {track.track_id for track in answer.tracks}
+        again = await stage.recommender.recommend(stage.snapshot, listener, replace(query, excluded=()))
+        assert ids(again) == ids(first)
+    assert stage.made[2].shortlist is stage.made[0].shortlist
 
 
 async def test_listeners_of_whom_nothing_is_known_share_one(stage: Stage) -> None:
@@ -95,6 +131,41 @@ async def test_listeners_of_whom_nothing_is_known_share_one(stage: Stage) -> Non
     listener = Listener(np.asarray([1]), np.asarray([1]))
     await stage.recommender.recommend(stage.snapshot, listener, session)
     assert stage.made[2].shortlist is not stage.made[0].shortlist
+
+
+async def test_sessions_are_remembered_side_by_side(stage: Stage) -> None:
+    for track in (1, 2, 1, 2):
+        rows, query = np.asarray([track]), RecommendQuery(Subject("session", track_ids=(f"t{track:03d}",)), 10)
+        await stage.recommender.recommend(stage.snapshot, Listener(rows, rows), query)
+    first, second, *again = (made.shortlist for made in stage.made)
+    assert first is not second
+    assert again == [first, second]
+
+
+async def test_what_is_remembered_of_who_only_turned_tracks_down_is_forgotten_too(stage: Stage) -> None:
+    query, turned_down = RecommendQuery(Subject("user", "new"), 10), Listener(np.empty(0, np.int64), np.asarray([3]))
+    await stage.recommender.recommend(stage.snapshot, turned_down, query)
+    assert await stage.recommender.forget("new") == 1
+
+
+async def test_what_another_server_knows_better_is_let_go(repository, open_stage: OpenStage) -> None:
+    memory = ListMemory()
+    async with open_stage(repository.path, memory=memory) as stage:
+        for user_id in ("u01", "u02", "u03"):
+            await stage.recommend(user_id, 10)
+        memory.let_go(["u01", "u03", "nobody"])
+        places = [
+            Place.of(stage.snapshot, stage.listener(user_id), RecommendQuery(Subject("user", user_id), 10))
+            for user_id in ("u01", "u02", "u03")
+        ]
+        assert [memory.recall(place) is None for place in places] == [True, False, True]
+
+
+async def test_a_clock_that_is_set_back_makes_no_list_of_tomorrow(stage: Stage) -> None:
+    await stage.recommend("u01", 10)
+    memory = ListMemory(now=lambda: 1000.0)
+    for made_at, age_s in ((940.0, 60.0), (4600.0, 0.0)):
+        assert memory.age_s(Remembered(None, b"", made_at, stage.made[0].shortlist)) == age_s
 
 
 async def test_who_wants_the_same_at_once_gets_the_same(stage: Stage) -> None:
@@ -122,6 +193,18 @@ async def test_a_server_answers_with_what_another_made(repository, open_shared) 
     stranger = await here.recommend("stranger", 10)
     assert ids(await there.recommend("nobody", 10)) == ids(stranger)
     assert cache.statistics.hits == 2
+
+
+@pytest.mark.parametrize("other", OTHER_QUESTIONS)
+async def test_a_server_answers_no_question_with_what_another_made_for_another(
+    repository, open_shared, other: dict[str, Any]
+) -> None:
+    (here, _), (there, cache) = await open_shared(repository.path), await open_shared(repository.path)
+    await here.recommend("u01", **{"limit": 10, **other})
+    await there.recommend("u01", 10)
+    assert cache.statistics.hits == 0
+    await there.recommend("u01", **{"limit": 10, **other})
+    assert cache.statistics.hits == 1
 
 
 async def test_no_server_answers_with_what_other_models_or_another_catalogue_made(
