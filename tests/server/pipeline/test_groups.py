@@ -158,12 +158,24 @@ def test_of_those_who_have_got_as_little_the_one_of_most_weight_is_first() -> No
 
 
 def test_a_floor_is_for_members_of_weight_to_whom_anything_is_worth_something() -> None:
-    worth = np.concatenate([np.kron(np.eye(3), np.ones(10)), np.zeros((1, 30))])
-    weights = groups.shares(np.asarray([4.0, 1.0, 0.0, 1.0]))
-    first = np.arange(10)  # everything for the first member
+    worth = np.concatenate([np.kron(np.eye(3), np.ones(10)), np.zeros((1, 30))])[[2, 0, 1, 3]]
+    weights = groups.shares(np.asarray([0.0, 4.0, 1.0, 1.0]))
+    first = np.arange(10)  # everything for the second member
     places, helped = groups.raise_floor(worth, weights, first, floor=0.3, variety=anything_goes(30))
-    assert groups.satisfaction(worth, places).tolist() == [0.7, 0.3, 0.0, 1.0]
-    assert sorted(helped.tolist()) == [-1] * 7 + [1] * 3
+    assert groups.satisfaction(worth, places).tolist() == [0.0, 0.7, 0.3, 1.0]
+    assert sorted(helped.tolist()) == [-1] * 7 + [2] * 3
+
+
+def test_what_is_worth_least_to_the_group_makes_room_and_the_cap_on_artists_holds() -> None:
+    worth = np.asarray([[1.0, 0.8, 0.9, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 0.9, 0.8]])
+    equal = groups.shares(np.ones(2))
+    places, _ = groups.raise_floor(worth, equal, np.arange(3), floor=0.3, variety=anything_goes(6))
+    assert places.tolist() == [0, 3, 2]
+    worth = np.asarray([[*np.ones(6), 0.0, 0.0, 0.0], [*np.zeros(6), 1.0, 0.9, 0.8]])
+    artists = np.asarray([0, 1, 2, 3, 4, 5, 6, 6, 7], np.int32)
+    capped = Variety(np.zeros((9, 9), np.float32), artists, 0.0, 1)
+    places, _ = groups.raise_floor(worth, equal, np.arange(6), floor=0.5, variety=capped)
+    assert sorted(places.tolist())[-3:] == [5, 6, 8]
 
 
 def test_an_attainable_floor_is_reached() -> None:

@@ -55,4 +55,4 @@ class MadeGroupList:
 
 def is_shown(tracks: Sequence[RankedTrack | GroupTrack], shown: tuple[str, ...] | None) -> bool:
     """Whether a watcher has just these tracks already, in this order; None is shown to nobody yet."""
-    return shown is not None and shown == tuple(track.track_id for track in tracks)
+    return shown == tuple(track.track_id for track in tracks)

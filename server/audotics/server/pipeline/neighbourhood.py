@@ -27,13 +27,13 @@ class SearchDepth:
     interests: int
 
     @classmethod
-    def of(cls, options: PipelineOptions, *, limit: int, passing_share: float, n_seen: int) -> SearchDepth:
-        """Deep enough for `limit` tracks when `passing_share` of the catalogue passes the filter.
+    def of(cls, options: PipelineOptions, *, limit: int, n_seen: int) -> SearchDepth:
+        """Deep enough for `limit` tracks.
 
         The `n_seen` tracks that a listener knows are found first, and may be half of what is found at most.
         """
         known = min(n_seen, _MOST_SEEN)
-        widen = max(1.0, 2.0 * limit / options.collaborative_candidates) / passing_share
+        widen = max(1.0, 2.0 * limit / options.collaborative_candidates)
 
         def depth(wanted: float, known: int) -> int:
             return max(int(wanted), int(wanted / 2) + known)

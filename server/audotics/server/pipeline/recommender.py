@@ -323,7 +323,7 @@ class Recommender:
             return taste, best_matches(snapshot, taste, np.flatnonzero(allowed), limit=most)
         filtered = query.filter != NO_FILTER  # the indexes are then searched for what is allowed, and find nothing else
         n_seen = 0 if filtered else len(listener.seen)
-        depth = SearchDepth.of(options, limit=query.limit, passing_share=1.0, n_seen=n_seen)
+        depth = SearchDepth.of(options, limit=query.limit, n_seen=n_seen)
         taste = Taste.read(snapshot, listener.history, deadline=latest)
         rows = choose_candidates(
             snapshot,
