@@ -69,7 +69,7 @@ async def narrow(repository, open_stage, listed):
 
 
 async def test_a_track_that_is_voted_for_is_a_candidate(narrow, listed):
-    stage, recommend, row = narrow
+    _, recommend, row = narrow
     ids = await recommend(deeds=votes((row, 0, True), (row, 1, True)))
     assert ids[0] == f"t{row:03d}"
     assert len(listed[1].rows) == len(listed[0].rows) + 1
