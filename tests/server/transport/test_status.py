@@ -17,9 +17,12 @@ from audotics.server.errors import (
     NotFoundError,
     NotReadyError,
     OverloadedError,
+    RefusedChangeError,
+    RefusedExperimentError,
     RefusedModelError,
     TooLargeError,
 )
+from audotics.server.runtime.model import UnavailableModelError, UnfinishedRunError
 from audotics.server.storage.errors import StorageError
 from audotics.server.transport.status import internal_status, status_of
 
@@ -53,6 +56,10 @@ def details(status: status_pb2.Status, kind: type[Message]) -> list[Any]:
         (NotReadyError("empty"), StatusCode.UNAVAILABLE, "NOT_READY"),
         (RefusedModelError("altered"), StatusCode.FAILED_PRECONDITION, "MODEL_REFUSED"),
         (StorageError("full disk"), StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE"),
+        (UnavailableModelError("ncf/1: no answer"), StatusCode.UNAVAILABLE, "MODEL_UNAVAILABLE"),
+        (UnfinishedRunError("ncf/1: ended"), StatusCode.DEADLINE_EXCEEDED, "MODEL_UNFINISHED"),
+        (RefusedExperimentError("it has ended"), StatusCode.FAILED_PRECONDITION, "EXPERIMENT_REFUSED"),
+        (RefusedChangeError("it has ended"), StatusCode.FAILED_PRECONDITION, "CHANGE_REFUSED"),
     ],
 )
 def test_every_domain_error_has_a_code_and_a_reason(error: AudoticsError, code: StatusCode, reason: str) -> None:
@@ -79,6 +86,14 @@ def test_wrong_fields_are_listed() -> None:
 def test_missing_resources_are_named_up_to_twenty() -> None:
     infos = details(rich(NotFoundError("track", [f"t{n}" for n in range(30)])), error_details_pb2.ResourceInfo)
     assert [(info.resource_type, info.resource_name) for info in infos] == [("track", f"t{n}") for n in range(20)]
+
+
+def test_a_single_missing_resource_says_what_may_help() -> None:
+    described = [
+        details(rich(NotFoundError("model", names, hint="load it")), error_details_pb2.ResourceInfo)[0].description
+        for names in (["a"], ["a", "b"])
+    ]
+    assert described == ["load it", "does not exist"]
 
 
 def test_a_full_queue_says_when_to_come_back() -> None:
@@ -109,3 +124,6 @@ def test_large_errors_fit_into_trailers(error: AudoticsError) -> None:
 def test_an_internal_error_says_nothing_but_its_id() -> None:
     status = internal_status("abc")
     assert (status.code, status.details) == (StatusCode.INTERNAL, "internal error abc")
+    ((_, packed),) = status.trailing_metadata
+    (info,) = details(status_pb2.Status.FromString(packed), error_details_pb2.ErrorInfo)
+    assert (info.reason, dict(info.metadata)) == ("INTERNAL", {"error_id": "abc"})
