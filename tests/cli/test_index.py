@@ -108,6 +108,7 @@ def test_a_model_gets_its_next_version(repository, version):
         (["--vectors", "{repository}/nothing.npy"], "nothing.npy: cannot be read as a .npy file"),
         (["--vectors", "{file}", "--kinds", "tree"], "'tree' is not a valid IndexKind; kinds are flat, ivf_flat"),
         (["--vectors", "{file}", "--metric", "l2"], "'l2' is not a valid Metric"),
+        (["--vectors", "{file}", "--output", "{file}"], "tracks.npy: cannot be written to as a folder (File exists)"),
         (["--vectors", "{file}", "--kinds", "hnsw", "--k", "2000", "--recall", "1.0"], "no index of hnsw reaches"),
     ],
 )

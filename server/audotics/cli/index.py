@@ -178,13 +178,17 @@ def _of_file(vectors: Path, queries: Path | None, output: Path, goal: Goal, thre
     from audotics.exporters.indexing.reindex import load_vectors
     from audotics.exporters.indexing.tuning import MAX_QUERIES, tune
 
-    with expected_errors(ExportError), rich_progress() as progress:
+    with expected_errors(ExportError):
         table = load_vectors(vectors)
         held_out = (
             np.random.default_rng(0).permutation(table)[:MAX_QUERIES] if queries is None else load_vectors(queries)
         )
+    try:
+        output.mkdir(parents=True, exist_ok=True)  # before what takes long
+    except OSError as error:
+        fail(f"{output}: cannot be written to as a folder ({error.strerror}); name another with --output")
+    with expected_errors(ExportError), rich_progress() as progress:
         tuned = tune(table, held_out, goal, progress=progress, title=vectors.name, threads=threads)
-        output.mkdir(parents=True, exist_ok=True)
         write_tuned(output, tuned)
     return tuned, str(output)
 

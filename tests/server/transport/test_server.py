@@ -117,6 +117,8 @@ async def test_watchers_learn_that_the_server_drains(start: Start, repository: A
         await running.__aexit__(None, None, None)
         for watch in watchers:
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        for watch in (*watchers, unknown):  # and are told nothing twice
+            assert await watch.read() is grpc.aio.EOF
 
 
 async def test_old_connections_end_and_calls_go_on(start: Start, repository: Any) -> None:
