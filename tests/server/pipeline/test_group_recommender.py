@@ -11,7 +11,8 @@ import pytest
 from audotics.server.pipeline.group_query import NOTHING_DONE, Deeds, GroupMember, GroupQuery, Strategy
 from audotics.server.pipeline.group_recommender import GroupRecommender
 from audotics.server.pipeline.made_list import MadeGroupList
-from audotics.server.types import Context, Degradation, DegradationReason, Draw, TrackFilter, multiplied
+from audotics.server.pipeline.options import PipelineOptions
+from audotics.server.types import Context, Degradation, DegradationReason, Draw, Objectives, TrackFilter, multiplied
 
 TASTES = ("u00", "u01")
 OTHER = (0.1, 2.0, 1.0, 1.0, 4.0, 1.0)
@@ -134,6 +135,19 @@ async def test_members_listen_in_their_own_context_unless_the_group_has_one(reco
     assert own == together != plain
     energetic, _ = await recommend(*TASTES, listeners=chill, context=Context("energetic"))
     assert energetic == (await recommend(*TASTES, context=Context("energetic")))[0]
+
+
+@pytest.mark.parametrize("strategy", [Strategy.AVERAGE, Strategy.FAIRNESS])
+async def test_a_list_is_a_little_varied_unasked_and_serves_its_objectives(recommend, stage, strategy):
+    async def rows(**query) -> list[int]:
+        ids, _ = await recommend(*TASTES, strategy=strategy, limit=15, **query)
+        return stage.snapshot.catalog.rows_of(ids).tolist()
+
+    plain = await rows()
+    assert plain == await rows(diversity=PipelineOptions().default_diversity) != await rows(diversity=0.0)
+    plays = stage.snapshot.catalog.columns.plays
+    novel = await rows(objectives=Objectives(relevance=0.2, novelty=1.0))
+    assert plays[novel].mean() < plays[plain].mean() / 2
 
 
 async def test_what_took_no_part_is_said_once(stage, recommend):

@@ -111,6 +111,8 @@ async def test_a_floor_lifts_the_one_and_says_where_it_cannot(server: Any) -> No
     assert min(member.satisfaction for member in floored.members) >= 0.4 - 1e-6
     assert list(floored.degraded) == []
     assert len({track.track_id for track in floored.tracks}) == 12
+    assert {track.chosen_for for track in plain.tracks} == {""}
+    assert {track.chosen_for for track in floored.tracks} == {"", "u01"}
     wishful = await server.recommender.RecommendGroup(group(*members, fairness_floor=1.0))
     (missed,) = wishful.degraded
     assert (missed.part, missed.reason) == ("fairness_floor", pb.DEGRADATION_REASON_UNATTAINABLE)
