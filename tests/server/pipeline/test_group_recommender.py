@@ -95,7 +95,11 @@ async def test_no_vote_brings_back_what_must_not_come(narrow, barred):
             seen = int(stage.listener("u00").seen[0])
             query["deeds"] = votes((seen, 0, True), (seen, 1, True))
             row = seen
-    assert f"t{row:03d}" not in await recommend(limit=100, include_heard=barred == "done", **query)
+    query |= {"limit": 100, "include_heard": barred == "done"}
+    ids = await recommend(**query)
+    assert f"t{row:03d}" not in ids
+    deeds = replace(query["deeds"], voted_rows=NOTHING_DONE.voted_rows, voters=NOTHING_DONE.voters)
+    assert ids == await recommend(**query | {"deeds": replace(deeds, votes_for=NOTHING_DONE.votes_for)})
 
 
 async def test_what_a_group_has_played_does_not_come_again(recommend, stage):
@@ -153,9 +157,19 @@ async def test_a_list_is_a_little_varied_unasked_and_serves_its_objectives(recom
 async def test_what_took_no_part_is_said_once(stage, recommend):
     unknown = Degradation("user", DegradationReason.UNKNOWN_USER, "'x' is new")
     await stage.registry.unload_version("ncf", 1)
-    _, answer = await recommend(*TASTES, degraded=[unknown, unknown])
-    assert [entry.part for entry in answer.degraded] == ["user", "ncf"]
-    assert "ncf" not in dict(answer.model_versions)
+    failed = Degradation("hybrid", DegradationReason.FAILED, "it failed")
+    _, answer = await recommend(*TASTES, degraded=[unknown, failed, unknown])
+    assert [entry.part for entry in answer.degraded] == ["user", "hybrid", "ncf"]
+    assert set(dict(answer.model_versions)) == {"collaborative", "content"}
+
+
+async def test_who_has_no_say_is_not_missed_by_the_floor(stage):
+    group = GroupRecommender(stage.recommender, executor=stage.executor)
+    listeners = [stage.listener(user_id) for user_id in TASTES]
+    for weight, missed in ((0.0, []), (1.0, ["fairness_floor"])):
+        members = (GroupMember("u00"), GroupMember("u01", weight))
+        answer = await group.recommend(stage.snapshot, listeners, GroupQuery(members, 10, fairness_floor=0.99))
+        assert [entry.part for entry in answer.degraded] == missed
 
 
 @pytest.mark.parametrize("strategy", [Strategy.AVERAGE, Strategy.FAIRNESS])

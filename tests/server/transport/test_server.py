@@ -73,7 +73,8 @@ async def test_reflection_lists_and_describes_every_service(version: str, server
     listed, *described = [answer async for answer in ask(iter(requests))]
     assert {service.name for service in listed.list_services_response.service} == set(SERVICES[1:])
     pool = DescriptorPool()
-    for answer in described[: len(symbols)]:
+    for symbol, answer in zip(symbols, described, strict=False):
+        assert answer.HasField("file_descriptor_response"), symbol
         for file in reversed(answer.file_descriptor_response.file_descriptor_proto):
             pool.AddSerializedFile(file)
     for service in SERVICES[1:]:
