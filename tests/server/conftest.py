@@ -48,9 +48,12 @@ def sign_again() -> Callable[..., None]:
     def sign(bundle: Path, **fields: object) -> None:
         manifest = json.loads((bundle / MANIFEST_FILE).read_text())
         manifest["files"] = {
-            path.name: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "size_bytes": path.stat().st_size}
-            for path in bundle.iterdir()
-            if path.name != MANIFEST_FILE
+            path.relative_to(bundle).as_posix(): {
+                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                "size_bytes": path.stat().st_size,
+            }
+            for path in bundle.rglob("*")
+            if path.is_file() and path.name != MANIFEST_FILE
         }
         (bundle / MANIFEST_FILE).write_text(json.dumps({**manifest, **fields}))
 

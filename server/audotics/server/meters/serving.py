@@ -59,13 +59,17 @@ def _runs(runs: ModelRuns) -> Iterator[Metric]:
     fallbacks = CounterMetricFamily(
         "audotics_model_device_fallbacks", "Times that a model was opened on the CPU instead of a GPU.", labels=_MODEL
     )
+    left = GaugeMetricFamily(
+        "audotics_model_runs_left", "Runs that do not come back, for which nobody waits any more.", labels=_MODEL
+    )
     for name, version, counts in runs:
         labels = (name, str(version))
         ran.add_metric(labels, counts.runs)
         failed.add_metric(labels, counts.failures)
         seconds.add_metric(labels, counts.seconds)
         fallbacks.add_metric(labels, counts.fallbacks)
-    yield from (ran, failed, seconds, fallbacks)
+        left.add_metric(labels, counts.left)
+    yield from (ran, failed, seconds, fallbacks, left)
 
 
 def _requests(statistics: Statistics) -> Iterator[Metric]:

@@ -16,7 +16,7 @@ from audotics.server.runtime.onnx import OnnxModel
 class RunCounts:
     """Of one version of a model. Counts from any thread."""
 
-    __slots__ = ("_lock", "failures", "fallbacks", "runs", "seconds")
+    __slots__ = ("_lock", "failures", "fallbacks", "left", "runs", "seconds")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,6 +26,8 @@ class RunCounts:
         """Runs in which the model failed, was ended, or could not be reached."""
         self.fallbacks = 0
         """Times that it was opened on the CPU, because the device that was asked for was not there."""
+        self.left = 0
+        """Runs that do not come back, now. Nobody waits for them any more."""
         self.seconds = 0.0
         """What all runs took, failed ones too."""
 

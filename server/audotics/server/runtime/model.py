@@ -53,7 +53,7 @@ class Model(Protocol):
 
     @property
     def ends(self) -> bool:
-        """Whether a run comes back by itself, or can be ended. One that does not keeps its thread for good."""
+        """Whether a run comes back by itself, or can be ended. One that does not may keep a thread (see `detached`)."""
 
     def run(
         self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str], *, deadline: float | None = None

@@ -10,6 +10,7 @@ from audotics.bundle.runtime import RuntimeChoice
 from audotics.bundle.store import Bundle
 from audotics.server.errors import RefusedModelError
 from audotics.server.runtime.counted import CountedModel, ModelRuns
+from audotics.server.runtime.detached import DetachedModel
 from audotics.server.runtime.model import Model
 from audotics.server.runtime.onnx import OnnxModel
 from audotics.server.runtime.saved_model import GRAPH_FILE, SavedModel
@@ -44,8 +45,10 @@ class RuntimeOpener:
 
     def open(self, bundle: Bundle, choice: RuntimeChoice) -> CountedModel:
         """Raises RefusedModelError, or UnavailableModelError when another server would have to answer and does not."""
-        model = self._open(bundle, choice)
         counts = self.runs.of(bundle.manifest.name, bundle.manifest.version)
+        model = self._open(bundle, choice)
+        if self.supervisor is not None and not model.ends:
+            model = DetachedModel(model, name=str(bundle), supervisor=self.supervisor, counts=counts)
         if isinstance(model, OnnxModel) and model.fell_back:
             counts.fell_back()
         return CountedModel(model, counts)
