@@ -301,6 +301,9 @@ async def test_a_label_of_a_version_that_is_not_there_is_no_reason_to_serve_anot
         await registry.follow()
         assert registry.snapshot.ncf.version == 1
         assert (await registry.model("ncf")).labels == {"stable": 7, "canary": 9}
+        assert registry.refused_count == 0
+    async with open_registry(repository.path) as registry:
+        assert registry.refused_count == 0  # what is not there was not refused
 
 
 async def test_a_version_whose_folder_is_gone_serves_on(repository, make_repository, open_registry):

@@ -324,3 +324,26 @@ async def test_what_the_memory_has_no_room_for_is_not_labelled(repository, make_
         assert BundleStore(repository.path).labels("hybrid") == {}
         await registry.follow()
         assert registry.standing() == before
+
+
+async def test_memory_may_be_used_to_the_last_byte(repository, make_repository, open_registry):
+    make_repository(repository.path)
+    async with open_registry(repository.path, policies=policies("all")) as registry:
+        everything = registry.standing()
+        taken = sum(registry.loaded(name, version=version).size_bytes for name in all_at(1) for version in (1, 2))
+    for mib, kept in ((taken / 2**20, True), ((taken - 1) / 2**20, False)):
+        async with open_registry(repository.path, policies=policies("all"), memory_mib=mib) as registry:
+            assert (registry.standing() == everything) is kept
+
+
+async def test_what_an_operator_loads_beside_is_refused_and_not_dropped_where_there_is_no_room(
+    repository, make_repository, open_registry
+):
+    make_repository(repository.path)
+    async with open_registry(repository.path) as registry:
+        taken = sum(registry.loaded(name).size_bytes for name in all_at(2))
+    async with open_registry(repository.path, memory_mib=taken / 2**20) as registry:
+        before = registry.standing()
+        with pytest.raises(RefusedModelError, match=r"ncf/1 is not loaded: .*model_memory_mib"):
+            await registry.load_beside("ncf", 1)
+        assert registry.standing() == before

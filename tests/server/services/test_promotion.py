@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import threading
 import time
@@ -28,7 +29,7 @@ from audotics.server.services.promotion import PromotionGate, PromotionLimits
 from audotics.server.services.recommend import RecommendService
 from audotics.server.services.shadow import Shadow
 from audotics.server.services.uninterrupted import Uninterrupted
-from audotics.server.types import ModelSelector, RecommendQuery, Subject
+from audotics.server.types import ModelSelector, RecommendQuery, Subject, TrackFilter
 
 
 class House:
@@ -192,10 +193,9 @@ def open_shadow(repository, listeners):
                 query = RecommendQuery(Subject("user", user_id="u00"), limit=20)
                 listener, _ = await listeners.resolve(query.subject, registry.snapshot.catalog)
 
-                async def compared(change=lambda answer: answer, deadline=None):
+                async def compared(change=lambda answer: answer, **asked):
                     answer = await recommender.recommend(registry.snapshot, listener, query, degraded=())
-                    asked = replace(query, deadline=deadline)
-                    shadow.offer(asked, listener, (), change(answer), elapsed_s=5.0)
+                    shadow.offer(replace(query, **asked), listener, (), change(answer), elapsed_s=5.0)
                     await shadow.finished()
                     return shadow.report()
 
@@ -219,10 +219,18 @@ async def test_a_comparison_shows_what_both_have_and_how_scores_moved(open_shado
         assert (report.overlap_at_k, report.score_drift) == (1.0, 0.0)  # the first ten are compared
         assert report.served_s == 5.0
         assert 0 < report.shadow_s < 5
-    for change, overlap in ((slice(4), 0.4), (slice(6, None), 0.4), (slice(0), 0.0)):
+    for change, overlap in ((slice(4), 0.4), (slice(6, None), 0.4), (slice(1), 0.1), (slice(0), 0.0)):
         async with open_shadow() as compared:
             report = await compared(lambda answer, change=change: replace(answer, tracks=answer.tracks[change]))
             assert report.overlap_at_k == overlap
+            assert math.isfinite(report.score_drift)
+    nothing = TrackFilter(artists=("nobody",))
+    for change, overlap in ((slice(10), 0.0), (slice(0), 1.0)):
+        async with open_shadow() as compared:
+            report = await compared(
+                lambda answer, change=change: replace(answer, tracks=answer.tracks[change]), filter=nothing
+            )
+            assert (report.request_count, report.overlap_at_k, report.score_drift) == (1, overlap, 0.0)
 
     def raised(answer):
         spread = pstdev(track.score for track in answer.tracks[:10])
