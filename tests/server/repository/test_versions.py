@@ -347,3 +347,16 @@ async def test_what_an_operator_loads_beside_is_refused_and_not_dropped_where_th
         with pytest.raises(RefusedModelError, match=r"ncf/1 is not loaded: .*model_memory_mib"):
             await registry.load_beside("ncf", 1)
         assert registry.standing() == before
+
+
+async def test_a_tenant_that_takes_too_much_is_no_reason_to_refuse_a_model_of_others(
+    repository, make_repository, open_registry, sign_again
+):
+    target = repository.path / "acme--ncf" / "1"
+    shutil.copytree(repository.path / "ncf" / "1", target)
+    sign_again(target, name="acme--ncf")
+    async with open_registry(repository.path, tenant_memory_mib={"acme": 0.001}) as registry:
+        assert registry.loaded_versions("acme--ncf") == [1]  # what serves stays
+        make_repository(repository.path, kinds=("ncf",))
+        await registry.load_beside("ncf", 2)
+        assert registry.loaded_versions("ncf") == [1, 2]

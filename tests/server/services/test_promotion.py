@@ -35,7 +35,8 @@ from audotics.server.types import ModelSelector, RecommendQuery, Subject, TrackF
 class House:
     """The services that decide about versions, around one registry."""
 
-    def __init__(self, registry, models, shadow, recommend, golden) -> None:
+    def __init__(self, registry, models, shadow, recommend, golden, told) -> None:
+        self.told = told
         self.registry, self.models, self.shadow, self.recommend = registry, models, shadow, recommend
         self.golden: Path = golden
 
@@ -61,9 +62,10 @@ def open_house(repository, listeners, uninterrupted: Uninterrupted):
     @asynccontextmanager
     async def opened(**limits):
         golden = repository.path / "golden.json"
+        told = []
         with ThreadPoolExecutor(2) as serving, ThreadPoolExecutor(1) as trying:
             async with (
-                Registry(BundleStore(repository.path), executor=serving) as registry,
+                Registry(BundleStore(repository.path), executor=serving, on_changed=told.extend) as registry,
                 Recommender(executor=serving) as recommender,
                 Recommender(executor=trying) as other,
                 Shadow(registry=registry, recommender=other, share=1.0) as shadow,
@@ -82,7 +84,7 @@ def open_house(repository, listeners, uninterrupted: Uninterrupted):
                 recommend = RecommendService(
                     registry=registry, listeners=listeners, recommender=recommender, shadow=shadow
                 )
-                yield House(registry, models, shadow, recommend, golden)
+                yield House(registry, models, shadow, recommend, golden, told)
 
     return opened
 
@@ -373,10 +375,41 @@ async def test_a_golden_request_with_tracks_that_are_gone_is_a_problem(open_hous
             await house.models.set_label("hybrid", "stable", 1)
 
 
-async def test_the_gate_leaves_what_is_not_there_to_the_registry(open_house):
+async def test_what_is_not_there_is_not_found(open_house):
     async with open_house() as house:
-        with pytest.raises(NotFoundError, match="hybrid/7"):
+        with pytest.raises(NotFoundError, match="model version not found: 'hybrid/7'"):
             await house.models.set_label("hybrid", "stable", 7)
+        with pytest.raises(NotFoundError, match="model not found: 'nonsense'"):
+            await house.models.set_label("nonsense", "stable", 1)
+
+
+async def test_a_catalogue_has_nothing_that_the_gate_could_check(repository, make_repository, open_house):
+    make_repository(repository.path, kinds=("catalog",), n_tracks=220)
+    async with open_house() as house:
+        await house.models.set_label("catalog", "stable", 1)
+        assert len(house.registry.snapshot.catalog) == 200
+
+
+async def test_what_is_loaded_for_the_gate_is_told_as_such(repository, make_repository, open_house):
+    async with open_house() as house:
+        make_repository(repository.path)
+        await house.models.set_label("hybrid", "stable", 2, cause=Cause(Origin.OPERATOR, "somebody", "at last"))
+        loaded = {(change.model, change.reason) for change in house.told if change.event is ModelEvent.LOADED}
+        assert ("hybrid", "for the promotion gate") in loaded
+        promoted = next(change for change in house.told if change.event is ModelEvent.LABELLED)
+        assert (promoted.version, promoted.cause.caller, promoted.reason) == (2, "somebody", "at last")
+
+
+async def test_a_refusal_by_the_gate_is_told_with_the_bundle(repository, make_repository, open_house, sign_again):
+    make_repository(repository.path)
+    sign_again(repository.path / "hybrid" / "2", parity={"max_abs_diff": float("nan"), "limit": 1e-4})
+    async with open_house() as house:
+        await house.registry.set_label("hybrid", "stable", 1)
+        with pytest.raises(RefusedModelError, match=r"differs from what was trained by nan, and 0\.0001 is allowed"):
+            await house.models.set_label("hybrid", "stable", 2)
+        (refusal,) = [change for change in house.told if change.event is ModelEvent.REFUSED]
+        digest = house.registry.loaded("hybrid", version=2).bundle.manifest.digest
+        assert (refusal.model, refusal.version, refusal.digest) == ("hybrid", 2, digest)
 
 
 OLD, NEW = (("hybrid", 1), ("ncf", 1)), (("hybrid", 2), ("ncf", 2))

@@ -83,8 +83,6 @@ class PromotionGate:
         """
         if name == CATALOG:
             return  # it has no scores to check
-        if version not in {status.version for status in (await self._registry.model(name)).versions}:
-            return  # what is not there is refused later on
         await self._registry.load_beside(name, version, cause=replace(cause, reason="for the promotion gate"))
         problems = self._parity(name, version)
         if name in RANKING_KINDS or name in OPTIONAL_KINDS:
