@@ -442,7 +442,8 @@ async def test_leaving_waits_for_jobs_under_way_and_takes_no_more(executor, work
 
 async def test_leaving_ends_the_threads_that_it_began(executor, workload):
     before = set(threading.enumerate())
-    async with RowBatcher(workload, executor=executor, limits=limits()):
+    batcher = RowBatcher(workload, executor=executor, limits=limits())
+    async with batcher:
         (messenger,) = set(threading.enumerate()) - before
     await asyncio.to_thread(messenger.join, WAIT_S)
     assert not messenger.is_alive()

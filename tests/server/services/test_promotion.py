@@ -375,6 +375,31 @@ async def test_a_golden_request_with_tracks_that_are_gone_is_a_problem(open_hous
             await house.models.set_label("hybrid", "stable", 1)
 
 
+async def test_a_version_that_fails_for_training_listeners_is_not_promoted(
+    repository, make_repository, open_house, sign_again
+):
+    make_repository(repository.path)
+    shorten_table(repository.path / "ncf" / "2", sign_again)
+    async with open_house() as house:
+        await house.registry.set_label("hybrid", "stable", 1)
+        with pytest.raises(RefusedModelError, match=r"listener 'u\d\d' gets no list: ncf/2: the model failed"):
+            await house.models.set_label("hybrid", "stable", 2)
+
+
+async def test_a_golden_request_may_be_met_by_some_of_what_is_expected(repository, make_repository, open_house):
+    make_repository(repository.path)
+    async with open_house() as house:
+        await house.registry.set_label("hybrid", "stable", 1)
+        answer = await house.answer("u00")
+        expected = [*[track.track_id for track in answer.tracks[:3]], "t001", "t002"]
+        for least, passes in ((4, False), (3, True)):
+            golden = {"user_id": "u00", "expected": expected, "least": least}
+            house.golden.write_text(json.dumps([{"seed_tracks": ["nope"], "expected": ["t001"]}, golden]))
+            with pytest.raises(RefusedModelError, match="golden request 0 is not answered") as refused:
+                await house.models.set_label("hybrid", "stable", 1)
+            assert ("golden request 1 holds 3 of the expected tracks, not 4" in str(refused.value)) is not passes
+
+
 async def test_what_is_not_there_is_not_found(open_house):
     async with open_house() as house:
         with pytest.raises(NotFoundError, match="model version not found: 'hybrid/7'"):
