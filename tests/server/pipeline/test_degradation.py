@@ -223,6 +223,9 @@ async def test_a_deadline_that_has_passed_is_an_error(stage):
     subject = Subject("user", "u01")
     with pytest.raises(DeadlineError):
         await stage.recommend("u01", 10, deadline=passed)
+    await stage.recommend("u01", 10)
+    with pytest.raises(DeadlineError):  # though there is a list
+        await stage.recommend("u01", 10, deadline=passed)
     query = RankQuery(subject, ("t001",), deadline=passed)
     with pytest.raises(DeadlineError):
         await stage.recommender.rank(stage.snapshot, stage.listener("u01"), np.asarray([1]), query)

@@ -235,6 +235,20 @@ async def test_requests_at_once_get_what_each_gets_alone(stage):
         assert [track.score for track in one.tracks] == pytest.approx([t.score for t in other.tracks], abs=1e-4)
 
 
+async def test_requests_one_after_the_other_are_alone(stage):
+    for limit in (10, 60, 110):
+        await stage.recommend("u01", limit)
+    assert stage.recommender.batcher.counts.alone == 3
+
+
+async def test_a_list_that_its_watcher_has_is_made_for_nobody(stage):
+    shown = tuple(track.track_id for track in (await stage.recommend("u01", 10)).tracks)
+    await stage.recommend("u01", 10, shown=shown)
+    assert len(stage.made) == 1
+    await stage.recommend("u01", 10, shown=shown[::-1])
+    assert len(stage.made) == 2
+
+
 async def test_a_large_list_is_whole(stage):
     answer = await stage.recommend("u01", 500)
     assert len(answer.tracks) == 200 - 12
