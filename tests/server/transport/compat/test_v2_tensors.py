@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from audotics.server.services.inference import Inferred
+from audotics.server.services.signature import Signature
 from audotics.server.services.tensors import TensorError
 from audotics.server.transport.compat.stubs import inference_pb2 as pb
 from audotics.server.transport.compat.v2.codec import (
     DTYPES,
     decode_inputs,
     decode_outputs,
+    encode_answer,
     encode_request,
     requested_outputs,
 )
@@ -138,6 +142,26 @@ def test_outputs_are_asked_for_once_and_as_they_are() -> None:
     request = pb.ModelInferRequest(outputs=[pb.ModelInferRequest.InferRequestedOutputTensor(name="y")] * 2)
     with pytest.raises(TensorError, match="'y' already requested"):
         requested_outputs(request)
+
+
+def test_an_answer_names_its_request_and_has_contents_as_the_request_had_them() -> None:
+    signature = cast(Signature, SimpleNamespace(name="m", version=4))
+    inferred = Inferred(("y",), [np.asarray([1.5, 2.0], np.float32)])
+    asked = typed("INT8", [1], int_contents=[1])
+    asked.id = "7"
+    answer = encode_answer(asked, signature, inferred)
+    assert (answer.id, answer.model_name, answer.model_version) == ("7", "m", "4")
+    assert list(answer.outputs[0].contents.fp32_contents) == [1.5, 2.0]
+    assert not answer.raw_output_contents
+    halves = Inferred(("y", "z"), [inferred.arrays[0], np.ones(1, np.float16)])  # which travel raw, and others then too
+    for request, outputs in (
+        (raw(("INT8", [1], b"a")), inferred),
+        (pb.ModelInferRequest(), inferred),
+        (asked, halves),
+    ):
+        answer = encode_answer(request, signature, outputs)
+        assert list(answer.raw_output_contents) == [array.tobytes() for array in outputs.arrays]
+        assert not answer.outputs[0].HasField("contents")
 
 
 @pytest.mark.parametrize(
