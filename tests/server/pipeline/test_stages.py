@@ -10,8 +10,10 @@ from hypothesis.extra import numpy as hnp
 
 from audotics.server.pipeline.lru import LruCache
 from audotics.server.pipeline.relevance import Relevance
-from audotics.server.pipeline.reranking import select
+from audotics.server.pipeline.reranking import select, utility
 from audotics.server.pipeline.taste import Taste
+from audotics.server.repository.signals import Signals
+from audotics.server.types import Objectives
 
 
 @st.composite
@@ -57,8 +59,50 @@ def test_diversity_prefers_what_is_different_from_what_was_chosen():
     assert choose([3, 2.9, 2], artists, embeddings=embeddings, limit=2, diversity=0.6) == [0, 2]
 
 
+def test_diversity_looks_at_all_that_was_chosen_and_opposites_are_no_better_than_others():
+    first_again = np.asarray([[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
+    assert choose([3, 2.9, 2.8, 2], range(4), embeddings=first_again, limit=3, diversity=0.6) == [0, 1, 3]
+    opposite = np.asarray([[1, 0], [-1, 0], [0, 1]], np.float32)
+    assert choose([3, 2, 2.1], range(3), embeddings=opposite, limit=2, diversity=0.6) == [0, 2]
+
+
+def test_diversity_is_sought_among_the_best():
+    """The best fifty are alike, those behind them are not, and too far behind."""
+    embeddings = np.eye(1, 60, dtype=np.float32).repeat(60, axis=0)
+    embeddings[50:] = np.eye(60, dtype=np.float32)[50:]
+    values = np.linspace(1.0, 0.9, 60)
+    assert choose(values, range(60), embeddings=embeddings, limit=2, diversity=0.9) == [0, 1]
+    assert choose(values, range(60), embeddings=embeddings, limit=20, diversity=0.9)[1] == 50
+
+
+def test_objectives_are_mixed_by_weight_and_relevance_alone_is_the_score_itself():
+    score, rows = np.asarray([2.0, 4.0, 6.0], np.float32), np.asarray([3, 1, 2])
+    signals = Signals(
+        popularity=np.asarray([9, 0, 1, 2], np.float32),
+        freshness=np.asarray([9, 1, 0, 0], np.float32),
+        exposure=np.asarray([9, 3, 3, 3], np.float32),
+        popular_order=np.arange(4, dtype=np.int32),
+        cold=np.zeros(4, np.bool_),
+    )
+
+    def mixed(**weights):
+        return utility(score, rows, signals=signals, objectives=Objectives(**weights))
+
+    assert mixed(relevance=0.3) is score
+    one, popular = np.asarray([-1, 0, 1]) * 1.5**0.5, np.asarray([1, -1, 0]) * 1.5**0.5
+    np.testing.assert_allclose(mixed(relevance=2.0, popularity=0.5), 2 * one + 0.5 * popular, rtol=1e-5)
+    np.testing.assert_allclose(mixed(relevance=1.0, novelty=0.5), one - 0.5 * popular, rtol=1e-5)
+    np.testing.assert_allclose(mixed(relevance=0.0, novelty=1.0), -popular, rtol=1e-5)
+    np.testing.assert_allclose(mixed(relevance=0.0, freshness=2.0), 2 * np.asarray([-1, 2, -1]) / 2**0.5, rtol=1e-5)
+    np.testing.assert_allclose(mixed(relevance=1.0, artist_fairness=5.0), one, rtol=1e-5)  # all are as exposed
+    assert mixed(relevance=0.0).tolist() == [0.0, 0.0, 0.0]
+    score, rows = score[:0], rows[:0]
+    assert mixed(relevance=1.0, novelty=1.0).tolist() == []
+
+
 def test_without_embeddings_diversity_goes_by_artist():
     assert choose([3, 2.9, 2], [0, 0, 1], limit=2, diversity=0.6) == [0, 2]
+    assert choose([3, 2.9, 2], [-1, -1, 1], limit=2, diversity=0.6) == [0, 1]  # nobody knows that they are the same
 
 
 def test_the_fallback_shares_the_weights_out_over_what_there_is():
@@ -73,6 +117,31 @@ def test_the_fallback_shares_the_weights_out_over_what_there_is():
         parts = relevance.contributions(row)
         assert len(parts) == available[row].sum()
         assert sum(part.contribution for part in parts) == pytest.approx(relevance.score[row], abs=1e-6)
+
+
+def test_the_fallback_compares_what_is_on_one_scale():
+    components = np.zeros((3, 6), np.float32)
+    components[:, 0], components[:, 4] = [10, 30, 50], [7, 7, 7]
+    available = np.zeros((3, 6), bool)
+    available[:, [0, 4]] = True
+    relevance = Relevance.fallback(components, available)
+    np.testing.assert_allclose(relevance.components[:, 0], np.asarray([-1, 0, 1]) * 1.5**0.5, rtol=1e-5)
+    np.testing.assert_allclose(relevance.components[:, 4], 0.0)
+    np.testing.assert_allclose(relevance.weights[0, [0, 4]], [0.3 / 0.35, 0.05 / 0.35], rtol=1e-5)
+
+
+def test_a_tilt_shifts_weights_of_what_is_there():
+    components = np.asarray([[1, 2, 0, 0, 0, 9], [2, 1, 0, 0, 0, 9]], np.float32)
+    available = np.asarray([[1, 1, 0, 0, 0, 0]] * 2, bool)
+    weights = np.where(available, np.float32(0.5), np.float32(0.1))
+    plain = Relevance(np.zeros(2, np.float32), np.full(2, 0.7, np.float32), weights, components, available)
+    assert plain.tilted([1.0] * 6) is plain
+    tilted = plain.tilted([1.0, 3.0, 1.0, 1.0, 1.0, 1.0])
+    expected = (tilted.weights[:, :2] * components[:, :2]).sum(axis=1)
+    np.testing.assert_allclose(tilted.score, expected, rtol=1e-5)
+    assert tilted.score[0] > tilted.score[1]
+    np.testing.assert_allclose(tilted.weights[:, 1] / tilted.weights[:, 0], 3.0, rtol=1e-5)
+    assert tilted.confidence is plain.confidence
 
 
 def taste_of(*sounds: tuple[float, float]) -> Taste:
