@@ -106,6 +106,13 @@ def test_no_server(audotics):
     assert result.stderr.count("\n") == 1
 
 
+def test_a_server_without_a_port_is_no_address(audotics):
+    for address in ("", "somewhere"):
+        result = audotics("recommend", "u1", "--server", address)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"{address!r} is no address; give host:port" in result.stderr
+
+
 def test_similar_tracks(audotics, server):
     result = audotics("similar", "t1", "-n", "1")
 

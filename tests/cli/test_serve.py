@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,14 +23,30 @@ def process_logging() -> Iterator[None]:
     root.setLevel(level)
 
 
-def test_an_empty_repository_names_the_commands_that_make_one(tmp_path: Path) -> None:
-    arguments = ["--repository", str(tmp_path / "empty"), "--port", "0", "--state-dir", str(tmp_path / "state")]
+@pytest.mark.parametrize("there", [True, False])
+def test_an_empty_repository_names_the_commands_that_make_one(tmp_path: Path, there: bool) -> None:
+    empty = tmp_path / "empty"
+    if there:
+        empty.mkdir()
+    arguments = ["--repository", str(empty), "--port", "0", "--http-port", "0", "--state-dir", str(tmp_path / "state")]
     result = CliRunner().invoke(app, ["serve", *arguments])
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert line.startswith("error: the repository has no catalogue")
+    missing = "" if there else " (there is no such folder)"
+    assert line.startswith(f"error: {empty}{missing}: the repository has no catalogue")
     assert "audotics export RUN --repository" in line
     assert "audotics demo" in line
+
+
+def test_one_port_for_two_things_is_refused(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])  # free again in a moment
+    options = ["--port", port, "--http-port", port, "--state-dir", str(tmp_path / "state")]
+    result = CliRunner().invoke(app, ["serve", *options])
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"error: gRPC and HTTP cannot share port {port}; choose another --http-port, or -1 for none\n",
+    )
 
 
 def test_a_wrong_setting_is_named() -> None:

@@ -189,7 +189,7 @@ def test_asking_for_a_kind_that_is_not_trained_or_not_known(make_run, store, pro
 def test_a_repository_that_is_a_file_is_named(make_run, store, progress):
     store.root.write_text("not a folder")
 
-    with pytest.raises(ExportError, match=r"repository: the export cannot be written .*another --repository"):
+    with pytest.raises(ExportError, match=r"repository: is no folder; choose another --repository"):
         export_run(make_run(("ncf",)), store, progress=progress)
 
 

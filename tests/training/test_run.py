@@ -128,7 +128,7 @@ def test_other_options_need_another_folder(dataset: Dataset, run: Run, options: 
 def test_other_data_need_another_folder(run: Run) -> None:
     other = synthetic(n_tracks=200, n_users=121, seed=2, mean_history=15)
 
-    with pytest.raises(RunError, match=f"{run.path}: holds a run"):
+    with pytest.raises(RunError, match=f"{run.path}: holds a run of other data .synthetic: [0-9]+ tracks, "):
         Run.create_or_open(run.path, other, RunOptions(seed=1))
 
 

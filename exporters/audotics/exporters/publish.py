@@ -50,6 +50,8 @@ def export_run(
         raise ExportError(f"{tenant!r} is no tenant: lower-case letters, digits, '_' and single '-', up to 24")
     chosen = [kind for kind in _chosen(run, kinds, progress) if not (tenant and kind == CATALOG)]
     formats = formats.possible(progress)
+    if store.root.exists() and not store.root.is_dir():
+        raise ExportError(f"{store.root}: is no folder; choose another --repository")
     try:
         store.root.mkdir(parents=True, exist_ok=True)
         # In the repository's own file system, so that files can be moved from there without a copy.

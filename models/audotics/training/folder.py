@@ -90,7 +90,13 @@ class RunFolder:
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return None
         run = cls.open(path)
-        if run._record["fingerprint"] != fingerprint or run.options != options:
+        if run._record["fingerprint"] != fingerprint:
+            counts = [f"{n:,} {name.replace('_', ' ')}" for name, n in run._record["counts"].items()]
+            raise RunError(
+                f"{path}: holds a run of other data ({run.name}: {', '.join(counts[:3])}); choose another --output, or "
+                "remove the folder"
+            )
+        if run.options != options:
             raise RunError(
                 f"{path}: holds a run of {run.name} with {run.options}, not of {dataset} with {options}; "
                 "choose another --output, or remove the folder"

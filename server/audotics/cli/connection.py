@@ -20,8 +20,17 @@ from audotics.client import (
     UnavailableError,
 )
 
+
+def _address(server: str) -> str:
+    """Raises BadParameter for what has no port: gRPC would take 443, and its own words help nobody."""
+    if ":" not in server:
+        raise typer.BadParameter(f"{server!r} is no address; give host:port, such as localhost:50051")
+    return server
+
+
 ServerOption = Annotated[
-    str, typer.Option("--server", envvar="AUDOTICS_SERVER", help="Address of the server, as host:port.")
+    str,
+    typer.Option("--server", envvar="AUDOTICS_SERVER", callback=_address, help="Address of the server, as host:port."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

@@ -156,6 +156,9 @@ def history(
     if json:
         print_json(records)
         return
+    if not records:
+        print_line("nothing is recorded" + (f" of {name}" if name else "") + (" before then" if before else ""))
+        return
     servers = {record.server for record in records}
     several, reasons = len(servers) > 1, any(record.reason for record in records)
     print_table(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audotics.cli.output import expected_errors, print_line
+from audotics.cli.output import expected_errors, fail, print_line
 
 if TYPE_CHECKING:
     from audotics.server.app import App
@@ -69,7 +69,7 @@ def serve(
     from audotics.server.runtime.threads import limit_blas_threads
 
     limit_blas_threads(os.environ)  # before NumPy is imported, which reads it once
-    from audotics.server.errors import AudoticsError
+    from audotics.server.errors import AudoticsError, NotReadyError
     from audotics.server.process import serve as run_server
     from audotics.server.settings import load_settings
 
@@ -95,4 +95,8 @@ def serve(
             log_format=log_format,
             log_level=log_level,
         )
-        asyncio.run(run_server(settings, on_ready=announce))
+        try:
+            asyncio.run(run_server(settings, on_ready=announce))
+        except NotReadyError as error:
+            missing = "" if settings.repository.is_dir() else " (there is no such folder)"
+            fail(f"{settings.repository}{missing}: {error}")

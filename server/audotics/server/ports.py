@@ -11,6 +11,7 @@ from audotics.server.services.tenancy import Tenancy
 from audotics.server.settings import Settings
 from audotics.server.telemetry.metrics import Metrics
 from audotics.server.telemetry.readiness import Readiness
+from audotics.server.transport.address import AddressError
 from audotics.server.transport.compat.service import ForeignService
 from audotics.server.transport.compat.tfs import models as tensorflow_models
 from audotics.server.transport.compat.tfs import prediction as tensorflow_prediction
@@ -37,6 +38,10 @@ async def serve_http(stack: AsyncExitStack, settings: Settings, metrics: Metrics
     """The port of HTTP, None where there is none. Raises AddressError."""
     if settings.http_port < 0:
         return None
+    if settings.http_port == settings.port != 0:
+        raise AddressError(
+            f"gRPC and HTTP cannot share port {settings.port}; choose another --http-port, or -1 for none"
+        )
     # What is not wanted is not imported: it would cost every server memory.
     from audotics.server.transport.http.application import application
     from audotics.server.transport.http.server import HttpServer
