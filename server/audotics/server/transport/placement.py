@@ -2,9 +2,9 @@
 
 A call passes from thread to thread: those of gRPC that read its connection, the one that polls them, the event loop,
 and back. They work one after the other, since most of it holds the interpreter's lock. Where each wakes on a processor
-of its own, that one has to be roused from idling, and has nothing of the call in its caches, which for a lone caller
-takes as long as the work. So these threads share one processor while one is enough for them. When they are busy, or
-the event loop has to wait for other work there, they run where the system puts them.
+of its own, that one has to be roused from idling, and has nothing of the call in its caches: a lone caller's brief
+inference then takes a third longer. So these threads share one processor while one is enough for them. When they are
+busy, or the event loop has to wait for other work there, they run where the system puts them.
 
 Threads that run models and searches are left alone. What a call's thread starts has its affinity, and gets it off.
 """
