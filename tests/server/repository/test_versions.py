@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -360,3 +362,16 @@ async def test_a_tenant_that_takes_too_much_is_no_reason_to_refuse_a_model_of_ot
         make_repository(repository.path, kinds=("ncf",))
         await registry.load_beside("ncf", 2)
         assert registry.loaded_versions("ncf") == [1, 2]
+
+
+async def test_nothing_is_kept_of_a_version_that_is_unloaded(repository, make_repository, open_registry):
+    make_repository(repository.path)
+    async with open_registry(repository.path) as registry:
+        await registry.load_beside("content", 1)
+        model = weakref.ref(registry.select(ModelSelector(versions=(("content", 1),))).content.model)
+        assert model() is not None
+        await registry.unload_version("content", 1)
+        indexes = [(status.name, status.version) for status in registry.indexes()]
+        assert indexes == [("collaborative", 2), ("content", 2)]
+        gc.collect()
+        assert model() is None
