@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -253,3 +255,20 @@ async def test_versions_of_one_model_are_taken_in_together(repository: Any, open
             assert registry.loaded_versions("counting") == [1, 2, 3]
             assert registry.loaded("counting").version == 3
             assert ("in_service", "counting/1") not in told.left()
+
+
+async def test_what_was_loaded_before_its_turn_is_not_kept(
+    repository: Any, opened: Open, patient: RunSupervisor
+) -> None:
+    """Neither for who asked, nor after the version is unloaded."""
+    async with opened(patient) as registry:
+        write_counting_model(repository.store)
+        write_counting_model(repository.store)
+        await registry.follow()
+        await registry.settled()
+        await registry.load_beside("counting", 1)
+        models = {version: weakref.ref(registry.loaded("counting", version=version).model) for version in (1, 2)}
+        for version in (1, 2):
+            await registry.unload_version("counting", version)
+        gc.collect()
+        assert {version: model() for version, model in models.items()} == {1: None, 2: None}

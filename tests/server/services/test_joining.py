@@ -103,3 +103,60 @@ def test_long_histories_weigh_more() -> None:
     long = {"history": np.zeros((10, 256), np.int64)}
     assert found.weight(long) == 40
     assert [len(piece["history"]) for piece in found.cut(long, 16, outputs=["scores"])] == [4, 4, 2]
+    assert [len(piece["history"]) for piece in found.cut(long, 3, outputs=["scores"])] == [1] * 10  # never fewer
+
+
+def test_no_rows_and_no_history_weigh_something() -> None:
+    found = plan({"history": ("batch", "length")}, {"scores": ("batch", 9)})
+    assert found is not None
+    assert found.weight({"history": np.zeros((0, 64), np.int64)}) == 1
+    assert found.weight({"history": np.zeros((3, 0), np.int64)}) == 3
+    assert found.weight({"history": np.zeros((3, 65), np.int64)}) == 6
+
+
+def test_a_listener_of_pairs_weighs_nothing_however_long_the_history() -> None:
+    found = plan(*NCF)
+    assert found is not None
+    feeds = {"history": np.zeros((2, 640), np.int64), "user_index": np.zeros(5, np.int64), "track": np.arange(5)}
+    assert found.weight(feeds) == 5
+
+
+def test_histories_of_about_one_length_are_joined_and_rows_of_other_widths_are_not() -> None:
+    histories, rows = plan({"history": ("batch", "length")}, {"y": ("batch",)}), plan({"x": ("a", 3)}, {"y": ("a",)})
+    assert histories is not None
+    assert rows is not None
+
+    def length(places: int) -> object:
+        return histories.shapes({"history": np.zeros((1, places), np.int64)})
+
+    assert length(33) == length(64)
+    assert length(32) != length(33)
+    assert length(64) != length(65)
+    assert rows.shapes({"x": np.zeros((1, 3))}) == rows.shapes({"x": np.zeros((5, 3))})
+    assert rows.shapes({"x": np.zeros((1, 3))}) != rows.shapes({"x": np.zeros((1, 4))})
+
+
+def test_histories_are_bounded_by_their_places() -> None:
+    found = plan(*NCF)
+    assert found is not None
+    pair = {"user_index": np.zeros(1, np.int64), "track": np.zeros(1, np.int64)}
+    found.check_limits({"history": np.zeros((2**10, 2**8), np.int64), **pair})
+    with pytest.raises(TensorError, match="has 262400 places; send up to 262144 in one request") as refused:
+        found.check_limits({"history": np.zeros((2**10 + 1, 2**8), np.int64), **pair})
+    assert refused.value.field == "inputs[history].shape"
+
+
+def test_pairs_of_other_axes_or_types_have_no_plan() -> None:
+    inputs, outputs = NCF
+    assert plan({**inputs, "track": ("others",)}, outputs) is None
+    assert plan({**inputs, "track": ("users",)}, outputs) is None
+    described = Described(
+        (
+            TensorSpec("history", "int64", (-1, -1)),
+            TensorSpec("user_index", "int32", (-1,)),
+            TensorSpec("track", "int64", (-1,)),
+        ),
+        (TensorSpec("logit", "float32", (-1,)),),
+        inputs | {"logit": ("rows",)},
+    )
+    assert row_plan(described) is None  # type: ignore[arg-type]
