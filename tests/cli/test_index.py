@@ -98,6 +98,17 @@ def test_a_model_gets_its_next_version(repository, version):
     np.testing.assert_array_equal(index.vectors, StoredIndex.open(old.path).vectors)
 
 
+def test_a_version_gets_the_metric_of_the_one_it_is_made_of(repository):
+    for version, metric, expected in (
+        ([], ["--metric", "cosine"], "cosine"),
+        ([], [], "cosine"),
+        (["1"], [], "inner_product"),
+    ):
+        done = run(repository.joinpath("content", *version), *metric, "--kinds", "flat", "--k", 10, "--json")
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["settings"]["metric"] == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

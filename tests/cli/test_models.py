@@ -47,8 +47,11 @@ def test_unload_and_load(audotics):
 def test_promote_and_unlabel(audotics):
     assert audotics("models", "promote", "ncf", "1").stdout == "ncf/1 is in service\n"
     assert audotics("models", "promote", "ncf", "1", "--label", "canary").exit_code == 0
-    (listed,) = [line for line in audotics("models", "list").stdout.splitlines() if "in service" in line]
+    other, listed = [
+        line for line in audotics("models", "list").stdout.splitlines() if line.lstrip().startswith("ncf/")
+    ][:2]
     assert listed.split()[3:5] == ["canary,", "stable"]
+    assert other.split() == ["ncf/2", "refused", "0", "B"]
     assert audotics("models", "unlabel", "ncf", "canary").stdout == "ncf: stable is 1\n"
     assert audotics("models", "unlabel", "ncf", "stable").stdout == "ncf: no labels\n"
 

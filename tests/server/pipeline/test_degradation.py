@@ -55,6 +55,8 @@ async def test_missing_models_are_named_and_the_rest_answers(tmp_path, make_repo
         assert reasons(answer) == dict.fromkeys(missing, DegradationReason.UNAVAILABLE)
         assert {model for model, _ in answer.model_versions} == set(present)
         assert len(answer.tracks) == 10
+        explained = {part.model for track in answer.tracks for part in track.contributions}
+        assert explained >= {"collaborative", "content", "ncf"} & set(present)
         for track in answer.tracks:
             assert sum(part.contribution for part in track.contributions) == pytest.approx(track.score, abs=1e-5)
             assert "hybrid" in present or track.confidence == 0.0

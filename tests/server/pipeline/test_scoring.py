@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +12,7 @@ from audotics.server.batching.workload import work_on
 from audotics.server.pipeline.scoring import NeuralScoring, ScoredRows, ScoringJob
 from audotics.server.pipeline.slate import Slate
 from audotics.server.pipeline.taste import Taste
-from audotics.server.types import Context
+from audotics.server.types import Context, Degradation, DegradationReason
 
 
 @pytest.fixture
@@ -53,6 +56,26 @@ async def test_a_piece_without_the_hybrid_leaves_it_out_of_all(stage, scoring):
     joined = scoring.join([work_on(scoring, [first])[0], without])
     assert joined.weighing is None
     assert len(joined.inputs.components) == 100
+
+
+async def test_what_was_left_out_of_several_pieces_is_said_once(stage, scoring):
+    first, second = scoring.split(job(stage, "u05", np.arange(100)), 50)
+    late = (Degradation.late("ncf"),)
+    pieces = [replace(work_on(scoring, [piece])[0], degraded=late) for piece in (first, second)]
+    assert scoring.join(pieces).degraded == late
+
+
+async def test_models_run_as_long_as_anybody_waits(stage, scoring):
+    """Jobs of one batch run together, so that who has no more time gets what the others wait for."""
+    one, other = job(stage, "u05", np.arange(10)), job(stage, "u06", np.arange(10))
+    passed, later = time.monotonic() - 1, time.monotonic() + 3600
+    for deadlines in ((passed, None), (None, passed), (passed, later), (later, passed)):
+        jobs = [replace(each, deadline=deadline) for each, deadline in zip((one, other), deadlines, strict=True)]
+        assert [scored.degraded for scored in work_on(scoring, jobs)] == [(), ()]
+    late = [scored.degraded for scored in work_on(scoring, [replace(each, deadline=passed) for each in (one, other)])]
+    assert [[(part.part, part.reason) for part in degraded] for degraded in late] == [
+        [("ncf", DegradationReason.DEADLINE), ("hybrid", DegradationReason.DEADLINE)]
+    ] * 2
 
 
 async def test_a_listener_without_history_has_no_neural_score(stage, scoring):
