@@ -75,6 +75,12 @@ async def test_a_shortlist_travels_bit_by_bit(stage: Stage) -> None:
     for damaged in (b"", content[:-1], content + b"x", b"\xff" * len(content)):
         assert shortlist_from_bytes(damaged, n_tracks=n_tracks) is None
     assert shortlist_from_bytes(content, n_tracks=int(shortlist.rows.max())) is None
+    heard = replace(shortlist, taste=replace(shortlist.taste, history=np.asarray([n_tracks])))
+    assert shortlist_from_bytes(shortlist_to_bytes(heard), n_tracks=n_tracks) is None
+    narrow = {name: getattr(shortlist.relevance, name)[:, :5] for name in ("weights", "components", "available")}
+    earlier = replace(shortlist, relevance=replace(shortlist.relevance, **narrow))  # of a release with less models
+    assert shortlist_from_bytes(shortlist_to_bytes(earlier), n_tracks=n_tracks) is None
+    assert shortlist.size_bytes >= len(content) - 20  # what it takes counts, without the header
 
 
 async def test_one_shortlist_answers_a_listener_until_something_is_known_anew(stage: Stage) -> None:

@@ -83,6 +83,16 @@ async def test_neighbours_pass_the_filter_and_are_not_excluded(repository, stage
     assert [entry.reason for entry in answer.degraded] == [DegradationReason.FEW_MATCHES]
     few = await stage.recommender.similar(stage.snapshot, SimilarQuery(3, track_id="t004", excluded=excluded))
     assert len(few.tracks) == 3
+    assert "t199" in {track.track_id for track in (await everything_but(stage, excluded)).tracks}
+    expected = cosines(stage, "t004")
+    best = sorted((expected[track_id] for track_id in repository.ids_of_taste(1) - set(excluded)), reverse=True)[:5]
+    query = SimilarQuery(5, track_id="t004", filter=only, excluded=excluded)
+    answer = await stage.recommender.similar(stage.snapshot, query)
+    assert [track.similarity for track in answer.tracks] == pytest.approx(best, abs=1e-5)
+
+
+async def everything_but(stage, excluded):
+    return await stage.recommender.similar(stage.snapshot, SimilarQuery(500, track_id="t004", excluded=excluded))
 
 
 async def test_a_new_track_has_neighbours_and_is_one(stage):
@@ -107,7 +117,12 @@ async def test_an_unknown_track_is_not_found(stage):
 
 @pytest.mark.parametrize(
     ("vector", "advice"),
-    [((1.0, 2.0), "has 2 numbers, send 16"), ((0.0,) * 16, "not all zero"), ((float("nan"),) * 16, "finite")],
+    [
+        ((1.0, 2.0), "has 2 numbers, send 16"),
+        ((0.0,) * 16, "not all zero"),
+        ((float("nan"),) * 16, "finite"),
+        ((float("inf"),) * 16, "finite"),
+    ],
 )
 async def test_a_vector_that_does_not_fit_names_the_field(stage, vector, advice):
     with pytest.raises(InvalidRequestError, match=advice) as refusal:

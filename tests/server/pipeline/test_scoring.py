@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from audotics.features.history import MAX_HISTORY
 from audotics.server.batching.workload import work_on
 from audotics.server.pipeline.scoring import NeuralScoring, ScoredRows, ScoringJob
 from audotics.server.pipeline.slate import Slate
@@ -56,6 +57,25 @@ async def test_a_piece_without_the_hybrid_leaves_it_out_of_all(stage, scoring):
     joined = scoring.join([work_on(scoring, [first])[0], without])
     assert joined.weighing is None
     assert len(joined.inputs.components) == 100
+
+
+async def test_of_a_long_history_the_latest_tracks_count_and_its_length(stage):
+    history = np.concatenate([np.full(50, 3), np.arange(200).repeat(MAX_HISTORY // 200 + 1)])
+    taste = Taste.read(stage.snapshot, history)
+    assert taste.history.tolist() == history[-MAX_HISTORY:].tolist()
+    assert len(taste.sounds) == MAX_HISTORY
+    slate = Slate.measure(stage.snapshot, taste, Context(), rows=np.arange(5))
+    assert slate.signals.history_length == len(history)
+
+
+async def test_the_hour_alone_moves_scores_a_little(stage):
+    taste = Taste.read(stage.snapshot, stage.listener("u05").history)
+    signals = [
+        Slate.measure(stage.snapshot, taste, context, rows=np.arange(5)).signals.context
+        for context in (Context(), Context(day_part="night"))
+    ]
+    assert signals[0] is None
+    assert signals[1] is not None
 
 
 async def test_what_was_left_out_of_several_pieces_is_said_once(stage, scoring):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from audotics.features.listener_features import RECENT
 from audotics.server.pipeline.lru import LruCache
 from audotics.server.pipeline.relevance import Relevance
 from audotics.server.pipeline.reranking import select, utility
@@ -157,6 +158,8 @@ def test_interests_cover_what_a_listener_hears():
     assert len(taste_of((1, 0), (1, 0)).interests(3)) == 1
     assert len(taste_of((1, 0), (-1, 0)).interests(3)) == 2  # a mean of length zero is no interest
     assert len(taste_of().interests(3)) == 0
+    long_ago = taste_of((0, 1), *[(1, 0)] * RECENT)
+    assert len(long_ago.interests(3)) == 1
 
 
 def test_the_cache_forgets_what_was_not_used_for_longest():
