@@ -110,6 +110,7 @@ async def test_a_deadline_that_is_near_leaves_the_neural_models_out(repository, 
         for answer in (alone, *together):
             assert reasons(answer) == {"ncf": DegradationReason.DEADLINE, "hybrid": DegradationReason.DEADLINE}
             assert {track.track_id for track in answer.tracks} <= repository.ids_of_taste(1)
+        assert (await stage.recommend("u01", 10)).degraded == ()  # nothing less was remembered
 
 
 @contextmanager
@@ -164,6 +165,13 @@ async def test_when_time_runs_out_a_listener_without_an_earlier_list_gets_popula
     assert {part.model for track in answer.tracks for part in track.contributions} == {"popularity"}
 
 
+async def test_a_long_list_of_popular_tracks_is_as_long_as_asked(stage):
+    with busy(stage):
+        answer = await stage.recommend("u01", 150, deadline=soon())
+    assert "these are popular tracks" in answer.degraded[0].detail
+    assert len(answer.tracks) == 150
+
+
 async def test_when_hardly_anything_is_left_of_the_earlier_list_the_answer_is_popular_tracks(stage):
     await stage.recommend("u01", 10)
     columns = stage.snapshot.catalog.columns
@@ -190,10 +198,11 @@ async def test_a_list_that_came_too_late_is_there_the_next_time(repository, open
     assert remembered.shortlist.degraded == ()
 
 
+@pytest.mark.parametrize("others", [(), ("content",)])
 async def test_when_every_model_of_taste_fails_the_earlier_list_answers(
-    tmp_path, make_repository, open_stage, sign_again
+    tmp_path, make_repository, open_stage, sign_again, others
 ):
-    files = make_repository(tmp_path / "repository", kinds=("catalog", "collaborative"))
+    files = make_repository(tmp_path / "repository", kinds=("catalog", "collaborative", *others))
     bundle = files.path / "collaborative" / "1"
     np.savez(bundle / "warmup.npz", history=np.zeros((1, 12), np.int64))
     model = onnx.load(bundle / "model.onnx")
@@ -209,6 +218,10 @@ async def test_when_every_model_of_taste_fails_the_earlier_list_answers(
         longer = Listener(history=np.append(rows, 0), seen=np.append(rows, 0))
         query = RecommendQuery(Subject("user", "u01"), 10)
         answer = await stage.recommender.recommend(stage.snapshot, longer, query)
+        if others:  # a list of one model of taste is better than an earlier one
+            assert reasons(answer)["collaborative"] is DegradationReason.FAILED
+            assert "list" not in reasons(answer)
+            return
         assert reasons(answer)["list"] is DegradationReason.FAILED
         assert answer.degraded[0].detail.startswith("the models failed for a new list; this one was made ")
         assert [track.track_id for track in answer.tracks] == [track.track_id for track in earlier.tracks]

@@ -17,6 +17,8 @@ from audotics.server.storage.cache.cache import CacheError
 from audotics.server.storage.cache.redis import RedisCache
 from audotics.server.types import (
     Context,
+    Degradation,
+    DegradationReason,
     Exposure,
     Listener,
     PipelineSettings,
@@ -137,6 +139,22 @@ async def test_listeners_of_whom_nothing_is_known_share_one(stage: Stage) -> Non
     listener = Listener(np.asarray([1]), np.asarray([1]))
     await stage.recommender.recommend(stage.snapshot, listener, session)
     assert stage.made[2].shortlist is not stage.made[0].shortlist
+
+
+async def test_a_list_is_remembered_as_it_is_without_a_tilt(stage: Stage) -> None:
+    await stage.recommend("u01", 10, tilt=(9.0, 0.1, 1.0, 1.0, 1.0, 1.0))
+    remembered = ids(await stage.recommend("u01", 10))
+    assert stage.made[1].shortlist is stage.made[0].untilted
+    await stage.recommender.forget("u01")
+    assert ids(await stage.recommend("u01", 10)) == remembered
+
+
+async def test_a_list_made_without_what_is_known_of_its_listener_is_not_remembered(stage: Stage) -> None:
+    query = RecommendQuery(Subject("user", "u01"), 10)
+    failed = [Degradation("user", DegradationReason.FAILED, "the database is away")]
+    await stage.recommender.recommend(stage.snapshot, stage.listener("u01"), query, degraded=failed)
+    await stage.recommender.recommend(stage.snapshot, stage.listener("u01"), query)
+    assert stage.made[1].shortlist is not stage.made[0].shortlist
 
 
 async def test_sessions_are_remembered_side_by_side(stage: Stage) -> None:

@@ -172,7 +172,7 @@ def _textsfrom_raw(data: bytes, count: int, where: str, field: str) -> NDArray[A
     while start < len(data):
         end = start + _LENGTH_BYTES
         stop = end + int.from_bytes(data[start:end], "little")
-        if end > len(data) or stop > len(data):
+        if stop > len(data):
             raise TensorError(f"incomplete string data for inference input {where}", field=field)
         texts.append(data[end:stop])
         start = stop
