@@ -17,6 +17,7 @@ from audotics.server.types import (
     FeatureRange,
     Listener,
     Objectives,
+    PipelineSettings,
     RecommendQuery,
     Subject,
     TrackFilter,
@@ -168,6 +169,15 @@ async def test_wanted_genres_move_the_list(repository, stage):
     wanted = await stage.recommend("nobody", 20, context=Context(genres=("jazz",)))
     taste = repository.taste
     assert np.mean(taste[rows_of(stage, wanted)] == 1) > np.mean(taste[rows_of(stage, plain)] == 1)
+
+
+async def test_a_short_list_leaves_nothing_behind_that_is_too_short_for_a_longer_one(stage):
+    narrow = PipelineSettings(collaborative_candidates=10, candidates_per_interest=2, minimum_candidates=10)
+    for limit in (2, 40):
+        answer = await stage.recommend("u01", limit, pipeline=narrow)
+        assert len(answer.tracks) == limit
+        assert answer.degraded == ()
+    assert stage.made[1].shortlist is stage.made[0].shortlist
 
 
 async def test_a_new_listener_gets_popular_tracks(stage):

@@ -264,7 +264,8 @@ class Recommender:
     async def _made(self, place: Place, query: RecommendQuery, degraded: Sequence[Degradation]) -> MadeList:
         """The list from the models, and its shortlist remembered, unless a model or the user's events took no part."""
         started = time.perf_counter()
-        candidates = partial(self._candidates, place.snapshot, place.listener, query)
+        longest = replace(query, limit=place.question.limit)  # it will answer for lists of up to that length
+        candidates = partial(self._candidates, place.snapshot, place.listener, longest)
         finish = partial(self._finish, place.snapshot, query, degraded)
         made = await self._answer(place.snapshot, query, candidates, finish)
         failed = any(part.reason is DegradationReason.FAILED for part in degraded)
