@@ -89,6 +89,13 @@ def test_either_listeners_or_a_session_are_needed(run: Run, arguments: tuple[str
     assert "give USERs or a --session" in result.stderr
 
 
+@pytest.mark.parametrize("command", [("group", "recommend", "u00"), ("session", "create", "u00")])
+def test_a_strategy_that_only_newer_servers_know_cannot_be_asked_for(run: Run, command: tuple[str, ...]) -> None:
+    result = run(*command, "--strategy", "unknown")
+    assert result.exit_code == 2
+    assert "'unknown' is no strategy; there are average, least_misery" in " ".join(result.stderr.split())
+
+
 def test_a_wrong_member_is_one_line(run: Run) -> None:
     result = run("group", "recommend", "u00", "u00")
     assert (result.exit_code, result.stdout) == (1, "")

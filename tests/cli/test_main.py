@@ -92,3 +92,11 @@ def test_a_module_that_no_extra_brings_is_a_defect_and_shows_itself():
 
     assert done.returncode == 1
     assert "ModuleNotFoundError" in done.stderr
+
+
+def test_a_demo_that_has_no_folder_says_so(audotics, tmp_path):
+    (tmp_path / "file").write_text("")
+    for output, reason in (("file", "File exists"), ("file/demo", "Not a directory")):
+        result = audotics("demo", "--output", str(tmp_path / output))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == f"error: {tmp_path / output}: cannot be made ({reason}); choose another --output\n"

@@ -23,7 +23,7 @@ def quiet_native_logs() -> Iterator[None]:
         os.dup2(held_back.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # who interrupts it knows why it ends
             sys.stderr.flush()
             held_back.seek(0)
             os.write(kept, held_back.read())

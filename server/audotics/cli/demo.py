@@ -46,10 +46,13 @@ def demo(
 
     run_folder, repository = output / "run", output / "repository"
     with expected_errors(RunError, ExportError, AudoticsError):
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{output}: cannot be made ({error.strerror}); choose another --output") from error
         shutil.rmtree(run_folder, ignore_errors=True)
         dataset = synthetic(n_tracks=tracks, n_users=listeners, seed=seed)
         print_report(dataset.report)
-        output.mkdir(parents=True, exist_ok=True)
         run = Run.create(run_folder, dataset, RunOptions(seed=seed))
         kinds = [kind for kind in (*WEIGHED, "hybrid") if KINDS[kind].absent is None]
         with rich_progress() as progress:

@@ -120,6 +120,8 @@ def _event(text: str, *, where: str) -> FeedbackEvent:
         fail(f"{where}: is no event; write an object with user_id, track_id and type")
     if unknown := values.keys() - set(_FIELDS):
         fail(f"{where}: has unknown fields: {', '.join(sorted(unknown))}; known are {', '.join(_FIELDS)}")
+    if values["type"] not in list(EventType):
+        fail(f"{where}: type is {values['type']!r}; there are {', '.join(EventType)}")
     try:
         if values.get("occurred_at") is not None:
             values["occurred_at"] = datetime.fromisoformat(values["occurred_at"])

@@ -22,8 +22,19 @@ MembersOption = Annotated[
 SessionOption = Annotated[
     str | None, typer.Option("--session", help="A session, with or without sessions/, in place of USER...")
 ]
+
+
+def strategy_of(name: GroupStrategy | None) -> GroupStrategy | None:
+    """Raises BadParameter for the one that stands for what only newer servers know."""
+    if name is GroupStrategy.UNKNOWN:
+        known = ", ".join(strategy for strategy in GroupStrategy if strategy is not name)
+        raise typer.BadParameter(f"'unknown' is no strategy; there are {known}")
+    return name
+
+
 StrategyOption = Annotated[
-    GroupStrategy | None, typer.Option(help="How wishes become one list. [default: the session's, or average]")
+    GroupStrategy | None,
+    typer.Option(callback=strategy_of, help="How wishes become one list. [default: the session's, or average]"),
 ]
 
 

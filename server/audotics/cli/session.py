@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from audotics.cli.connection import JsonOption, ServerOption, connected
-from audotics.cli.group import member_of
+from audotics.cli.group import member_of, strategy_of
 from audotics.cli.output import print_json, print_line, print_table
 from audotics.client import GroupStrategy, Session, Vote
 
@@ -30,7 +30,9 @@ def create(
         list[str] | None, typer.Argument(metavar="[USER...]", help="Members, as USER or USER=2.5.")
     ] = None,
     session_id: Annotated[str, typer.Option("--id", help="Its id; the server chooses one otherwise.")] = "",
-    strategy: Annotated[GroupStrategy, typer.Option(help="How wishes become one list.")] = GroupStrategy.AVERAGE,
+    strategy: Annotated[
+        GroupStrategy, typer.Option(callback=strategy_of, help="How wishes become one list.")
+    ] = GroupStrategy.AVERAGE,
     floor: Annotated[float, typer.Option(help="Satisfaction that nobody shall stay below, 0 to 1.")] = 0.0,
     json: JsonOption = False,
     server: ServerOption = DEFAULT_SERVER,
