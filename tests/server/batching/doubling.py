@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from audotics.server.batching.batcher import BatchLimits
+
 POISON = -1
 WAIT_S = 20.0
 
@@ -71,3 +73,8 @@ class Doubling:
 
     async def wait_for_start(self) -> None:
         assert await asyncio.to_thread(self.started.acquire, timeout=WAIT_S)
+
+
+def limits(**changes: float) -> BatchLimits:
+    """Narrow ones, under which nobody runs before somebody lets them."""
+    return BatchLimits(**{"batch_rows": 4, "queue_rows": 8, "concurrency": 1, "window_s": 3600.0, **changes})

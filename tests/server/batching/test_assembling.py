@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -17,12 +17,6 @@ from audotics.server.types import Caller, Priority
 from tests.server.batching.doubling import POISON, WAIT_S, Doubling, Job, PoisonError, Run
 
 LIMITS = BatchLimits(batch_rows=4, queue_rows=100, concurrency=1, window_s=3600.0)
-
-
-@pytest.fixture
-def executor() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as executor:
-        yield executor
 
 
 @pytest.mark.parametrize("stage", ["assemble", "results"])
