@@ -17,6 +17,7 @@ from audotics.bundle.manifest import TensorSpec
 from audotics.bundle.store import Bundle, BundleStore
 from audotics.server.errors import DeadlineError, NotFoundError
 from audotics.server.repository.loading import LoadedModel
+from audotics.server.repository.policy import VersionPolicies
 from audotics.server.repository.registry import Registry
 from audotics.server.runtime.model import UnavailableModelError
 from audotics.server.services.inference import Callee, InferenceService, InferQuery
@@ -54,10 +55,16 @@ async def together(
     service: InferenceService, executor: ThreadPoolExecutor, model: str, queries: list[Feeds]
 ) -> list[Any]:
     """Send `queries` while the only thread is held, so that all of them wait."""
+    callee = service.find(model)
+    return await all_waiting(service, executor, [(callee, InferQuery(feeds)) for feeds in queries])
+
+
+async def all_waiting(
+    service: InferenceService, executor: ThreadPoolExecutor, queries: list[tuple[Callee, InferQuery]]
+) -> list[Any]:
     free = threading.Event()
     executor.submit(free.wait)
-    callee = service.find(model)
-    tasks = [asyncio.ensure_future(service.infer(callee, InferQuery(feeds))) for feeds in queries]
+    tasks = [asyncio.ensure_future(service.infer(callee, query)) for callee, query in queries]
     for _ in range(5):
         await asyncio.sleep(0)  # turns of the loop, after which every task has submitted
     free.set()
@@ -83,6 +90,40 @@ async def test_histories_of_other_lengths_are_filled_up(
     assert service.statistics.of("ncf", 1).executions == 2
     for feeds, answer in zip(queries, answers, strict=True):
         np.testing.assert_allclose(answer.arrays[0], service.find("ncf").model.run(feeds, ["logit"])[0], rtol=1e-5)
+
+
+async def test_each_version_answers_its_own_callers(
+    repository: Any, make_repository: Any, executor: ThreadPoolExecutor
+) -> None:
+    make_repository(repository.path, seed=8)
+    async with Registry(
+        BundleStore(repository.path), executor=executor, policies=VersionPolicies.parse("all", {})
+    ) as registry:
+        await registry.start()
+        async with InferenceService(registry=registry, executor=executor) as service:
+            callees = [service.find("ncf", version=version) for version in (1, 2)]
+            queries = [(callees[seed % 2], InferQuery(pairs(seed))) for seed in range(8)]
+            answers = await all_waiting(service, executor, queries)
+            for (callee, query), answer in zip(queries, answers, strict=True):
+                truth = callee.model.run(query.feeds, ["logit"])[0]
+                np.testing.assert_allclose(answer.arrays[0], truth, rtol=1e-5, atol=1e-6)
+
+
+async def test_each_caller_gets_the_outputs_that_were_asked_for(
+    service: InferenceService, executor: ThreadPoolExecutor
+) -> None:
+    callee = service.find("hybrid")
+    random = np.random.default_rng(5)
+    feeds: Feeds = {
+        name: random.uniform(0, 1, (3, shape[1])).astype(np.float32)
+        for name, shape in ((spec.name, spec.shape) for spec in callee.model.inputs)
+    }
+    choices = [("score",), ("confidence",), ("confidence", "score"), ("score", "confidence")] * 2
+    answers = await all_waiting(service, executor, [(callee, InferQuery(feeds, outputs=names)) for names in choices])
+    for names, answer in zip(choices, answers, strict=True):
+        assert answer.outputs == names
+        for found, truth in zip(answer.arrays, callee.model.run(feeds, names), strict=True):
+            np.testing.assert_allclose(found, truth, rtol=1e-5)
 
 
 async def test_one_that_fails_takes_nobody_with_it(service: InferenceService, executor: ThreadPoolExecutor) -> None:
