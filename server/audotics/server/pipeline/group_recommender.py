@@ -208,7 +208,7 @@ class GroupRecommender:
             if embeddings is None:
                 similarity = np.asarray((artists[:, None] == artists) & (artists >= 0), np.float32)
             else:
-                similarity = np.maximum(embeddings @ embeddings.T, 0.0)
+                similarity = embeddings @ embeddings.T
         diversity = options.default_diversity if query.diversity is None else query.diversity
         return Variety(similarity, artists, diversity, options.artist_cap)
 

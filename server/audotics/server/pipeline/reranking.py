@@ -73,7 +73,7 @@ def _marginal(
 ) -> NDArray[np.int64]:
     low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
     gain = np.float32(1.0 - diversity) * (values - low) / np.float32((high - low) or 1.0)
-    beside = gain - np.float32(diversity) * np.maximum(similarity, 0.0)  # [i, j]: what j is worth once i is chosen
+    beside = gain - np.float32(diversity) * similarity  # [i, j]: what j is worth at most, once i is chosen
     worth = gain.copy()
     chosen = np.empty(min(limit, len(values)), np.int64)
     for place in range(len(chosen)):
