@@ -84,6 +84,7 @@ def test_objectives_are_mixed_by_weight_and_relevance_alone_is_the_score_itself(
         exposure=np.asarray([9, 3, 3, 3], np.float32),
         popular_order=np.arange(4, dtype=np.int32),
         cold=np.zeros(4, np.bool_),
+        _made_of=(),
     )
 
     def mixed(**weights):
