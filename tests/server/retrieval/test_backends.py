@@ -309,6 +309,16 @@ def test_more_than_a_gpu_finds_at_once_are_found_all_the_same(stored_of, table, 
     index.close()
 
 
+def test_numbers_far_below_nothing_are_brought_into_the_range_of_float16_too(table, queries):
+    low = build_index(-1e6 * np.abs(table) - 1, IndexSettings(), threads=1)
+    backend = GpuFaiss(low, placement=Placement((CPU,)))
+    scores, rows = backend.search(queries, 10)
+    exact = np.sort(queries @ np.asarray(low.vectors).T, axis=1)[:, ::-1][:, :10]
+    np.testing.assert_allclose(scores, exact, rtol=1e-5)
+    assert (rows >= 0).all()
+    backend.close()
+
+
 def test_many_queries_are_compared_in_several_runs(table, queries):
     stored = build_index(table, IndexSettings(), threads=1)
     many = np.concatenate([queries] * 5)  # 200, of which a GPU takes 64 at a time

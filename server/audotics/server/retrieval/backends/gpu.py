@@ -128,7 +128,7 @@ class GpuFaiss:
         except (RuntimeError, MemoryError) as error:
             raise DeviceError(f"FAISS failed on a device: {error}") from error
         if selection is not None:
-            rows = np.where((rows >= 0) & selection.shown.take(rows), rows, PADDING)
+            rows = np.where(selection.shown.take(rows), rows, PADDING)  # what is PADDING stays it
         faiss.omp_set_num_threads(1)  # of this thread, for the comparison in float32
         return best_of(scores_of(rows, queries, self._stored.vectors), rows, k)
 
