@@ -120,14 +120,13 @@ async def test_another_question_has_another_shortlist(stage: Stage, other: dict[
 
 
 async def test_exclusions_are_neither_answered_from_memory_nor_remembered(stage: Stage) -> None:
-    first = await stage.recommend("u01", 10)
-    listener = stage.listener("u01")
-    query = RecommendQuery(Subject("user", "u01"), 10, excluded=(first.tracks[0].track_id,))
-    for _ in range(2):  # of a listener who is just the same, and of the very same
-        answer = await stage.recommender.recommend(stage.snapshot, listener, query)
+    plain, listener = RecommendQuery(Subject("user", "u01"), 10), stage.listener("u01")
+    first = await stage.recommender.recommend(stage.snapshot, listener, plain)
+    excluding = replace(plain, excluded=(first.tracks[0].track_id,))
+    for same in (listener, stage.listener("u01")):  # the very same, and one who is known just so
+        answer = await stage.recommender.recommend(stage.snapshot, same, excluding)
         assert first.tracks[0].track_id not in {track.track_id for track in answer.tracks}
-        again = await stage.recommender.recommend(stage.snapshot, listener, replace(query, excluded=()))
-        assert ids(again) == ids(first)
+        assert ids(await stage.recommender.recommend(stage.snapshot, same, plain)) == ids(first)
     assert stage.made[2].shortlist is stage.made[0].shortlist
 
 

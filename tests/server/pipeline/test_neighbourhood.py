@@ -32,8 +32,12 @@ async def test_only_what_is_allowed_is_searched_for(tmp_path, make_repository, o
     files = make_repository(tmp_path / "repository", kinds=("catalog", kind), other_rows=True)
     async with open_stage(files.path) as stage:
         snapshot, depth = stage.snapshot, SearchDepth(12, 8, 2)
-        taste = Taste.read(snapshot, stage.listener("u01").history)
-        count = 12 if kind == "collaborative" else 8 * len(taste.interests(2))
+        of_two = np.concatenate([stage.listener(user_id).history for user_id in ("u01", "u02")])
+        taste = Taste.read(snapshot, of_two)
+        count = 12
+        if kind == "content":
+            assert len(taste.interests(2)) == 2
+            count = 8 * 2
         allowed = np.arange(200) % 5 == 0
 
         everything = search(snapshot, taste, depth)
