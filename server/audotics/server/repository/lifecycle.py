@@ -76,17 +76,17 @@ class Lifecycle:
 
         Raises NotFoundError, or RefusedModelError with the reason.
         """
-        state = self._with_version(state, name, version)
+        state = self._residency.settle(self._with_version(state, name, version), needed={(name, version)})
         self._follower.chosen(name, version)
-        return self._residency.settle(state, needed={(name, version)})
+        return state
 
     def load_beside(self, state: State, name: str, version: int) -> State:
         """Load a version, not to serve by default. Raises NotFoundError, or RefusedModelError with the reason."""
         if (name, version) in state.loaded:
             return state
-        state = self._held(state, name, version)
+        state = self._residency.settle(self._held(state, name, version), needed={(name, version)})
         self._follower.chosen(name, version)
-        return self._residency.settle(state, needed={(name, version)})
+        return state
 
     def release(self, state: State, keys: AbstractSet[Key]) -> State:
         """Take back an operator's wish that these be loaded: what nothing else keeps is dropped."""

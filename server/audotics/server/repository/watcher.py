@@ -60,7 +60,7 @@ class Watcher:
                     ignore_permission_denied=True,
                 ):
                     await self._follow()
-            except OSError as error:  # there is no such folder yet, or no more watches are to be had
+            except (OSError, RuntimeError) as error:  # no such folder yet, no more watches, or watching broke down
                 _LOG.debug("the repository is looked at only: %s", error)
             await self._follow()
             await asyncio.sleep(self._interval_s)
