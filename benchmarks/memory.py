@@ -32,7 +32,7 @@ from audotics.bundle.store import BundleStore
 from audotics.server.pipeline.recommender import Recommender
 from audotics.server.repository.preparing import VERSIONS_AT_ONCE
 from audotics.server.repository.registry import Registry
-from audotics.server.runtime.memory import share_one_arena
+from audotics.server.runtime.memory import arrange_memory
 from audotics.server.services.tracks import served_rows
 from audotics.server.types import Listener, RecommendQuery, Subject
 
@@ -65,7 +65,7 @@ def main() -> None:
         # In a process of its own, since the frameworks that write models would dwarf what is measured.
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             histories = pool.apply(_write, (repository, arguments.tracks))
-        share_one_arena()  # as a server does
+        arrange_memory()  # as a server does
         results = asyncio.run(_measure(repository, histories, cycles=arguments.cycles, requests=arguments.requests))
     if arguments.json:
         console.print_json(json.dumps([asdict(result) for result in results]))

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from typing import Final
 
 from audotics.server.app import App, open_app
-from audotics.server.runtime.memory import share_one_arena
+from audotics.server.runtime.memory import arrange_memory
 from audotics.server.settings import Settings
 from audotics.server.telemetry.logs import configure_logs
 from audotics.server.transport.placement import CallPlacement
@@ -26,7 +26,7 @@ _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 async def serve(settings: Settings, *, on_ready: Callable[[App], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once."""
     configure_logs(log_format=settings.log_format, level=settings.log_level)
-    share_one_arena()  # before threads are made
+    arrange_memory()  # before threads are made
     placement = CallPlacement() if settings.call_placement == "adaptive" else nullcontext()
     async with open_app(settings) as app, placement:
         stopped = asyncio.Event()

@@ -19,13 +19,11 @@ import asyncio, ctypes, os, threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from audotics.server.runtime.memory import FreedMemory, share_one_arena
+from audotics.server.runtime.memory import FreedMemory, arrange_memory
 
 BLOCK, COUNT, THREADS = 1 << 20, 40, 4
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
-libc.mallopt(-3, 1 << 25)  # M_MMAP_THRESHOLD: what is larger would not be kept anyway
-libc.mallopt(-1, 1 << 29)  # M_TRIM_THRESHOLD
 
 
 def resident_mib():
@@ -49,7 +47,8 @@ async def give_back():
         await asyncio.sleep(0)
 
 
-could, filled, together = share_one_arena(), [], threading.Barrier(THREADS)
+could, filled, together = arrange_memory(), [], threading.Barrier(THREADS)
+libc.mallopt(-1, 1 << 29)  # M_TRIM_THRESHOLD: else all goes back at once
 threads = [threading.Thread(target=fill, args=(together,)) for _ in range(THREADS)]
 for thread in threads:
     thread.start()
@@ -58,6 +57,35 @@ for thread in threads:
 kept = resident_mib()
 asyncio.run(give_back())
 print(could, max(filled) - kept, max(filled) - resident_mib())
+"""
+
+
+LARGE_SCRIPT = """
+import ctypes, os
+from pathlib import Path
+
+from audotics.server.runtime.memory import arrange_memory
+
+LARGE, COUNT = 5 << 20, 20
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+
+
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+could = arrange_memory()
+for _ in range(2):  # by the second time glibc would have learnt to keep them
+    blocks = []
+    for _ in range(COUNT):
+        blocks.append(libc.malloc(LARGE))
+        ctypes.memset(blocks[-1], 1, LARGE)
+        libc.malloc(1024)  # which stays
+    filled = resident_mib()
+    for block in blocks:
+        libc.free(block)
+print(could, filled - resident_mib())
 """
 
 
@@ -77,6 +105,17 @@ def test_what_threads_freed_is_given_back() -> None:
         pytest.skip("the allocator is not glibc's")
     assert by_freeing < 40  # else there is nothing to give back
     assert after > 140
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, and knows glibc")
+def test_large_arrays_leave_no_holes_among_small_objects() -> None:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    command = [sys.executable, "-c", LARGE_SCRIPT]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=variables)
+    could, by_freeing = ran.stdout.split()
+    if could != "True":
+        pytest.skip("the allocator is not glibc's")
+    assert float(by_freeing) > 95
 
 
 def test_operators_choose_the_arenas_by_the_environment() -> None:

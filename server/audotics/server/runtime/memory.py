@@ -2,7 +2,9 @@
 
 glibc keeps freed memory for later, in an arena for each of several threads. `malloc_trim` gives it back, but for the
 free end of every arena but the first; and models are loaded by threads that come and go. So a server has one arena. Its
-lock is no bottleneck where one interpreter's lock is taken far more often. Other allocators are left as they are.
+lock is no bottleneck where one interpreter's lock is taken far more often. The arrays of models and indexes have
+mappings of their own, of which nothing stays behind: among small objects they would leave holes that only some later
+array fits into. Other allocators are left as they are.
 """
 
 from __future__ import annotations
@@ -16,20 +18,34 @@ from contextlib import suppress
 from typing import Any, Final
 
 _ARENA_MAX: Final = -8
-"""The name of a setting of `mallopt` (malloc.h)."""
+_MMAP_THRESHOLD: Final = -3
+_TRIM_THRESHOLD: Final = -1
+"""Names of settings of `mallopt` (malloc.h)."""
 
-_OPERATORS_WISH: Final = ("MALLOC_ARENA_MAX", "MALLOC_ARENA_TEST", "GLIBC_TUNABLES")
+_LARGE_BYTES: Final = 4 * 1024 * 1024
+"""What has a mapping of its own. To make one takes time, and what requests need for a moment is smaller."""
+_FREE_BYTES: Final = 16 * 1024 * 1024
+"""What may stay free at the end of the arena, so that it does not shrink and grow with every request."""
+
+_OPERATORS_WISH: Final = (
+    "GLIBC_TUNABLES",
+    "MALLOC_ARENA_MAX",
+    "MALLOC_ARENA_TEST",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TRIM_THRESHOLD_",
+)
 
 
-def share_one_arena() -> bool:
-    """Have all threads that are made from now on share one arena, unless the environment says something else.
+def arrange_memory() -> bool:
+    """Have threads made from now on share one arena, and large arrays none, unless the environment says otherwise.
 
     Says whether the allocator took it.
     """
     if any(name in os.environ for name in _OPERATORS_WISH):
         return False
     mallopt = _of_libc("mallopt")
-    return mallopt is not None and bool(mallopt(_ARENA_MAX, 1))
+    wishes = ((_ARENA_MAX, 1), (_MMAP_THRESHOLD, _LARGE_BYTES), (_TRIM_THRESHOLD, _FREE_BYTES))
+    return mallopt is not None and all(mallopt(name, value) for name, value in wishes)
 
 
 def give_back_freed() -> bool:
