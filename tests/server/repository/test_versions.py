@@ -16,6 +16,7 @@ from audotics.server.repository.policy import VersionPolicies, VersionPolicy
 from audotics.server.repository.registry import Registry
 from audotics.server.repository.status import VersionState
 from audotics.server.types import ModelSelector, TrackRecord
+from tests.server.repository.serving import all_at, served
 
 ON_DISK, LOADED, IN_SERVICE, REFUSED = (
     VersionState.ON_DISK,
@@ -28,14 +29,6 @@ PARTS = ("collaborative", "content", "ncf")
 
 async def states(registry: Registry, name: str) -> dict[int, VersionState]:
     return {status.version: status.state for status in (await registry.model(name)).versions}
-
-
-def served(registry: Registry) -> dict[str, int]:
-    return dict(registry.snapshot.model_versions)
-
-
-def all_at(version: int) -> dict[str, int]:
-    return dict.fromkeys((*PARTS, "hybrid"), version)
 
 
 def policies(default: str = "latest:1", **by_model: str) -> VersionPolicies:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -20,6 +20,7 @@ from audotics.server.storage.database import Database
 from audotics.server.storage.events import EventStore
 from audotics.server.storage.receipts import ReceiptStore
 from audotics.server.storage.users import UserStore
+from tests.server.services.house import house_of
 
 
 class RepositoryFiles(Protocol):
@@ -95,3 +96,9 @@ async def registry(repository: RepositoryFiles, executor: ThreadPoolExecutor) ->
 async def uninterrupted() -> AsyncIterator[Uninterrupted]:
     async with Uninterrupted() as opened:
         yield opened
+
+
+@pytest.fixture
+def open_house(repository: RepositoryFiles, listeners: Listeners, uninterrupted: Uninterrupted) -> Callable[..., Any]:
+    """`open_house(**limits)`: a registry with its shadow, which compares every request, and its gate with `limits`."""
+    return house_of(repository, listeners, uninterrupted)
