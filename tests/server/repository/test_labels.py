@@ -17,11 +17,7 @@ from audotics.server.repository.stable_labels import StableLabels
 from audotics.server.repository.status import VersionState
 from audotics.server.repository.wishes import ModelWish, RefusedWishError
 from audotics.server.types import DegradationReason, ModelSelector
-from tests.server.repository.serving import all_at, served
-
-
-async def states(registry: Registry, name: str) -> dict[int, VersionState]:
-    return {status.version: status.state for status in (await registry.model(name)).versions}
+from tests.server.repository.serving import all_at, served, states
 
 
 async def test_stable_is_what_serves_whatever_appears(repository, make_repository, open_registry):

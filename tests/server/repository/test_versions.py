@@ -13,10 +13,9 @@ import pytest
 from audotics.bundle.store import BundleStore
 from audotics.server.errors import NotFoundError, NotReadyError, RefusedModelError
 from audotics.server.repository.policy import VersionPolicies, VersionPolicy
-from audotics.server.repository.registry import Registry
 from audotics.server.repository.status import VersionState
 from audotics.server.types import ModelSelector, TrackRecord
-from tests.server.repository.serving import all_at, served
+from tests.server.repository.serving import all_at, served, states
 
 ON_DISK, LOADED, IN_SERVICE, REFUSED = (
     VersionState.ON_DISK,
@@ -25,10 +24,6 @@ ON_DISK, LOADED, IN_SERVICE, REFUSED = (
     VersionState.REFUSED,
 )
 PARTS = ("collaborative", "content", "ncf")
-
-
-async def states(registry: Registry, name: str) -> dict[int, VersionState]:
-    return {status.version: status.state for status in (await registry.model(name)).versions}
 
 
 def policies(default: str = "latest:1", **by_model: str) -> VersionPolicies:
