@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from audotics.server.runtime.model import InferenceError, Model
 from audotics.server.runtime.onnx import OnnxModel
+from audotics.server.runtime.wrapped import WrappedModel
 
 
 class RunCounts:
@@ -59,19 +60,12 @@ class ModelRuns:
         return iter([(name, version, counts) for (name, version), counts in list(self._of.items())])
 
 
-class CountedModel:
+class CountedModel(WrappedModel):
     """A Model that is `model` in everything."""
 
     def __init__(self, model: Model, counts: RunCounts) -> None:
-        self._model = model
+        super().__init__(model)
         self._counts = counts
-        self.inputs = model.inputs
-        self.outputs = model.outputs
-        self.axes: Mapping[str, tuple[int | str, ...]] = model.axes
-        self.platform = model.platform
-        self.device = model.device
-        self.waits = model.waits
-        self.ends = model.ends
 
     def with_axes(self, axes: Mapping[str, tuple[int | str, ...]]) -> CountedModel:
         """The same model and counts, with other names for its axes."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from audotics.server.runtime.counted import RunCounts
 from audotics.server.runtime.model import Model, UnavailableModelError, UnfinishedRunError
 from audotics.server.runtime.supervisor import RunSupervisor
+from audotics.server.runtime.wrapped import WrappedModel
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -30,25 +31,18 @@ MOST_LEFT: Final = 4
 Inbox = SimpleQueue["_Run | None"]
 
 
-class DetachedModel:
+class DetachedModel(WrappedModel):
     """A Model that is `model` in all but that its callers are let go by `supervisor`."""
 
     def __init__(self, model: Model, *, name: str, supervisor: RunSupervisor, counts: RunCounts) -> None:
         """`name` names it in errors, and `counts` tell how many runs are left behind."""
-        self._model = model
+        super().__init__(model)
         self._name = name
         self._supervisor = supervisor
         self._counts = counts
         self._left: Final[set[_Run]] = set()
         self._lock = threading.Lock()
         self._idle: Final[deque[Inbox]] = deque()
-        self.inputs = model.inputs
-        self.outputs = model.outputs
-        self.axes: Mapping[str, tuple[int | str, ...]] = model.axes
-        self.platform = model.platform
-        self.device = model.device
-        self.waits = model.waits
-        self.ends = model.ends
         weakref.finalize(self, _dismiss, self._idle).atexit = False
 
     def run(
